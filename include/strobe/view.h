@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef STROBE_VIEW_H
+#define STROBE_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <strobe/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * A view is what is true of one process at one instant: memory, threads with registers, mappings,
+ * modules, descriptors, and what is not known. It is immutable. Structures that its functions
+ * return are borrowed from it and live as long as it does. One thread at a time per view, but
+ * different views may be used from different threads.
+ */
+struct strobe_view;
+
+/** Where to look for the files that a view needs. Zero-initialise, then set `size`. */
+struct strobe_view_options {
+	size_t size;		       /**< sizeof(struct strobe_view_options) */
+	const char *sysroot;	       /**< prefix for mapped files' paths; NULL = "/" */
+	const char *executable;	       /**< file to use for the main program; NULL = as recorded */
+	const char *debug_directories; /**< ':'-separated; NULL = "/usr/lib/debug" */
+	bool no_debuginfod;	       /**< do not ask servers even where DEBUGINFOD_URLS is set */
+};
+
+/**
+ * Opens `target`: the path of an ELF core file (the kernel's, gdb's gcore, ...) or a minidump.
+ * The file is mapped, not read: cost is proportional to its program headers and notes.
+ * `options` may be NULL. A damaged file opens as far as it can be read, with warnings; an error
+ * is returned only when nothing of it can be shown. On success `*ret` is the caller's.
+ */
+STROBE_EXPORT struct strobe_error *strobe_view_open(const char *target,
+						    const struct strobe_view_options *options,
+						    struct strobe_view **ret) STROBE_MUST_CHECK;
+/** Closes `view` (NULL is fine); everything made from it must be closed before. Returns NULL. */
+STROBE_EXPORT struct strobe_view *strobe_view_close(struct strobe_view *view);
+
+/** Problems met so far (damage, mismatched files, ...), oldest first. Grows as parts are used. */
+STROBE_EXPORT size_t strobe_view_warning_count(const struct strobe_view *view);
+/** Warning `index` < count: one line without newline. */
+STROBE_EXPORT const char *strobe_view_warning(const struct strobe_view *view, size_t index);
+
+/** A signal as recorded in a siginfo. */
+struct strobe_signal {
+	int number;		  /**< 0 = none */
+	const char *name;	  /**< "SIGSEGV", or "SIG37"; NULL when number is 0 */
+	int code;		  /**< si_code */
+	const char *code_name;	  /**< "SEGV_MAPERR", ...; NULL if unknown */
+	bool has_address;	  /**< true for faults: `address` is si_addr */
+	uint64_t address;	  /**< the fault address */
+	int sender_pid;		  /**< who sent it, for SI_USER and the like; else 0 */
+	int sender_uid;		  /**< likewise; -1 when not known */
+};
+
+/** The process as a whole. Strings are NULL and numbers -1 where the source does not tell. */
+struct strobe_process_info {
+	int pid, ppid, pgid, sid;
+	int64_t uid, gid;
+	char state;		     /**< 'R', 'S', ... of the process; 0 if unknown */
+	const char *executable;	     /**< absolute path */
+	const char *name;	     /**< the kernel's comm, 15 bytes at most */
+	const char *command;	     /**< command line, joined with spaces; may be cut at 80 bytes */
+	struct strobe_signal signal; /**< what ended the process, if anything */
+	int signal_tid;		     /**< the thread that took it; -1 if unknown */
+	int64_t time_ns;	     /**< when, wall clock since 1970; -1 if unknown */
+	bool time_is_file_time;	     /**< `time_ns` is the file's modification time */
+	uint64_t mapped_bytes;	     /**< sum of all mappings */
+	uint64_t present_bytes;	     /**< of these, in the source itself */
+	uint64_t file_bytes;	     /**< of these, readable from files that were checked */
+	uint64_t missing_bytes;	     /**< of these, neither */
+	const char *source_kind;     /**< "core", "minidump" */
+	const char *source_path;     /**< as opened */
+	const char *source_maker;    /**< "kernel", "gdb", ... if recognisable, else NULL */
+	const char *machine;	     /**< "x86_64" */
+	uint32_t page_size_bytes;
+};
+STROBE_EXPORT const struct strobe_process_info *
+strobe_view_process_info(const struct strobe_view *view);
+
+/** A thread. */
+struct strobe_thread {
+	int tid;
+	const char *name;	     /**< NULL where not recorded */
+	char state;		     /**< 0 if unknown */
+	bool has_registers;
+	uint64_t pc, sp;	     /**< valid if has_registers */
+	struct strobe_signal signal; /**< number 0 = none */
+};
+/** Threads, in the order of the source (the one that took the signal is first in cores). */
+STROBE_EXPORT size_t strobe_view_thread_count(const struct strobe_view *view);
+/** Thread `index` < count. */
+STROBE_EXPORT const struct strobe_thread *strobe_view_thread(const struct strobe_view *view,
+							     size_t index);
+/** Index of the thread `tid`; SIZE_MAX if there is none. */
+STROBE_EXPORT size_t strobe_view_thread_index(const struct strobe_view *view, int tid);
+
+/** One register of a thread. */
+struct strobe_register {
+	const char *name;     /**< lower case, as gdb spells it: "rip", "eflags", "ymm0", "k1" */
+	const char *group;    /**< "general", "x87", "vector", "mask", "tile", "other" */
+	uint32_t size_bytes;
+	const uint8_t *bytes; /**< little-endian; valid until the next call for this view */
+};
+/** How many registers thread `index` has here (only those that the source recorded). */
+STROBE_EXPORT size_t strobe_view_register_count(const struct strobe_view *view,
+						size_t thread_index);
+/** Register `register_index` < count. */
+STROBE_EXPORT void strobe_view_register(const struct strobe_view *view, size_t thread_index,
+					size_t register_index, struct strobe_register *ret);
+/**
+ * A register by name, sub-registers ("eax", "ax", "al", "ah", "r8d", "xmm3", ...) and the aliases
+ * "pc", "sp", "fp" included. False if this thread's registers do not include it.
+ */
+STROBE_EXPORT bool strobe_view_register_by_name(const struct strobe_view *view,
+						size_t thread_index, const char *name,
+						struct strobe_register *ret);
+
+/** Bits of strobe_mapping.permissions. */
+enum strobe_permission {
+	STROBE_PERMISSION_EXECUTE = 1,
+	STROBE_PERMISSION_WRITE = 2,
+	STROBE_PERMISSION_READ = 4,
+	STROBE_PERMISSION_SHARED = 8, /**< where the source tells */
+};
+
+/** A mapping [start, end). Mappings are sorted and do not overlap. */
+struct strobe_mapping {
+	uint64_t start, end;
+	unsigned permissions;	/**< of enum strobe_permission */
+	uint64_t offset_bytes;	/**< in the file at `path` */
+	const char *path;	/**< file, or "[stack]", "[heap]", "[vdso]"; NULL if anonymous */
+	uint64_t present_bytes; /**< held by the source itself */
+	size_t module_index;	/**< index of its module; SIZE_MAX if none */
+};
+STROBE_EXPORT size_t strobe_view_mapping_count(const struct strobe_view *view);
+STROBE_EXPORT const struct strobe_mapping *strobe_view_mapping(const struct strobe_view *view,
+							       size_t index);
+/** The mapping that holds `address`, or NULL. O(log n). */
+STROBE_EXPORT const struct strobe_mapping *strobe_view_mapping_at(const struct strobe_view *view,
+								  uint64_t address);
+
+/** An ELF file mapped into the process: the program, a shared library, the vdso. */
+struct strobe_module {
+	const char *name;	/**< last path component, "[vdso]" */
+	const char *path;	/**< as mapped in the process */
+	uint64_t start, end;	/**< first and last mapped address (end exclusive) */
+	uint64_t bias;		/**< run-time address minus link-time address, modulo 2^64 */
+	const char *build_id;	/**< lower-case hex; NULL if not known */
+	const char *file;	/**< the local file used for it, checked; NULL if none */
+	const char *file_problem; /**< why `file` is NULL, one line; else NULL */
+};
+/** Modules sorted by `start`. */
+STROBE_EXPORT size_t strobe_view_module_count(const struct strobe_view *view);
+STROBE_EXPORT const struct strobe_module *strobe_view_module(const struct strobe_view *view,
+							     size_t index);
+/** Index of the module whose mappings hold `address`; SIZE_MAX if none. O(log n). */
+STROBE_EXPORT size_t strobe_view_module_at(const struct strobe_view *view, uint64_t address);
+
+/** An open descriptor. */
+struct strobe_descriptor {
+	int fd;
+	const char *type; /**< "file", "pipe", "socket", ... */
+	const char *path; /**< where it leads; NULL if unknown */
+	int64_t flags;	  /**< open(2) flags, -1 if unknown */
+	int64_t position; /**< -1 if unknown */
+};
+/** Number of descriptors; 0 with `*known` false (may be NULL) when the source records none. */
+STROBE_EXPORT size_t strobe_view_descriptor_count(const struct strobe_view *view, bool *known);
+STROBE_EXPORT const struct strobe_descriptor *
+strobe_view_descriptor(const struct strobe_view *view, size_t index);
+
+/** One entry of the auxiliary vector; false past its end. */
+STROBE_EXPORT bool strobe_view_auxv(const struct strobe_view *view, size_t index, uint64_t *type,
+				    uint64_t *value);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/error.h"
+
+struct file *file_close(struct file *file)
+{
+	if (!file)
+		return NULL;
+	if (file->data)
+		munmap((void *)file->data, file->size);
+	if (file->fd >= 0)
+		close(file->fd);
+	free(file->path);
+	free(file);
+	return NULL;
+}
+
+struct strobe_error *file_open(const char *path, struct file **ret)
+{
+	// O_NONBLOCK: a FIFO in the file's place must not hang us; regular files ignore it.
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return error_errno(errno, "%s", path);
+	struct stat st;
+	if (fstat(fd, &st) < 0) {
+		struct strobe_error *error = error_errno(errno, "%s: fstat", path);
+		close(fd);
+		return error;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		close(fd);
+		return error_new(STROBE_ERROR_INVALID, "%s: not a regular file", path);
+	}
+	struct file *file = calloc(1, sizeof(*file));
+	if (!file) {
+		close(fd);
+		return error_no_memory();
+	}
+	file->fd = fd;
+	file->size = (uint64_t)st.st_size;
+	file->modified = st.st_mtim;
+	file->path = strdup(path);
+	if (!file->path) {
+		file_close(file);
+		return error_no_memory();
+	}
+	if (file->size) {
+		// MAP_NORESERVE: cores are larger than memory.
+		void *data = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
+		if (data == MAP_FAILED) {
+			struct strobe_error *error = error_errno(errno, "%s: mmap", path);
+			file_close(file);
+			return error;
+		}
+		file->data = data;
+	}
+	*ret = file;
+	return NULL;
+}

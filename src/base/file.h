@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stdint.h>
+#include <time.h>
+#include <strobe/error.h>
+
+/** A whole file mapped read-only and privately; nothing is read until it is touched. */
+struct file {
+	char *path;	     // as opened
+	int fd;		     // read-only, close-on-exec
+	const uint8_t *data; // NULL when the file is empty
+	uint64_t size;	     // bytes
+	struct timespec modified;
+};
+
+/** Opens and maps a regular file. Errors: SYSTEM (open, fstat, mmap), INVALID (not a file). */
+struct strobe_error *file_open(const char *path, struct file **ret) STROBE_MUST_CHECK;
+struct file *file_close(struct file *file);
+
+#endif

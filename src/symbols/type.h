@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SYMBOLS_TYPE_H
+#define SYMBOLS_TYPE_H
+
+// Types, compiled once from DIEs: what values and expressions need, without libdw.
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <strobe/error.h>
+
+struct strobe_symbols;
+struct symbols_module;
+struct unit;
+struct expression_bytes;
+
+enum type_kind {
+	TYPE_VOID,
+	TYPE_INTEGER,	// signed or unsigned; 1 to 16 bytes
+	TYPE_CHARACTER, // char, signed/unsigned char, char8/16/32_t, wchar_t
+	TYPE_BOOLEAN,
+	TYPE_FLOAT,	// 2 to 16 bytes; 80-bit extended in 10, 12 or 16
+	TYPE_DECIMAL,	// decimal floating point
+	TYPE_COMPLEX,	// of `size / 2` floats each
+	TYPE_ENUM,
+	TYPE_POINTER,
+	TYPE_REFERENCE, // &
+	TYPE_RVALUE_REFERENCE,
+	TYPE_MEMBER_POINTER, // pointer to member; `target` member type, `container` class
+	TYPE_STRUCT,
+	TYPE_CLASS,
+	TYPE_UNION,
+	TYPE_VARIANT,	// Rust enum: variant part (see members' discriminants)
+	TYPE_ARRAY,
+	TYPE_FUNCTION,
+	TYPE_TYPEDEF,
+	TYPE_CONST,
+	TYPE_VOLATILE,
+	TYPE_RESTRICT,
+	TYPE_ATOMIC,
+	TYPE_UNKNOWN,	// unsupported or damaged; `name` says what
+};
+
+/** A member, base class or static member of a structure. */
+struct type_member {
+	const char *name; // NULL or "" for anonymous
+	struct type *type;
+	uint64_t offset_bits; // from the start of the structure
+	uint32_t bit_size;    // of a bit-field; 0 = not a bit-field
+	bool base;	      // DW_TAG_inheritance
+	bool virtual_base;    // its offset is found at run time (location expression)
+	bool static_member;
+	bool artificial;      // _vptr and the like
+	bool has_discriminant; // of a variant member
+	uint64_t discriminant; // its value
+	bool default_variant;
+	uint64_t die_offset;   // to locate statics and virtual bases (with `module`, dwarf)
+	void *die_dwarf;       // Dwarf handle of that DIE
+};
+
+struct type_enumerator {
+	const char *name;
+	int64_t value;
+};
+
+struct type_parameter {
+	const char *name;
+	struct type *type;
+};
+
+/** Bounds of one dimension of an array. */
+struct type_dimension {
+	int64_t lower;
+	uint64_t count;
+	bool unknown;	 // flexible or incomplete: []
+	bool dynamic;	 // count depends on the frame (VLA); see variable.h to resolve
+	uint64_t die_offset;
+	void *die_dwarf;
+};
+
+struct type {
+	enum type_kind kind;
+	const char *name;   // tag or typedef name without "struct"; NULL if anonymous
+	uint64_t size;	    // bytes; 0 if incomplete
+	bool size_known;
+	bool is_signed;	    // integers, characters, enums
+	bool declaration;   // incomplete here and nowhere complete
+	bool is_flag_enum;
+	bool dynamic;	    // size or layout depends on the frame
+	bool variadic;	    // functions
+	bool vector;	    // GNU vector type
+	bool vtable;	    // class has a vptr (itself or by base)
+	bool prototyped;
+	int language;	    // DW_LANG_* of its unit
+	struct symbols_module *module;
+	struct type *target; // pointee, element, underlying, return type; NULL = void
+	struct type *container;
+	// Filled by type_complete():
+	bool completed;
+	size_t member_count;
+	struct type_member *members;
+	size_t enumerator_count;
+	struct type_enumerator *enumerators;
+	size_t parameter_count;
+	struct type_parameter *parameters;
+	struct type_dimension dimension; // one a TYPE_ARRAY; nested arrays for more
+	struct type_member *discriminant; // TYPE_VARIANT: where it is; NULL = one variant
+	const char *spelled; // cache of type_name()
+	uint64_t die_offset;
+	void *die_dwarf;
+};
+
+/** Fills members, enumerators, parameters; follows a declaration to its definition in any module.
+ *  Returns `type`, or the definition. Never NULL. */
+struct type *type_complete(struct strobe_symbols *symbols, struct type *type);
+/** Without typedefs and qualifiers; completed. */
+struct type *type_strip(struct strobe_symbols *symbols, struct type *type);
+/** Size in bytes with typedefs followed; false if incomplete or dynamic. */
+bool type_size(struct strobe_symbols *symbols, struct type *type, uint64_t *size);
+/** "struct conn *", "char [16]", "int (*)(void *)"; never NULL; lives as long as the symbols. */
+const char *type_name(struct strobe_symbols *symbols, struct type *type);
+/** Derived types, made and kept in the symbols. */
+struct type *type_pointer_to(struct strobe_symbols *symbols, struct type *target);
+struct type *type_array_of(struct strobe_symbols *symbols, struct type *element, uint64_t count);
+/** C's own types with their size on x86-64: "int", "unsigned long", "char", "double", ... */
+struct type *type_builtin(struct strobe_symbols *symbols, const char *name);
+/** The named type, by C or C++ spelling without declarator ("struct conn", "pid_t",
+ *  "unsigned long", "ns::T"); prefers `near` (may be NULL), its module, then all. NULL if none. */
+struct type *type_find(struct strobe_symbols *symbols, struct unit *near, const char *name);
+/** Whether two types are the same for comparisons and assignment (names and layout). */
+bool type_equal(struct strobe_symbols *symbols, struct type *a, struct type *b);
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VIEW_VIEW_H
+#define VIEW_VIEW_H
+
+// What libstrobe's own layers need of a view beyond <strobe/view.h> and <strobe/memory.h>.
+
+#include <strobe/memory.h>
+#include <strobe/view.h>
+
+struct file;
+struct files;
+
+/** Adds a warning (formatted, one line; an equal one is kept once). The log is the one mutable
+ *  part of a view. */
+void view_warn(const struct strobe_view *view, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/**
+ * Bytes at `address` without a copy, `*available` of them in a row, or NULL if unreadable.
+ * Borrowed from the view. May be slower than it looks when the bytes come from a module's file
+ * for the first time.
+ */
+const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, size_t *available);
+
+/** Reads a little-endian unsigned integer of 1, 2, 4 or 8 bytes; false if unreadable. */
+bool view_read_unsigned(const struct strobe_view *view, uint64_t address, unsigned size_bytes,
+			uint64_t *ret);
+
+/**
+ * The local file of module `module_index`, found and checked (build id) at first use; NULL if none
+ * (strobe_module.file_problem says why). Borrowed.
+ */
+struct file *view_module_file(const struct strobe_view *view, size_t module_index);
+
+/** The finder of files that this view was opened with. */
+struct files *view_files(const struct strobe_view *view);
+
+#endif
