@@ -20,6 +20,7 @@ extern "C" {
  */
 struct strobe_value;
 
+/** Releases `value` (NULL is fine). Returns NULL. */
 STROBE_EXPORT struct strobe_value *strobe_value_close(struct strobe_value *value);
 /** Its type as the language spells it: "struct conn *", "char [16]"; borrowed. */
 STROBE_EXPORT const char *strobe_value_type(const struct strobe_value *value);

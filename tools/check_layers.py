@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Checks every #include in src/ against tools/layers.txt. TAP on stdout.
+
+usage: check_layers.py SOURCE_ROOT
+
+- "folder/module.h" only where layers.txt lets the folder use it, and it must exist;
+- a third party's headers only in its one folder;
+- a folder that may use "public" (the front ends) includes <strobe/*.h>, libc and its own files;
+- no cycle of modules (a module is FOLDER/NAME.c with FOLDER/NAME.h).
+"""
+import pathlib
+import re
+import sys
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+# Headers by the third party's name in layers.txt.
+THIRD_PARTIES = {
+    "libdebuginfod": r"elfutils/debuginfod\.h",
+    "libdw": r"elfutils/.*|dwarf\.h|libelf\.h|gelf\.h|libdw.*",
+    "Zydis": r"Zydis/.*|Zycore/.*",
+    "zstd": r"zstd.*|zdict\.h",
+    "lzma": r"lzma.*",
+    "pcre2": r"pcre2.*",
+    "demangle": r"demangle\.h|libiberty/.*|libiberty\.h",
+}
+
+
+def read_layers(path):
+    """What each folder may include, and the folder of each third party."""
+    allowed, owners = {}, {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        line = line.split("#")[0].strip()
+        if not line:
+            continue
+        if ":" in line:
+            name, uses = line.split(":")
+            allowed[name.strip()] = set(uses.split())
+        else:
+            name, owner = line.split("=")
+            owners[name.strip()] = owner.strip()
+    return allowed, owners
+
+
+def includes(path):
+    """(line number, quoted?, name) of each #include."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        match = INCLUDE.match(line)
+        if match:
+            yield number, match.group(1) == '"', match.group(2)
+
+
+def third_party(name):
+    """The third party whose header this is, or None."""
+    for party, pattern in THIRD_PARTIES.items():
+        if re.fullmatch(pattern, name):
+            return party
+    return None
+
+
+def check_file(source, path, allowed, owners):
+    """Yields what is wrong with the includes of one file, and the modules it uses."""
+    folder = path.relative_to(source).parts[0]
+    may = allowed.get(folder)
+    problems, uses = [], []
+    for number, quoted, name in includes(path):
+        where = f"src/{path.relative_to(source)}:{number}"
+        party = None if quoted else third_party(name)
+        if party and owners.get(party) != folder:
+            problems.append(f"{where}: <{name}> is {party}: only {owners.get(party)} may use it")
+        if not quoted:
+            continue
+        if "public" in may:
+            if not (source / folder / name).exists():
+                problems.append(f'{where}: "{name}" is neither its own nor <strobe/...>')
+            continue
+        target = name.split("/")[0]
+        if "/" not in name or not (source / name).exists():
+            problems.append(f'{where}: "{name}" is not the FOLDER/MODULE.h of a file in src/')
+        elif target != folder and target not in may:
+            problems.append(f'{where}: {folder} may not use {target} ("{name}")')
+        else:
+            uses.append(str(pathlib.Path(name).with_suffix("")))
+    return problems, uses
+
+
+def find_cycle(graph):
+    """One cycle of the graph as a list of nodes, or None."""
+    state, trail = {}, []
+
+    def visit(node):
+        state[node] = "open"
+        trail.append(node)
+        for target in sorted(graph.get(node, ())):
+            if state.get(target) == "open":
+                return trail[trail.index(target):] + [target]
+            if target not in state:
+                cycle = visit(target)
+                if cycle:
+                    return cycle
+        trail.pop()
+        state[node] = "done"
+        return None
+
+    for node in sorted(graph):
+        if node not in state:
+            cycle = visit(node)
+            if cycle:
+                return cycle
+    return None
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    source = root / "src"
+    allowed, owners = read_layers(root / "tools" / "layers.txt")
+    folders = sorted(p.name for p in source.iterdir() if p.is_dir())
+    print(f"1..{len(folders) + 1}")
+    graph, number, failed = {}, 0, False
+    for folder in folders:
+        number += 1
+        problems = []
+        if folder not in allowed:
+            problems.append(f"src/{folder} has no line in tools/layers.txt")
+        for path in sorted((source / folder).glob("*.[ch]")) if not problems else []:
+            found, uses = check_file(source, path, allowed, owners)
+            problems += found
+            module = f"{folder}/{path.stem}"
+            graph.setdefault(module, set()).update(u for u in uses if u != module)
+        for problem in problems:
+            print("#", problem)
+        failed = failed or bool(problems)
+        print(f"{'not ok' if problems else 'ok'} {number} - {folder} includes what it may")
+    cycle = find_cycle(graph)
+    if cycle:
+        print("# cycle:", " -> ".join(cycle))
+    print(f"{'not ok' if cycle else 'ok'} {number + 1} - no cycle of modules")
+    return 1 if failed or cycle else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

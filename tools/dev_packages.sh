@@ -1,0 +1,11 @@
+# Debian 12 packages, by what needs them; read by ./dev.
+build_packages="gcc libc6-dev meson ninja-build pkg-config libdw-dev libelf-dev libdebuginfod-dev
+	libzydis-dev libzstd-dev liblzma-dev libpcre2-dev libiberty-dev scdoc python3"
+# gdb is the truth that answers are compared with; the others make the programs that are examined.
+test_packages="gdb g++ binutils elfutils dwz libc6-dbg"
+demo_packages="gdb libc6-dbg"
+check_packages="clang-format"
+full_packages="clang clang-tidy libclang-rt-dev lld llvm cppcheck valgrind rustc
+	python3.11 python3.11-dbg"
+bench_packages="python3.11 python3.11-dbg time"
+fuzz_packages="clang libclang-rt-dev gdb"
