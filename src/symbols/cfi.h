@@ -2,7 +2,7 @@
 #ifndef SYMBOLS_CFI_H
 #define SYMBOLS_CFI_H
 
-// Call frame information: what libdw reads from .eh_frame and .debug_frame, as rows.
+// Call frame information: rows of .debug_frame and .eh_frame.
 
 #include "symbols/module.h"
 
@@ -43,5 +43,7 @@ enum cfi_result { CFI_FOUND, CFI_NONE, CFI_DAMAGED };
 /** The row at run-time `pc`; cached. `*ret` borrowed. */
 enum cfi_result cfi_row_at(struct strobe_symbols *symbols, uint64_t pc,
 			   const struct cfi_row **ret);
+/** Releases module->cfi; for symbols_close(). Rows are in the symbols' arena. */
+void cfi_free(struct symbols_module *module);
 
 #endif
