@@ -23,10 +23,13 @@ def functions(lines):
             start = number
         elif line.startswith("}") and start is not None:
             head = start - 1
-            while head > 0 and lines[head - 1] and not lines[head - 1].startswith(("}", "//", " *")):
+            while head > 0 and lines[head - 1] and not lines[head - 1].startswith(
+                    ("}", "//", " *", "/*", "#")):
                 head -= 1
-            name = re.search(r"(\w+)\s*\(", " ".join(lines[head:start]))
-            yield name.group(1) if name else "?", number - head + 1
+            before = " ".join(lines[head:start])
+            name = re.search(r"(\w+)\s*\(", before)
+            if name and not before.rstrip().endswith("="): # not a table
+                yield name.group(1), number - head + 1
             start = None
 
 
