@@ -65,6 +65,8 @@ fuzz_all() {
 	esac
 	CC=clang configure build-fuzz -Dfuzz=true -Db_lundef=false -Dbuildtype=debugoptimized
 	compile build-fuzz
+	STROBE_FUZZ_CORE=$(python3 fuzz/make_corpora.py build-fuzz)
+	export STROBE_FUZZ_CORE
 	targets=("$@")
 	[ ${#targets[@]} -gt 0 ] || targets=($(cd fuzz && ls fuzz_*.c | sed 's/^fuzz_//; s/\.c$//'))
 	for target in "${targets[@]}"; do
@@ -72,6 +74,7 @@ fuzz_all() {
 		printf 'fuzzing %s for %s s\n' "$target" "$seconds"
 		if ! "build-fuzz/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 \
 			-artifact_prefix="build-fuzz/found/$target-" -print_final_stats=1 \
+			$([ "$target" = module ] && echo -detect_leaks=0) \
 			"build-fuzz/corpus/$target" "fuzz/corpus/$target" >"build-fuzz/$target.log" 2>&1; then
 			tail -40 "build-fuzz/$target.log"
 			printf 'FAILED  %s: see build-fuzz/found/%s-*\n' "$target" "$target"

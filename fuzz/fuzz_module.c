@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// ELF files with their symbols, DWARF and call frame information: the input is the file mapped at
+// SYNTHETIC_BASE. Faults inside elfutils are not ours to mend; the guard is to have named them.
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strobe/code.h>
+#include <strobe/stack.h>
+#include <strobe/value.h>
+#include <unistd.h>
+
+#include "base/guard.h"
+#include "synthetic_core.h"
+
+enum { ADDRESSES = 48, STEP = 13 };
+
+static sigjmp_buf jump;
+static struct sigaction before[65];
+
+static void on_fault(int number, siginfo_t *info, void *context)
+{
+	const char *guarded = guard_enter(NULL);
+	if (guarded)
+		siglongjmp(jump, 1);
+	if (before[number].sa_flags & SA_SIGINFO)
+		before[number].sa_sigaction(number, info, context);
+	abort();
+}
+
+static void catch_faults(void)
+{
+	const int numbers[] = {SIGSEGV, SIGBUS, SIGFPE, SIGABRT};
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		struct sigaction action = {.sa_sigaction = on_fault,
+					   .sa_flags = SA_SIGINFO | SA_NODEFER};
+		sigaction(numbers[i], &action, &before[numbers[i]]);
+	}
+}
+
+static bool visit_symbol(void *context, const struct strobe_symbol *symbol)
+{
+	size_t *count = context;
+	return symbol->name && ++*count < 1000;
+}
+
+static bool visit_variable(void *context, const struct strobe_variable *variable,
+			   const struct strobe_value *value)
+{
+	char *text = NULL;
+	strobe_value_type(value);
+	strobe_error_free(strobe_value_format(value, NULL, &text));
+	free(text);
+	return context || variable->name;
+}
+
+static void look_at_names(struct strobe_symbols *symbols)
+{
+	static const char *const expressions[] = {"global", "*head", "(struct node *)0x400000",
+						  "sizeof(struct node)", "main", "&head->next"};
+	size_t count = 0;
+	strobe_error_free(strobe_symbols_find(symbols, STROBE_MATCH_GLOB, "*", NULL, visit_symbol,
+					      &count));
+	for (size_t i = 0; i < sizeof(expressions) / sizeof(expressions[0]); i++) {
+		struct strobe_value *value = NULL;
+		char *text = NULL;
+		struct strobe_error *error =
+			strobe_evaluate(symbols, NULL, 0, expressions[i], &value);
+		if (!error)
+			error = strobe_value_format(value, NULL, &text);
+		strobe_error_free(error);
+		strobe_value_close(value);
+		free(text);
+	}
+	char *text = NULL;
+	strobe_error_free(strobe_type_describe(symbols, "struct node", &text));
+	free(text);
+}
+
+static void look_at_code(struct strobe_symbols *symbols)
+{
+	for (uint64_t i = 0; i < ADDRESSES; i++) {
+		uint64_t pc = SYNTHETIC_BASE + 0x1000 + i * STEP;
+		struct strobe_symbol symbol;
+		struct strobe_line line;
+		struct strobe_function function;
+		strobe_symbol_at(symbols, pc, &symbol);
+		strobe_line_at(symbols, pc, &line);
+		strobe_function_at(symbols, pc, &function);
+	}
+	struct strobe_stack *stack = NULL;
+	const struct strobe_stack_options options = {.size = sizeof(options), .max_frames = 64};
+	strobe_error_free(strobe_stack_open(symbols, 0, &options, &stack));
+	for (size_t i = 0; stack && i < strobe_stack_frame_count(stack); i++)
+		strobe_error_free(strobe_frame_variables(stack, i, visit_variable, NULL));
+	strobe_stack_close(stack);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static bool ready;
+	if (!ready)
+		catch_faults();
+	ready = true;
+	char file[32], core[32];
+	int file_fd = memory_file("program", data, size);
+	snprintf(file, sizeof(file), "/proc/self/fd/%d", file_fd);
+	int core_fd = synthetic_core(file, size, SYNTHETIC_BASE + 0x1010 + (size ? data[size - 1] : 0));
+	snprintf(core, sizeof(core), "/proc/self/fd/%d", core_fd);
+	struct strobe_view *view = NULL;
+	struct strobe_symbols *symbols = NULL;
+	const struct strobe_view_options options = {.size = sizeof(options), .no_debuginfod = true,
+						    .debug_directories = "/nonexistent"};
+	if (sigsetjmp(jump, 1) == 0) {
+		strobe_error_free(strobe_view_open(core, &options, &view));
+		if (view)
+			strobe_error_free(strobe_symbols_open(view, &symbols));
+		if (symbols) {
+			look_at_code(symbols);
+			look_at_names(symbols);
+		}
+		strobe_symbols_close(symbols);
+		strobe_view_close(view);
+	}
+	close(file_fd);
+	close(core_fd);
+	return 0;
+}
