@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // C++: bases, virtual bases, references, templates, containers, exceptions, lambdas.
+#include <cstddef>
 #include <cstdlib>
 #include <map>
 #include <memory>
@@ -73,7 +74,7 @@ __attribute__((noinline)) int run(const Item &item, Named *base, std::vector<int
 	auto shared = std::make_shared<Item>("shared", 5, Kind::Game);
 	std::unique_ptr<int> unique(new int(8));
 	Hidden h;
-	nullptr_t null = nullptr;
+	std::nullptr_t null = nullptr;
 	Kind odd = static_cast<Kind>(3);
 	auto lambda = [&](int x) { return hidden(h, nullptr, nullptr) + x + both.both; };
 	int &reference = numbers[1];
