@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures Strobe against gdb and memmem side by side, in one run.
+
+usage: bench.py --build BUILD [--write] [stacks|sparse|search|parity ...]
+
+--write puts the table into docs/performance.md. Programs and cores are kept in BUILD/bench.
+"""
+import argparse
+import os
+import resource
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+ROUNDS = 5
+GDB = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set auto-load no"]
+
+PYTHON_WORK = """
+import json, re, threading, time
+def wait(n):
+    if n == 0:
+        time.sleep(1000)
+    return json.dumps({'x': wait(n - 1)}) + re.sub('x', lambda m: wait(n - 1), 'x')
+for n in range(7):
+    threading.Thread(target=wait, args=(10 + n,), daemon=True).start()
+sorted([2, 1], key=lambda v: wait(20))
+"""
+
+
+class Bench:
+    """Where things are, and the rows of the table so far."""
+
+    def __init__(self, build):
+        self.strobe = os.path.join(os.path.abspath(build), "strobe")
+        self.folder = os.path.join(os.path.abspath(build), "bench")
+        self.rows = []
+        self.failed = False
+        os.makedirs(self.folder, exist_ok=True)
+        for name in ("measure", "memmem"):
+            subprocess.run(["gcc", "-O2", "-o", self.path(name), os.path.join(HERE, name + ".c")],
+                           check=True)
+
+    def path(self, *parts):
+        return os.path.join(self.folder, *parts)
+
+    def measure(self, command, rounds=ROUNDS):
+        """(best seconds, peak MiB) of a command, its files in the cache."""
+        best, peak = None, 0
+        for _ in range(rounds + 1):
+            told = subprocess.run([self.path("measure"), *command], check=True, text=True,
+                                  capture_output=True).stdout.split()
+            if told[0] != "0":
+                sys.exit(f"bench: {' '.join(command)}: exit {told[0]}")
+            seconds = float(told[1])
+            if best is None:
+                best = seconds * 10  # the first round warms the cache
+                if seconds > 60:
+                    rounds = 1
+            best, peak = min(best, seconds), max(peak, int(told[2]) / 1024)
+        return best, peak
+
+    def row(self, name, ours, theirs, wanted, good):
+        """Adds and prints a row of the table."""
+        self.failed = self.failed or not good
+        self.rows.append((name, ours, theirs, wanted, "yes" if good else "**no**"))
+        print(f"{name:34} {ours:28} {theirs:28} {wanted:26} {'ok' if good else 'MISSED'}")
+        sys.stdout.flush()
+
+
+def make_core(folder, command, seconds=None):
+    """Runs a command until it dies (or for some seconds, then kills it); the core's path."""
+    os.makedirs(folder, exist_ok=True)
+    core = os.path.join(folder, "core")
+    if os.path.exists(core):
+        return core
+
+    def limits():
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          preexec_fn=limits) as process:
+        if seconds:
+            time.sleep(seconds)
+            process.send_signal(signal.SIGABRT)
+        process.wait(timeout=120)
+    left = [name for name in os.listdir(folder) if name.startswith("core")]
+    if not left:
+        sys.exit("bench: no core file: core_pattern leads elsewhere")
+    os.rename(os.path.join(folder, left[0]), core)
+    return core
+
+
+def stack_programs(bench):
+    """(name, program, core) of what `bt` is measured on."""
+    yield ("python3.11, 8 threads", "/usr/bin/python3.11",
+           make_core(bench.path("python"), ["/usr/bin/python3.11", "-S", "-c", PYTHON_WORK], 2))
+    threads = bench.path("threads")
+    subprocess.run(["gcc", "-g", "-O2", "-pthread", "-o", threads, 
+                    os.path.join(ROOT, "tests", "parity", "programs", "threads.c")],
+                   check=True)
+    yield "1,000 threads", threads, make_core(bench.path("threads-core"), [threads])
+    big = bench.path("big", "big")
+    if not os.path.exists(big):
+        print("building the program with 200 MiB of debug information")
+        subprocess.run([sys.executable, os.path.join(HERE, "make_big.py"), bench.path("big")],
+                       check=True)
+    yield "216 MiB of debug information", big, make_core(bench.path("big-core"), [big])
+
+
+def bench_stacks(bench):
+    """All threads' stacks with locals, against gdb."""
+    for name, program, core in stack_programs(bench):
+        ours = bench.measure([bench.strobe, "bt", core, "--locals"])
+        theirs = bench.measure([*GDB, "-ex", "thread apply all bt full", program, core], 2)
+        bench.row(f"`bt --locals`: {name}", f"{ours[0]:.3f} s, {ours[1]:.0f} MiB",
+                  f"gdb {theirs[0]:.3f} s, {theirs[1]:.0f} MiB",
+                  f"5 x faster, half: {theirs[0] / ours[0]:.1f} x, {ours[1] / theirs[1]:.2f}",
+                  theirs[0] >= 5 * ours[0] and ours[1] <= theirs[1] / 2)
+
+
+def write_sparse_core(path, size):
+    """A core of one thread with one segment of `size` bytes that are never written."""
+    registers = struct.pack("<27Q", *([0] * 27))
+    status = struct.pack("<iiih2xQQiiii", 11, 0, 0, 11, 0, 0, 100, 1, 100, 100)
+    status += bytes(64) + registers + struct.pack("<i4x", 0)
+    note = struct.pack("<III8s", 5, len(status), 1, b"CORE") + status
+    header = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 4, 62, 1, 0, 64, 0, 0, 64,
+                                                       56, 2, 0, 0, 0)
+    segments = struct.pack("<IIQQQQQQ", 4, 0, 4096, 0, 0, len(note), 0, 4)
+    segments += struct.pack("<IIQQQQQQ", 1, 6, 8192, 0x10000000000, 0, size, size, 4096)
+    with open(path, "wb") as out:
+        out.write(header + segments)
+        out.seek(4096)
+        out.write(note)
+        out.truncate(8192 + size)
+
+
+def bench_sparse(bench):
+    """`info` on a core far larger than memory."""
+    core = bench.path("sparse")
+    write_sparse_core(core, 64 << 30)
+    seconds, peak = bench.measure([bench.strobe, "info", core])
+    bench.row("`info`: sparse core of 64 GiB", f"{seconds * 1000:.1f} ms, {peak:.0f} MiB", "",
+              "50 ms, 64 MiB", seconds < 0.05 and peak < 64)
+    os.unlink(core)
+
+
+def bench_search(bench):
+    """`mem search` against memmem over the same bytes."""
+    core, size = bench.path("search"), 1 << 30
+    write_sparse_core(core, size)
+    words = b"the quick brown fox jumps over the lazy dog; 0x00000000 strobe\0\0\n"
+    block = (words * (1 << 16))[: 1 << 20]
+    with open(core, "r+b") as out:
+        out.seek(8192)
+        for number in range(size >> 20):
+            out.write(block[number:] + block[:number])
+    for name, text in (("rare", "needle in here"), ("common first letters", "the quiet")):
+        theirs = min(float(subprocess.run([bench.path("memmem"), core, text], check=True, text=True,
+                                          capture_output=True).stdout.split()[1])
+                     for _ in range(3))
+        empty = bench.measure([bench.strobe, "info", core])[0]
+        ours = bench.measure([bench.strobe, "mem", core, "search", "--text", text], 3)[0] - empty
+        bench.row(f"`mem search`: 1 GiB, {name}", f"{1 / ours:.2f} GiB/s",
+                  f"memmem {1 / theirs:.2f} GiB/s", f"half: {theirs / ours:.2f}",
+                  ours <= 2 * theirs)
+    os.unlink(core)
+
+
+def bench_parity(bench):
+    """The whole comparison with gdb."""
+    done = subprocess.run([sys.executable, os.path.join(ROOT, "tests", "parity", "compare.py"),
+                           bench.strobe], check=False)
+    bench.failed = bench.failed or done.returncode != 0
+
+
+def machine():
+    """One line about the machine."""
+    with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), "?")
+    return f"{os.cpu_count()} x {model}, Linux {os.uname().release}"
+
+
+def write_table(bench):
+    """docs/performance.md, between its markers."""
+    path = os.path.join(ROOT, "docs", "performance.md")
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    head, rest = text.split("<!-- table -->\n")
+    tail = rest.split("<!-- end -->")[1]
+    table = f"Measured on {machine()}.\n\n| what | Strobe | against | wanted: reached | met |\n"
+    table += "|---|---|---|---|---|\n"
+    table += "".join("| " + " | ".join(row) + " |\n" for row in bench.rows)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{head}<!-- table -->\n{table}<!-- end -->{tail}")
+
+
+def main():
+    parts = {"stacks": bench_stacks, "sparse": bench_sparse, "search": bench_search,
+             "parity": bench_parity}
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"))
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("parts", nargs="*")
+    options = parser.parse_args()
+    for part in options.parts:
+        if part not in parts:
+            sys.exit(f"bench: no part '{part}'; there are: {' '.join(parts)}")
+    bench = Bench(options.build)
+    for part in options.parts or ["stacks", "sparse", "search"]:
+        parts[part](bench)
+    if options.write:
+        write_table(bench)
+    sys.exit(1 if bench.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
