@@ -32,13 +32,19 @@ struct symbols_module {
 	Dwarf *alternate; // dwz file, set with dwarf_setalt()
 	const char *path;       // for guards and messages
 	const char *debug_path; // likewise, of debug_elf
+	struct file *debug_file;     // owned; NULL if debug_elf is main_elf
+	struct file *alternate_file; // owned
+	Elf *alternate_elf;
+	void *image; // main_elf read from the view's memory; owned, NULL if from a file
+	size_t image_size;
+	uint64_t code_start, code_end; // executable segments: DWARF ranges elsewhere are dead code
 
 	struct elf_symbols *elf_symbols; // elf_symbols.c
 	struct unit_table *units;	 // unit.c
 	struct cfi *cfi;		 // cfi.c
+	struct splits *splits;		 // split.c
 	struct names *names;		 // names.c
 	struct type_table *types;	 // type.c
-	struct hash functions;		 // function.c: unit offset -> its function table
 };
 
 struct strobe_symbols {
@@ -50,6 +56,16 @@ struct strobe_symbols {
 	struct hash row_cache; // cfi.c: run-time pc -> struct cfi_row
 };
 
+// What the other files of this folder hang into a module, released with it.
+void elf_symbols_free(struct symbols_module *module) __attribute__((weak));
+struct cfi *cfi_free(struct cfi *cfi) __attribute__((weak));
+struct type_table *type_table_free(struct type_table *types) __attribute__((weak));
+struct unit_table *unit_table_free(struct unit_table *units);
+struct names *names_free(struct names *names) __attribute__((weak));
+void split_close_all(struct symbols_module *module);
+
+/** Notes `problem` (from the arena or static) for strobe_symbols_module_debug(); the first stays. */
+void module_problem(struct symbols_module *module, const char *problem);
 /** Module `index` of the view, opened (ELF and DWARF handles made, nothing scanned). */
 struct symbols_module *symbols_module(struct strobe_symbols *symbols, size_t index);
 /** The opened module that holds run-time `address`, or NULL. */

@@ -11,6 +11,13 @@
 /** A compile, partial or type unit; with split DWARF the pair of skeleton and full unit. */
 struct unit {
 	struct symbols_module *module;
+	const struct sections *sections; // of the file that `die` is in
+	uint64_t offset, end;		 // of the unit with its header, in .debug_info or .debug_types
+	uint64_t header_size;		 // from `offset` to the unit DIE
+	uint64_t abbrev_offset;
+	bool in_types;	    // of .debug_types
+	bool in_alternate;  // of the dwz file
+	struct unit *plain; // the skeleton as a unit of its own; this unit itself if not split
 	Dwarf *dwarf;	    // where `die` is read from: module->dwarf, the dwz file, a .dwo, .dwp
 	Dwarf_Die die;	    // the full unit DIE (the split one where there is one)
 	Dwarf_Die skeleton; // same as `die` if not split
@@ -36,6 +43,8 @@ struct unit {
 	uint64_t ranges_base;	 // DW_AT_GNU_ranges_base, added to .debug_ranges offsets
 	struct function_table *functions; // function.c
 	struct line_table *lines;	  // line.c
+	struct scope_table *scopes;	  // scope.c
+	struct split *split_file;	  // split.c: where a split unit is read from
 };
 
 /** Number of compile units (skeletons included) of the module, and one of them; opens .dwo lazily. */
@@ -63,6 +72,14 @@ bool die_address(struct unit *unit, Dwarf_Die *die, unsigned at, uint64_t *ret);
 bool unit_address(struct unit *unit, uint64_t index, uint64_t *ret);
 /** DW_AT_low_pc of a code DIE: its lowest entry address. False if it has no code. */
 bool die_entry_pc(struct unit *unit, Dwarf_Die *die, uint64_t *ret);
+
+/** True for a link-time address in the module's code: linkers leave zeros and ones for functions
+ *  that they dropped. */
+bool module_is_code(const struct symbols_module *module, uint64_t address);
+/** Every unit of any kind: those of .debug_info, .debug_types and the dwz file, in that order;
+ *  NULL for a damaged one. */
+size_t unit_slot_count(struct symbols_module *module);
+struct unit *unit_slot(struct symbols_module *module, size_t index);
 
 /** Called for each [start, end), link-time; return false to stop. */
 typedef bool (*range_visit)(void *context, uint64_t start, uint64_t end);

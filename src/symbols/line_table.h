@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SYMBOLS_LINE_TABLE_H
+#define SYMBOLS_LINE_TABLE_H
+
+#include "symbols/unit.h"
+
+// The line number table of one unit (DWARF 2 to 5, section 6.2), read when first needed.
+
+/** A row: from `address` to the next row's the code is of this line. 24 bytes. */
+struct line_row {
+	uint64_t address;  // link-time
+	uint32_t line;	   // 0 = no line
+	uint32_t file;	   // number as in the table; for unit_file()
+	uint32_t column : 30;
+	uint32_t statement : 1; // DW_LNS is_stmt
+	uint32_t end : 1;	// ends a sequence: no line from here on
+};
+
+struct line_rows {
+	const struct line_row *items; // sorted by address; of equal addresses the program's order
+	size_t count;
+};
+
+/** The rows of `unit`; empty if it has none. Borrowed. */
+struct line_rows line_table_rows(struct unit *unit);
+/** The number of file entries; numbers go from line_table_first_file() on. */
+size_t line_table_file_count(struct unit *unit);
+unsigned line_table_first_file(const struct unit *unit);
+/** The row that gdb shows for link-time `pc`; `*end` is where it ends. NULL if none. */
+const struct line_row *line_table_find(struct unit *unit, uint64_t pc, uint64_t *end);
+void line_table_free(struct unit *unit);
+
+#endif
