@@ -212,6 +212,5 @@ bool die_entry_pc(struct unit *unit, Dwarf_Die *die, uint64_t *ret)
 
 bool module_is_code(const struct symbols_module *module, uint64_t address)
 {
-	return !module->code_end ||
-	       (address >= module->code_start && address < module->code_end);
+	return !module->code_end || (address >= module->code_start && address < module->code_end);
 }

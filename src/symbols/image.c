@@ -47,10 +47,9 @@ void *image_from_memory(const struct strobe_view *view, const struct strobe_modu
 {
 	Elf64_Ehdr ehdr;
 	if (strobe_memory_read(view, module->start, &ehdr, sizeof(ehdr)) != sizeof(ehdr) ||
-	    memcmp(ehdr.e_ident, ELFMAG, SELFMAG) != 0 ||
-	    ehdr.e_ident[EI_CLASS] != ELFCLASS64 || ehdr.e_ident[EI_DATA] != ELFDATA2LSB ||
-	    ehdr.e_phentsize != sizeof(Elf64_Phdr) || !ehdr.e_phnum ||
-	    ehdr.e_phnum > IMAGE_PROGRAM_HEADER_LIMIT)
+	    memcmp(ehdr.e_ident, ELFMAG, SELFMAG) != 0 || ehdr.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    ehdr.e_ident[EI_DATA] != ELFDATA2LSB || ehdr.e_phentsize != sizeof(Elf64_Phdr) ||
+	    !ehdr.e_phnum || ehdr.e_phnum > IMAGE_PROGRAM_HEADER_LIMIT)
 		return NULL;
 	size_t table = ehdr.e_phnum * sizeof(Elf64_Phdr);
 	Elf64_Phdr *phdrs = malloc(table);
@@ -128,7 +127,8 @@ static bool lay_out(uint8_t *image, const struct section_bytes parts[SECTION_COU
 		Elf64_Shdr *shdr = &shdrs[count++];
 		shdr->sh_name = (Elf64_Word)names_size;
 		names_size += (size_t)snprintf(strings + names_size, NAME_SIZE, ".debug_%s.dwo",
-					       section_name(i)) + 1;
+					       section_name(i)) +
+			      1;
 		shdr->sh_type = SHT_PROGBITS;
 		shdr->sh_size = parts[i].size;
 		shdr->sh_addralign = 1;

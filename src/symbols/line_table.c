@@ -73,12 +73,12 @@ static bool read_form(struct unit *unit, const struct line_table *table, struct 
 		ret->string = bytes_string(bytes);
 		break;
 	case DW_FORM_line_strp:
-		ret->string = string_at(&of[SECTION_LINE_STR],
-					bytes_unsigned(bytes, table->offset_size));
+		ret->string =
+			string_at(&of[SECTION_LINE_STR], bytes_unsigned(bytes, table->offset_size));
 		break;
 	case DW_FORM_strp:
-		ret->string = string_at(&of[SECTION_STR],
-					bytes_unsigned(bytes, table->offset_size));
+		ret->string =
+			string_at(&of[SECTION_STR], bytes_unsigned(bytes, table->offset_size));
 		break;
 	case DW_FORM_strx:
 		ret->string = indexed_string(unit, bytes_uleb(bytes));

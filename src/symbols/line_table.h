@@ -8,9 +8,9 @@
 
 /** A row: from `address` to the next row's the code is of this line. 24 bytes. */
 struct line_row {
-	uint64_t address;  // link-time
-	uint32_t line;	   // 0 = no line
-	uint32_t file;	   // number as in the table; for unit_file()
+	uint64_t address; // link-time
+	uint32_t line;	  // 0 = no line
+	uint32_t file;	  // number as in the table; for unit_file()
 	uint32_t column : 30;
 	uint32_t statement : 1; // DW_LNS is_stmt
 	uint32_t end : 1;	// ends a sequence: no line from here on

@@ -42,8 +42,8 @@ static Elf *open_elf(struct symbols_module *module, const struct file *file)
 	Elf *elf = elf_begin(file->fd, ELF_C_READ_MMAP, NULL);
 	if (elf && elf_kind(elf) == ELF_K_ELF && gelf_getclass(elf) == ELFCLASS64)
 		return elf;
-	module_problem(module, arena_printf(&module->symbols->arena,
-					    "%s: not a usable ELF file", file->path));
+	module_problem(module, arena_printf(&module->symbols->arena, "%s: not a usable ELF file",
+					    file->path));
 	elf_end(elf);
 	return NULL;
 }
@@ -80,10 +80,9 @@ static void find_debug(struct symbols_module *module)
 	if (!link && !module->module->build_id)
 		return;
 	char *problem = NULL;
-	struct strobe_error *error =
-		files_find_debug(view_files(module->symbols->view), module->path,
-				 module->module->build_id, link, crc, &module->debug_file,
-				 &problem);
+	struct strobe_error *error = files_find_debug(view_files(module->symbols->view),
+						      module->path, module->module->build_id, link,
+						      crc, &module->debug_file, &problem);
 	if (error) {
 		strobe_error_free(error);
 		module_problem(module, "out of memory");
@@ -128,8 +127,7 @@ static void find_alternate(struct symbols_module *module)
 	if (module->alternate)
 		dwarf_setalt(module->dwarf, module->alternate);
 	else
-		module_problem(module, arena_printf(&module->symbols->arena,
-						    "%s: no usable DWARF",
+		module_problem(module, arena_printf(&module->symbols->arena, "%s: no usable DWARF",
 						    module->alternate_file->path));
 }
 

@@ -85,10 +85,10 @@ bool ranges_visit(struct unit *unit, uint64_t value, bool is_index, range_visit 
 	if (!unit->address_size || unit->address_size > 8)
 		return false;
 	if (unit->version < 5)
-		return visit_old(unit,
-				 bytes_of(unit->rnglists, unit->rnglists_size,
-					  value + unit->ranges_base),
-				 visit, context);
+		return visit_old(
+			unit,
+			bytes_of(unit->rnglists, unit->rnglists_size, value + unit->ranges_base),
+			visit, context);
 	if (is_index) {
 		if (value > unit->rnglists_size)
 			return false;

@@ -22,10 +22,10 @@ struct abbrev_attribute {
 
 struct abbrev {
 	uint64_t code;
-	uint32_t first;	 // attribute
+	uint32_t first; // attribute
 	uint16_t count;
 	uint16_t tag;
-	uint32_t skip;	 // bytes of all attributes if fixed and none is kept, else UINT32_MAX
+	uint32_t skip; // bytes of all attributes if fixed and none is kept, else UINT32_MAX
 	bool children;
 };
 
@@ -268,8 +268,7 @@ bool skim_init(struct skim *skim, struct unit *unit, uint64_t offset)
 static bool read_values(struct skim *skim, const struct abbrev *abbrev, struct skim_die *die)
 {
 	struct bytes *bytes = &skim->bytes;
-	const struct abbrev_attribute *attribute =
-		&skim->abbrevs->attributes.items[abbrev->first];
+	const struct abbrev_attribute *attribute = &skim->abbrevs->attributes.items[abbrev->first];
 	for (unsigned i = 0; i < abbrev->count; i++, attribute++) {
 		uint16_t form = attribute->form;
 		if (form == DW_FORM_indirect) {

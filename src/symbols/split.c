@@ -103,9 +103,8 @@ static struct split *open_file(struct symbols_module *module, struct splits *spl
 			       struct unit *skeleton, const char *name)
 {
 	struct file *file = NULL;
-	struct strobe_error *error =
-		files_find_companion(view_files(module->symbols->view), skeleton->directory, name,
-				     module->path, &file);
+	struct strobe_error *error = files_find_companion(
+		view_files(module->symbols->view), skeleton->directory, name, module->path, &file);
 	strobe_error_free(error);
 	if (!file) {
 		skeleton->problem = arena_printf(

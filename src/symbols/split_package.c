@@ -26,12 +26,18 @@ struct split_package {
 /** The column ids of both formats as sections. */
 static int section_of_column(uint32_t version, uint32_t id)
 {
-	static const int8_t old[] = {-1,	     SECTION_INFO,	  SECTION_TYPES,
-				     SECTION_ABBREV, SECTION_LINE,	  SECTION_LOC,
-				     SECTION_STR_OFFSETS, SECTION_MACINFO, SECTION_MACRO};
-	static const int8_t new[] = {-1,	     SECTION_INFO,	  -1,
-				     SECTION_ABBREV, SECTION_LINE,	  SECTION_LOCLISTS,
-				     SECTION_STR_OFFSETS, SECTION_MACRO, SECTION_RNGLISTS};
+	static const int8_t old[] = {
+		-1,	     SECTION_INFO,	  SECTION_TYPES,   SECTION_ABBREV, SECTION_LINE,
+		SECTION_LOC, SECTION_STR_OFFSETS, SECTION_MACINFO, SECTION_MACRO};
+	static const int8_t new[] = {-1,
+				     SECTION_INFO,
+				     -1,
+				     SECTION_ABBREV,
+				     SECTION_LINE,
+				     SECTION_LOCLISTS,
+				     SECTION_STR_OFFSETS,
+				     SECTION_MACRO,
+				     SECTION_RNGLISTS};
 	return id >= sizeof(old) ? -1 : version >= 5 ? new[id] : old[id];
 }
 

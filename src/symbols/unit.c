@@ -62,11 +62,12 @@ static void list_units(struct symbols_module *module, struct unit_table *table,
 	struct unit_header header;
 	while (offset < section->size && table->slots.count < UNIT_LIMIT) {
 		if (!unit_header_read(section, place == IN_TYPES, offset, &header)) {
-			module_problem(module,
-				       arena_printf(&module->symbols->arena,
-						    "%s: damaged unit header at 0x%llx of .debug_%s",
-						    module->debug_path, (unsigned long long)offset,
-						    place == IN_TYPES ? "types" : "info"));
+			module_problem(
+				module,
+				arena_printf(&module->symbols->arena,
+					     "%s: damaged unit header at 0x%llx of .debug_%s",
+					     module->debug_path, (unsigned long long)offset,
+					     place == IN_TYPES ? "types" : "info"));
 			break;
 		}
 		struct unit_slot slot = {
@@ -142,8 +143,8 @@ static void set_bases(struct unit *unit)
 	Dwarf_Die *die = &unit->die;
 	bool new = unit->version >= 5;
 	uint64_t header = unit->offset_size == 8 ? 16 : 8;
-	uint64_t base = attribute_number(die, DW_AT_addr_base,
-					 attribute_number(die, DW_AT_GNU_addr_base, new ? header : 0));
+	uint64_t base = attribute_number(
+		die, DW_AT_addr_base, attribute_number(die, DW_AT_GNU_addr_base, new ? header : 0));
 	if (of[SECTION_ADDR].data && base <= of[SECTION_ADDR].size) {
 		unit->addr = of[SECTION_ADDR].data + base;
 		unit->addr_size = of[SECTION_ADDR].size - base;
@@ -210,10 +211,9 @@ static struct unit *slot_plain(struct symbols_module *module, struct unit_table 
 				slot->offset, slot->place == IN_TYPES);
 	if (!slot->plain) {
 		slot->damaged = true;
-		module_problem(module, arena_printf(&module->symbols->arena,
-						    "%s: damaged unit at 0x%llx",
-						    module->debug_path,
-						    (unsigned long long)slot->offset));
+		module_problem(module,
+			       arena_printf(&module->symbols->arena, "%s: damaged unit at 0x%llx",
+					    module->debug_path, (unsigned long long)slot->offset));
 		return NULL;
 	}
 	slot->plain->in_alternate = alternate;
@@ -240,7 +240,7 @@ static void join_skeleton(struct unit *unit, struct unit *plain)
 	unit->loclists_size = locations->size;
 	unit->loclists_base = new ? list_header(unit) : 0;
 	unit->rnglists_base = new ? list_header(unit) : 0;
-	if (new && of[SECTION_RNGLISTS].data) {
+	if (new &&of[SECTION_RNGLISTS].data) {
 		unit->rnglists = of[SECTION_RNGLISTS].data;
 		unit->rnglists_size = of[SECTION_RNGLISTS].size;
 		return;
@@ -275,9 +275,9 @@ static struct unit *resolve_split(struct symbols_module *module, struct unit *pl
 	if (split_find_unit(split, plain->version, id, &offset))
 		unit = make_unit(module, split->dwarf, split->sections, offset, false);
 	if (!unit) {
-		plain->problem = arena_printf(&module->symbols->arena,
-					      "%s: no unit with id %016llx", split->path,
-					      (unsigned long long)id);
+		plain->problem =
+			arena_printf(&module->symbols->arena, "%s: no unit with id %016llx",
+				     split->path, (unsigned long long)id);
 		module_problem(module, plain->problem);
 		return plain;
 	}

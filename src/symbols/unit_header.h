@@ -9,7 +9,7 @@
 
 /** The header of a unit in .debug_info or .debug_types (DWARF 5, section 7.5.1). */
 struct unit_header {
-	uint64_t offset, end;	// in the section
+	uint64_t offset, end; // in the section
 	uint64_t header_size;
 	uint64_t abbrev_offset;
 	uint64_t id; // dwo id or type signature; 0 if none

@@ -84,8 +84,7 @@ static void read_set(struct adding *adding, struct bytes *bytes, const uint8_t *
 
 static void read_aranges(struct adding *adding, uint8_t *covered)
 {
-	const struct section_bytes *section =
-		&unit_sections(adding->module)->of[SECTION_ARANGES];
+	const struct section_bytes *section = &unit_sections(adding->module)->of[SECTION_ARANGES];
 	struct bytes bytes = bytes_of(section->data, section->size, 0);
 	while (!bytes.bad && bytes.at < bytes.end)
 		read_set(adding, &bytes, section->data, covered);
