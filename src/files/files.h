@@ -34,6 +34,13 @@ struct strobe_error *files_find_executable(struct files *files, const char *path
 					   const char *build_id, struct file **ret, bool *unchecked,
 					   char **problem) STROBE_MUST_CHECK;
 
+/** The same without asking servers: for what must be quick. */
+struct strobe_error *files_find_local(struct files *files, const char *path, const char *build_id,
+				      struct file **ret, bool *unchecked,
+				      char **problem) STROBE_MUST_CHECK;
+/** True if servers would be asked. */
+bool files_ask_servers(const struct files *files);
+
 /**
  * The separate debug file of a module: DEBUGDIR/.build-id/xx/yyyy.debug, then `.gnu_debuglink`'s
  * name (`debuglink`, NULL if none, CRC32 `crc`) beside `path`, in `.debug/`, and in

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef CORE_CORE_H
+#define CORE_CORE_H
+
+// Readers of core files: each fills a view that has its source file set.
+
+#include "elf/elf_image.h"
+#include "view/build.h"
+
+/** Fills `view` from an ELF core. Errors: FORMAT (not a core), NO_MEMORY. */
+struct strobe_error *elf_core_read(struct strobe_view *view) STROBE_MUST_CHECK;
+/** Reads the notes of one PT_NOTE; `file_offset` names places in warnings. */
+struct strobe_error *notes_read(struct strobe_view *view, const uint8_t *data, uint64_t size,
+				uint64_t align, uint64_t file_offset) STROBE_MUST_CHECK;
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef VIEW_BUILD_H
+#define VIEW_BUILD_H
+
+// A view's inside, for the sources that make one. A source calls view_new(), fills in what it
+// read (threads, segments, areas, file ranges, auxv, info), then calls view_finish() once.
+//
+// Invariants after view_finish():
+//  1. `segments` and `mappings` are each sorted by start; within each, none overlap or are empty.
+//  2. `mapping_states` runs parallel to `mappings`, `registers` to `threads`, `module_states` to
+//     `modules`.
+//  3. Every segment's bytes lie in `source`, or in the arena, for as long as the view lives.
+//  4. Only `warnings`, opened backings, totals and the caches change later.
+
+#include <elf.h>
+#include <strobe/memory.h>
+#include <strobe/view.h>
+
+#include "base/arena.h"
+#include "base/array.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "files/files.h"
+#include "view/registers.h"
+#include "view/view.h"
+
+enum { VIEW_MAX_WARNINGS = 1000, VIEW_SCRATCH_SIZE = 1024 };
+
+/** Memory that the source holds, or (data NULL) held once but lost to damage. */
+struct segment {
+	uint64_t start, end;
+	const uint8_t *data;
+	const char *why; // when lost
+};
+
+/** A stretch of address space as the source lists it. May overlap others: view_finish() sorts. */
+struct area {
+	uint64_t start, end;
+	unsigned permissions;
+	uint64_t offset_bytes;
+	const char *path; // NULL if the source does not tell
+};
+
+/** A file's place in memory, from a list apart from the areas (NT_FILE). */
+struct file_range {
+	uint64_t start, end;
+	uint64_t offset_bytes;
+	const char *path;
+};
+
+/** Where pages come from that the source leaves out: one for a module, one for any other file. */
+struct backing {
+	const char *path;
+	const char *build_id; // known from memory; NULL if not
+	size_t module_index;  // SIZE_MAX: not a module
+	enum { BACKING_UNTRIED, BACKING_NOT_LOCAL, BACKING_FAILED, BACKING_OPEN } state;
+	struct file *file;   // when open
+	const char *problem; // when not
+};
+
+struct mapping_state {
+	size_t backing; // index, SIZE_MAX if none
+	bool permissions_guessed;
+};
+
+struct module_state {
+	size_t backing;
+	Elf64_Phdr *segments; // its PT_LOADs, link-time
+	size_t segment_count;
+	bool header_present; // its ELF header is in the source
+};
+
+struct auxv_entry {
+	uint64_t type, value;
+};
+
+struct strobe_view {
+	struct arena arena;
+	struct files *files;
+	struct file *source;
+	const char *executable_option;
+	struct strobe_process_info info;
+	bool totals_known;
+	bool is_x86_64;
+	bool files_listed;	// the source names the mapped files
+	bool anonymous_dumped; // private changed pages are in the source: what is not was not changed
+	unsigned word_bytes;	// of the target: 8 or 4
+
+	ARRAY(struct area) areas; // released by view_finish()
+	ARRAY(struct file_range) ranges;
+
+	ARRAY(struct segment) segments;
+	ARRAY(struct strobe_mapping) mappings;
+	ARRAY(struct mapping_state) mapping_states;
+	ARRAY(struct backing) backings;
+	ARRAY(struct strobe_module) modules;
+	ARRAY(struct module_state) module_states;
+	ARRAY(struct strobe_thread) threads;
+	ARRAY(struct register_blocks) registers;
+	ARRAY(struct auxv_entry) auxv;
+	ARRAY(const char *) warnings;
+	ARRAY(struct strobe_descriptor) descriptors;
+	bool descriptors_known;
+	const struct xsave_layout *xsave_layout; // the same for all threads; NULL = not told
+
+	struct hash tids; // tid -> index + 1
+	size_t last_segment, last_mapping; // caches: where the last look-up ended
+	uint8_t scratch[VIEW_SCRATCH_SIZE]; // a register put together from parts
+};
+
+struct strobe_error *view_new(const struct strobe_view_options *options,
+			      struct strobe_view **ret) STROBE_MUST_CHECK;
+/** Sorts, merges, finds modules, labels mappings. Only out-of-memory is an error. */
+struct strobe_error *view_finish(struct strobe_view *view) STROBE_MUST_CHECK;
+
+/** mappings.c: areas and ranges become mappings; segments are sorted and made disjoint. */
+struct strobe_error *view_build_mappings(struct strobe_view *view) STROBE_MUST_CHECK;
+/** mappings.c: names for what no file backs: "[stack]", "[heap]", ... */
+void view_label_mappings(struct strobe_view *view);
+/** modules.c */
+struct strobe_error *view_find_modules(struct strobe_view *view) STROBE_MUST_CHECK;
+/** links.c: names modules, and finds more, by the dynamic loader's list. */
+struct strobe_error *view_follow_links(struct strobe_view *view) STROBE_MUST_CHECK;
+/** modules.c: takes the ELF image whose header lies at `start` as a module if it holds together.
+ *  `certain`: known to be one (vdso, the loader's list). `*ret` = its index or SIZE_MAX. */
+struct strobe_error *view_add_module(struct strobe_view *view, uint64_t start, const char *path,
+				     bool certain, size_t *ret) STROBE_MUST_CHECK;
+/** modules.c: sorts them and ties mappings to them; after the last view_add_module(). */
+struct strobe_error *view_settle_modules(struct strobe_view *view) STROBE_MUST_CHECK;
+
+/** memory.c: bytes in the source alone, never from files. */
+const uint8_t *view_source_pointer(const struct strobe_view *view, uint64_t address,
+				   size_t *available);
+/** memory.c: index of the mapping that holds `address`, SIZE_MAX if none. */
+size_t view_mapping_index(const struct strobe_view *view, uint64_t address);
+/** memory.c: the sums in strobe_process_info. */
+void view_count_totals(struct strobe_view *view);
+
+/** backing.c: opens a backing at first use; NULL if there is no file for it. */
+struct file *view_backing_file(struct strobe_view *view, size_t index, bool ask_servers);
+
+/** The value of an auxv entry; false if there is none. */
+bool view_auxv_value(const struct strobe_view *view, uint64_t type, uint64_t *ret);
+/** A NUL-terminated string of the target of at most `limit` bytes, in the arena; NULL if not so. */
+const char *view_read_string(struct strobe_view *view, uint64_t address, size_t limit);
+
+#endif

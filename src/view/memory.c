@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
+#include "elf/elf_image.h"
+#include "view/build.h"
+
+enum { HOST_PAGE = 4096 };
+
+/** A stretch in one piece: one state, and where its bytes are. */
+struct piece {
+	uint64_t end; // 0 = 2^64
+	enum strobe_memory_state state;
+	const uint8_t *bytes;
+	const char *why;
+};
+
+/** The last segment that starts at or before `address`; SIZE_MAX if none. */
+static size_t segment_before(const struct strobe_view *view, uint64_t address)
+{
+	const struct segment *items = view->segments.items;
+	size_t count = view->segments.count, last = view->last_segment;
+	if (last < count && items[last].start <= address && address < items[last].end)
+		return last;
+	size_t low = 0, high = count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (items[middle].start <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!low)
+		return SIZE_MAX;
+	((struct strobe_view *)view)->last_segment = low - 1; // a cache
+	return low - 1;
+}
+
+/** Index of the first mapping that ends after `address`. */
+static size_t mapping_from(const struct strobe_view *view, uint64_t address)
+{
+	const struct strobe_mapping *items = view->mappings.items;
+	size_t count = view->mappings.count, last = view->last_mapping;
+	if (last < count && items[last].start <= address && address < items[last].end)
+		return last;
+	size_t low = 0, high = count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (items[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	((struct strobe_view *)view)->last_mapping = low; // a cache
+	return low;
+}
+
+size_t view_mapping_index(const struct strobe_view *view, uint64_t address)
+{
+	size_t index = mapping_from(view, address);
+	if (index < view->mappings.count && view->mappings.items[index].start <= address)
+		return index;
+	return SIZE_MAX;
+}
+
+const uint8_t *view_source_pointer(const struct strobe_view *view, uint64_t address,
+				   size_t *available)
+{
+	size_t index = segment_before(view, address);
+	const struct segment *segment = index == SIZE_MAX ? NULL : &view->segments.items[index];
+	*available = 0;
+	if (!segment || address >= segment->end || !segment->data)
+		return NULL;
+	*available = segment->end - address;
+	return segment->data + (address - segment->start);
+}
+
+/**
+ * Private writable pages that the source leaves out are as in the file only if changed ones would
+ * have been written; else nobody knows. `*end` is cut where the answer changes.
+ */
+static bool may_have_changed(const struct strobe_view *view, size_t mapping_index, uint64_t address,
+			     uint64_t *end)
+{
+	const struct strobe_mapping *mapping = &view->mappings.items[mapping_index];
+	if (view->anonymous_dumped)
+		return false;
+	if (mapping->permissions & STROBE_PERMISSION_WRITE)
+		return true;
+	if (mapping->module_index == SIZE_MAX)
+		return false;
+	// Read-only after relocation: mapped without write permission now, but written to before.
+	const struct module_state *state = &view->module_states.items[mapping->module_index];
+	uint64_t bias = view->modules.items[mapping->module_index].bias;
+	for (size_t i = 0; i < state->segment_count; i++) {
+		if (!(state->segments[i].p_flags & PF_W))
+			continue;
+		uint64_t from = (state->segments[i].p_vaddr + bias) & ~(uint64_t)(HOST_PAGE - 1);
+		uint64_t to = state->segments[i].p_vaddr + state->segments[i].p_memsz + bias;
+		if (from <= address && address < to) {
+			if (to < *end)
+				*end = to;
+			return true;
+		}
+		if (address < from && from < *end)
+			*end = from;
+	}
+	return false;
+}
+
+/** What the mapped file gives for [address, piece->end) of a mapping. */
+static void look_into_file(const struct strobe_view *view, size_t mapping_index, uint64_t address,
+			   bool ask_servers, struct piece *piece)
+{
+	const struct strobe_mapping *mapping = &view->mappings.items[mapping_index];
+	size_t index = view->mapping_states.items[mapping_index].backing;
+	piece->state = STROBE_MEMORY_MISSING;
+	if (index == SIZE_MAX) {
+		piece->why = "not captured";
+		return;
+	}
+	if (may_have_changed(view, mapping_index, address, &piece->end)) {
+		piece->why = "not captured, and may differ from its file";
+		return;
+	}
+	// Opening a file at first use does not change what the view says.
+	struct file *file = view_backing_file((struct strobe_view *)view, index, ask_servers);
+	if (!file) {
+		piece->why = view->backings.items[index].problem;
+		return;
+	}
+	// A page that the file ends in is filled up with zeros, in the process as in our mapping.
+	uint64_t limit = (file->size + HOST_PAGE - 1) & ~(uint64_t)(HOST_PAGE - 1);
+	uint64_t offset = mapping->offset_bytes + (address - mapping->start);
+	if (offset < mapping->offset_bytes || offset >= limit || !file->data) {
+		piece->why = "beyond the end of its file";
+		return;
+	}
+	if (piece->end - address > limit - offset)
+		piece->end = address + (limit - offset);
+	piece->state = STROBE_MEMORY_FILE;
+	piece->bytes = file->data + offset;
+}
+
+static void piece_at(const struct strobe_view *view, uint64_t address, bool ask_servers,
+		     struct piece *piece)
+{
+	size_t index = segment_before(view, address);
+	*piece = (struct piece){.state = STROBE_MEMORY_UNMAPPED, .why = "not mapped"};
+	if (index != SIZE_MAX && address < view->segments.items[index].end) {
+		const struct segment *segment = &view->segments.items[index];
+		piece->end = segment->end;
+		piece->state = segment->data ? STROBE_MEMORY_PRESENT : STROBE_MEMORY_MISSING;
+		piece->bytes = segment->data ? segment->data + (address - segment->start) : NULL;
+		piece->why = segment->data ? NULL : segment->why;
+		return;
+	}
+	size_t next = index == SIZE_MAX ? 0 : index + 1;
+	uint64_t limit = next < view->segments.count ? view->segments.items[next].start : 0;
+	size_t mapping = mapping_from(view, address);
+	if (mapping == view->mappings.count)
+		return;
+	if (view->mappings.items[mapping].start > address) {
+		piece->end = view->mappings.items[mapping].start;
+		return;
+	}
+	piece->end = view->mappings.items[mapping].end;
+	if (limit && limit < piece->end)
+		piece->end = limit;
+	look_into_file(view, mapping, address, ask_servers, piece);
+	if (piece->state == STROBE_MEMORY_MISSING && !piece->why)
+		piece->why = "not captured";
+}
+
+const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, size_t *available)
+{
+	const uint8_t *bytes = view_source_pointer(view, address, available);
+	if (bytes)
+		return bytes;
+	struct piece piece;
+	piece_at(view, address, true, &piece);
+	*available = piece.bytes ? piece.end - address : 0;
+	return piece.bytes;
+}
+
+size_t strobe_memory_read(const struct strobe_view *view, uint64_t address, void *buffer,
+			  size_t size)
+{
+	size_t done = 0;
+	while (done < size) {
+		size_t available;
+		const uint8_t *bytes = view_pointer(view, address + done, &available);
+		if (!bytes)
+			break;
+		if (available > size - done)
+			available = size - done;
+		memcpy((char *)buffer + done, bytes, available);
+		done += available;
+		if (address + done == 0) // the top of the address space
+			break;
+	}
+	return done;
+}
+
+bool view_read_unsigned(const struct strobe_view *view, uint64_t address, unsigned size_bytes,
+			uint64_t *ret)
+{
+	uint8_t bytes[8];
+	if (size_bytes > sizeof(bytes) ||
+	    strobe_memory_read(view, address, bytes, size_bytes) != size_bytes)
+		return false;
+	*ret = elf_number(bytes, size_bytes);
+	return true;
+}
+
+const char *view_read_string(struct strobe_view *view, uint64_t address, size_t limit)
+{
+	char buffer[4096];
+	if (limit > sizeof(buffer))
+		limit = sizeof(buffer);
+	size_t size = strobe_memory_read(view, address, buffer, limit);
+	size_t length = strnlen(buffer, size);
+	return length < size ? arena_copy_string(&view->arena, buffer, length) : NULL;
+}
+
+void strobe_memory_extent(const struct strobe_view *view, uint64_t address,
+			  struct strobe_memory_extent *ret)
+{
+	struct piece piece;
+	piece_at(view, address, true, &piece);
+	*ret = (struct strobe_memory_extent){
+		.start = address,
+		.end = piece.end,
+		.state = piece.state,
+		.why = piece.state == STROBE_MEMORY_MISSING ||
+				       piece.state == STROBE_MEMORY_UNMAPPED
+			       ? piece.why
+			       : NULL,
+	};
+	while (ret->end) {
+		piece_at(view, ret->end, true, &piece);
+		bool same_reason = !ret->why || (piece.why && strcmp(piece.why, ret->why) == 0);
+		if (piece.state != ret->state || !same_reason)
+			break;
+		ret->end = piece.end;
+	}
+}
+
+void view_count_totals(struct strobe_view *view)
+{
+	struct strobe_process_info *info = &view->info;
+	info->mapped_bytes = info->present_bytes = info->file_bytes = info->missing_bytes = 0;
+	for (size_t i = 0; i < view->mappings.count; i++) {
+		const struct strobe_mapping *mapping = &view->mappings.items[i];
+		info->mapped_bytes += mapping->end - mapping->start;
+		struct piece piece;
+		for (uint64_t at = mapping->start; at < mapping->end; at = piece.end) {
+			piece_at(view, at, false, &piece);
+			if (piece.end > mapping->end || piece.end == 0)
+				piece.end = mapping->end;
+			uint64_t size = piece.end - at;
+			if (piece.state == STROBE_MEMORY_PRESENT)
+				info->present_bytes += size;
+			else if (piece.state == STROBE_MEMORY_FILE)
+				info->file_bytes += size;
+			else
+				info->missing_bytes += size;
+		}
+	}
+	view->totals_known = true;
+}
