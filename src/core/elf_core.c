@@ -27,8 +27,8 @@ static struct strobe_error *add_load(struct strobe_view *view, const Elf64_Phdr 
 	if (!size)
 		return NULL;
 	uint64_t dumped = load->p_filesz < size ? load->p_filesz : size;
-	uint64_t held = load->p_offset < view->source->size ? view->source->size - load->p_offset
-							     : 0;
+	uint64_t held =
+		load->p_offset < view->source->size ? view->source->size - load->p_offset : 0;
 	if (held > dumped)
 		held = dumped;
 	struct area area = {
@@ -39,8 +39,7 @@ static struct strobe_error *add_load(struct strobe_view *view, const Elf64_Phdr 
 	struct segment present = {start, start + held, view->source->data + load->p_offset, NULL};
 	struct segment lost = {start + held, start + dumped, NULL,
 			       "cut off: the core file ends before it"};
-	if (!array_push(&view->areas, area) ||
-	    (held && !array_push(&view->segments, present)) ||
+	if (!array_push(&view->areas, area) || (held && !array_push(&view->segments, present)) ||
 	    (held < dumped && !array_push(&view->segments, lost)))
 		return error_no_memory();
 	if (held < dumped) {
@@ -57,8 +56,7 @@ static struct strobe_error *add_load(struct strobe_view *view, const Elf64_Phdr 
 static struct strobe_error *read_notes(struct strobe_view *view, const Elf64_Phdr *note)
 {
 	uint64_t size = note->p_filesz;
-	if (note->p_offset > view->source->size ||
-	    size > view->source->size - note->p_offset) {
+	if (note->p_offset > view->source->size || size > view->source->size - note->p_offset) {
 		size = note->p_offset < view->source->size ? view->source->size - note->p_offset
 							   : 0;
 		view_warn(view,
@@ -120,8 +118,8 @@ struct strobe_error *elf_core_read(struct strobe_view *view)
 	view->word_bytes = image.wide ? 8 : 4;
 	view->info.machine = elf_machine_name(image.header.e_machine);
 	if (!view->info.machine)
-		view->info.machine = arena_printf(&view->arena, "machine %u",
-						  (unsigned)image.header.e_machine);
+		view->info.machine =
+			arena_printf(&view->arena, "machine %u", (unsigned)image.header.e_machine);
 	if (image.segment_count_cut)
 		view_warn(view,
 			  "%s: truncated: program headers at file offset 0x%" PRIx64

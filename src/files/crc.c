@@ -15,8 +15,8 @@ static void make_tables(uint32_t tables[SLICES][256])
 	}
 	for (int slice = 1; slice < SLICES; slice++)
 		for (uint32_t i = 0; i < 256; i++)
-			tables[slice][i] = tables[slice - 1][i] >> 8 ^
-					   tables[0][tables[slice - 1][i] & 255];
+			tables[slice][i] =
+				tables[slice - 1][i] >> 8 ^ tables[0][tables[slice - 1][i] & 255];
 }
 
 uint32_t crc_debuglink(const uint8_t *data, uint64_t size)

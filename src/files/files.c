@@ -66,7 +66,7 @@ struct quest {
 	uint32_t crc;
 	struct file *found;
 	bool unchecked;
-	bool failed; // out of memory
+	bool failed;	   // out of memory
 	struct text wrong; // files that were there, but not the right ones
 	struct text tried; // names that were not there
 };
@@ -180,8 +180,8 @@ static void attempt_build_id(struct quest *quest, const char *suffix)
 	if (!quest->build_id || strlen(quest->build_id) < 3 || quest->found)
 		return;
 	char *below = NULL;
-	if (asprintf(&below, "/.build-id/%.2s/%s%s", quest->build_id, quest->build_id + 2,
-		     suffix) < 0) {
+	if (asprintf(&below, "/.build-id/%.2s/%s%s", quest->build_id, quest->build_id + 2, suffix) <
+	    0) {
 		quest->failed = true;
 		return;
 	}
@@ -197,9 +197,8 @@ static void attempt_server(struct quest *quest, enum server_kind kind)
 		return;
 	if (!files->server)
 		files->server = server_new();
-	char *path = files->server
-			     ? server_fetch(files->server, kind, quest->build_id, NULL)
-			     : NULL;
+	char *path =
+		files->server ? server_fetch(files->server, kind, quest->build_id, NULL) : NULL;
 	if (path)
 		attempt(quest, path);
 	else
@@ -388,15 +387,15 @@ struct strobe_error *files_find_companion(struct files *files, const char *direc
 	return NULL;
 }
 
-struct strobe_error *files_fetch_source(struct files *files, const char *build_id,
-					const char *path, struct file **ret)
+struct strobe_error *files_fetch_source(struct files *files, const char *build_id, const char *path,
+					struct file **ret)
 {
 	*ret = NULL;
 	if (!build_id || *path != '/' || !files_ask_servers(files))
 		return NULL;
 	if (!files->server)
 		files->server = server_new();
-	char *local = files->server ? server_fetch(files->server, SERVER_SOURCE, build_id, path)
-				    : NULL;
+	char *local =
+		files->server ? server_fetch(files->server, SERVER_SOURCE, build_id, path) : NULL;
 	return local ? open_plain(local, ret) : NULL;
 }

@@ -19,8 +19,8 @@ struct files_options {
 	bool no_debuginfod;
 };
 
-struct strobe_error *files_new(const struct files_options *options,
-			       struct files **ret) STROBE_MUST_CHECK;
+struct strobe_error *files_new(const struct files_options *options, struct files **ret)
+	STROBE_MUST_CHECK;
 struct files *files_free(struct files *files);
 
 /**
@@ -36,8 +36,8 @@ struct strobe_error *files_find_executable(struct files *files, const char *path
 
 /** The same without asking servers: for what must be quick. */
 struct strobe_error *files_find_local(struct files *files, const char *path, const char *build_id,
-				      struct file **ret, bool *unchecked,
-				      char **problem) STROBE_MUST_CHECK;
+				      struct file **ret, bool *unchecked, char **problem)
+	STROBE_MUST_CHECK;
 /** True if servers would be asked. */
 bool files_ask_servers(const struct files *files);
 
@@ -64,11 +64,11 @@ struct strobe_error *files_find_alternate(struct files *files, const char *refer
  * component.
  */
 struct strobe_error *files_find_companion(struct files *files, const char *directory,
-					  const char *name, const char *beside,
-					  struct file **ret) STROBE_MUST_CHECK;
+					  const char *name, const char *beside, struct file **ret)
+	STROBE_MUST_CHECK;
 
 /** A source file by debuginfod; `*ret` = NULL if the servers do not have it or none is set. */
-struct strobe_error *files_fetch_source(struct files *files, const char *build_id,
-					const char *path, struct file **ret) STROBE_MUST_CHECK;
+struct strobe_error *files_fetch_source(struct files *files, const char *build_id, const char *path,
+					struct file **ret) STROBE_MUST_CHECK;
 
 #endif

@@ -31,8 +31,8 @@ static bool pages_agree(const struct strobe_view *view, size_t module_index,
 		for (uint64_t at = 0; at < segment->p_filesz && compared < COMPARED_PAGES;
 		     at += COMPARED_PAGE, compared++) {
 			size_t available;
-			const uint8_t *bytes = view_source_pointer(
-				view, segment->p_vaddr + bias + at, &available);
+			const uint8_t *bytes =
+				view_source_pointer(view, segment->p_vaddr + bias + at, &available);
 			if (!bytes)
 				break;
 			uint64_t size = segment->p_filesz - at;
@@ -49,8 +49,8 @@ static bool pages_agree(const struct strobe_view *view, size_t module_index,
 	return true;
 }
 
-static void accept_module_file(struct strobe_view *view, struct backing *backing,
-			       struct file *file, bool unchecked)
+static void accept_module_file(struct strobe_view *view, struct backing *backing, struct file *file,
+			       bool unchecked)
 {
 	if (unchecked && !pages_agree(view, backing->module_index, file)) {
 		fail(view, backing,
@@ -63,8 +63,7 @@ static void accept_module_file(struct strobe_view *view, struct backing *backing
 		struct elf_image image;
 		const char *why;
 		char id[ELF_BUILD_ID_TEXT];
-		view_warn(view,
-			  "%s: used as it is on disk: no build id is known to check it by",
+		view_warn(view, "%s: used as it is on disk: no build id is known to check it by",
 			  backing->path);
 		if (elf_image_init(&image, file->data, file->size, &why) &&
 		    elf_image_build_id(&image, id))
@@ -88,9 +87,8 @@ static void open_module_file(struct strobe_view *view, struct backing *backing, 
 	    strobe_view_module_at(view, entry) == backing->module_index)
 		path = view->executable_option;
 	ask_servers = ask_servers && files_ask_servers(view->files);
-	struct strobe_error *error =
-		(ask_servers ? files_find_executable : files_find_local)(
-			view->files, path, backing->build_id, &file, &unchecked, &problem);
+	struct strobe_error *error = (ask_servers ? files_find_executable : files_find_local)(
+		view->files, path, backing->build_id, &file, &unchecked, &problem);
 	if (error) {
 		fail(view, backing, NULL);
 		strobe_error_free(error);
@@ -119,15 +117,14 @@ static void open_data_file(struct strobe_view *view, struct backing *backing)
 	if (error || !file) {
 		strobe_error_free(error);
 		fail(view, backing,
-		     arena_printf(&view->arena, "%s is not there or no plain file",
-				  backing->path));
+		     arena_printf(&view->arena, "%s is not there or no plain file", backing->path));
 		return;
 	}
 	int64_t modified = file->modified.tv_sec;
 	if (view->source && modified > view->source->modified.tv_sec) {
 		fail(view, backing,
-		     arena_printf(&view->arena, "%s was modified after %s was written",
-				  file->path, view->info.source_path));
+		     arena_printf(&view->arena, "%s was modified after %s was written", file->path,
+				  view->info.source_path));
 		file_close(file);
 		return;
 	}

@@ -82,9 +82,9 @@ struct strobe_view {
 	struct strobe_process_info info;
 	bool totals_known;
 	bool is_x86_64;
-	bool files_listed;	// the source names the mapped files
+	bool files_listed;     // the source names the mapped files
 	bool anonymous_dumped; // private changed pages are in the source: what is not was not changed
-	unsigned word_bytes;	// of the target: 8 or 4
+	unsigned word_bytes;   // of the target: 8 or 4
 
 	ARRAY(struct area) areas; // released by view_finish()
 	ARRAY(struct file_range) ranges;
@@ -103,13 +103,13 @@ struct strobe_view {
 	bool descriptors_known;
 	const struct xsave_layout *xsave_layout; // the same for all threads; NULL = not told
 
-	struct hash tids; // tid -> index + 1
-	size_t last_segment, last_mapping; // caches: where the last look-up ended
+	struct hash tids;		    // tid -> index + 1
+	size_t last_segment, last_mapping;  // caches: where the last look-up ended
 	uint8_t scratch[VIEW_SCRATCH_SIZE]; // a register put together from parts
 };
 
-struct strobe_error *view_new(const struct strobe_view_options *options,
-			      struct strobe_view **ret) STROBE_MUST_CHECK;
+struct strobe_error *view_new(const struct strobe_view_options *options, struct strobe_view **ret)
+	STROBE_MUST_CHECK;
 /** Sorts, merges, finds modules, labels mappings. Only out-of-memory is an error. */
 struct strobe_error *view_finish(struct strobe_view *view) STROBE_MUST_CHECK;
 

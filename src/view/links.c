@@ -61,8 +61,7 @@ static bool find_list(const struct strobe_view *view, uint64_t *ret)
 }
 
 /** Names the module whose bias is `bias` and which holds the dynamic section at `dynamic`. */
-static void name_module(struct strobe_view *view, uint64_t bias, uint64_t dynamic,
-			const char *path)
+static void name_module(struct strobe_view *view, uint64_t bias, uint64_t dynamic, const char *path)
 {
 	for (size_t i = 0; i < view->modules.count; i++) {
 		struct strobe_module *module = &view->modules.items[i];

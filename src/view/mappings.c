@@ -17,7 +17,7 @@ static const uint64_t heap_gap_limit = UINT64_C(0x02000000);
 		const struct type *x = a, *y = b;                                                  \
 		return x->start != y->start ? (x->start < y->start ? -1 : 1)                       \
 		       : x->end != y->end   ? (x->end < y->end ? 1 : -1)                           \
-					    : 0;                                                   \
+					    : 0;                                                     \
 	}
 ORDER_BY_START(segment)
 ORDER_BY_START(area)
@@ -70,8 +70,7 @@ static bool merge(struct strobe_view *view)
 	size_t i = 0, j = 0;
 	while (i < view->areas.count || j < view->ranges.count) {
 		struct area *area = i < view->areas.count ? &view->areas.items[i] : NULL;
-		struct file_range *range =
-			j < view->ranges.count ? &view->ranges.items[j] : NULL;
+		struct file_range *range = j < view->ranges.count ? &view->ranges.items[j] : NULL;
 		uint64_t start, end;
 		bool use_area = area && (!range || area->start <= range->start);
 		bool use_range = range && (!area || range->start <= area->start);
@@ -113,8 +112,8 @@ static void count_present(struct strobe_view *view)
 			const struct segment *segment = &view->segments.items[k];
 			if (segment->start >= mapping->end)
 				break;
-			uint64_t from = segment->start > mapping->start ? segment->start
-									: mapping->start;
+			uint64_t from =
+				segment->start > mapping->start ? segment->start : mapping->start;
 			uint64_t to = segment->end < mapping->end ? segment->end : mapping->end;
 			if (segment->data)
 				mapping->present_bytes += to - from;

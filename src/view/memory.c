@@ -231,8 +231,7 @@ void strobe_memory_extent(const struct strobe_view *view, uint64_t address,
 		.start = address,
 		.end = piece.end,
 		.state = piece.state,
-		.why = piece.state == STROBE_MEMORY_MISSING ||
-				       piece.state == STROBE_MEMORY_UNMAPPED
+		.why = piece.state == STROBE_MEMORY_MISSING || piece.state == STROBE_MEMORY_UNMAPPED
 			       ? piece.why
 			       : NULL,
 	};

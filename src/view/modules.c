@@ -71,8 +71,7 @@ static bool lies_in_place(const struct strobe_view *view, const struct candidate
 		return false;
 	const struct strobe_mapping *mapping = &view->mappings.items[index];
 	if (!path) // no list of files: permissions are all there is to compare
-		return !(load->p_flags & PF_X) ||
-		       mapping->permissions & STROBE_PERMISSION_EXECUTE;
+		return !(load->p_flags & PF_X) || mapping->permissions & STROBE_PERMISSION_EXECUTE;
 	return mapping->path && strcmp(mapping->path, path) == 0 &&
 	       mapping->offset_bytes + (address - mapping->start) == page_floor(load->p_offset);
 }
@@ -102,8 +101,8 @@ static const char *build_id_in_memory(struct strobe_view *view, const struct can
 		size_t available;
 		if (segment.p_type != PT_NOTE)
 			continue;
-		const uint8_t *notes = view_source_pointer(
-			view, segment.p_vaddr + candidate->bias, &available);
+		const uint8_t *notes =
+			view_source_pointer(view, segment.p_vaddr + candidate->bias, &available);
 		uint64_t size = segment.p_filesz < available ? segment.p_filesz : available;
 		if (notes && size <= MAX_NOTES &&
 		    elf_notes_build_id(notes, size, segment.p_align, id))
@@ -175,8 +174,7 @@ struct strobe_error *view_add_module(struct strobe_view *view, uint64_t start, c
 		available = file->size;
 	}
 	if (bytes && elf_image_init(&candidate.image, bytes, available, &why) &&
-	    read_layout(&candidate, start) &&
-	    (certain || is_loaded(view, &candidate, path))) {
+	    read_layout(&candidate, start) && (certain || is_loaded(view, &candidate, path))) {
 		error = push_module(view, path, &candidate, header_present);
 		if (!error)
 			*ret = view->modules.count - 1;
@@ -207,9 +205,9 @@ struct strobe_error *view_find_modules(struct strobe_view *view)
 		if (!is_vdso && !worth_a_look(view, mapping))
 			continue;
 		// Small programs map their first page more than once.
-		bool same = mapping->path == covered_path ||
-			    (mapping->path && covered_path &&
-			     strcmp(mapping->path, covered_path) == 0);
+		bool same =
+			mapping->path == covered_path ||
+			(mapping->path && covered_path && strcmp(mapping->path, covered_path) == 0);
 		if (mapping->start < covered && same)
 			continue;
 		if (!mapping->present_bytes && tried++ >= MAX_FILES_TRIED)

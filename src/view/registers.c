@@ -65,8 +65,14 @@ static const char mask[] = "mask";
 static const char tile[] = "tile";
 static const char other[] = "other";
 
-#define WHOLE(name, offset, size) {name, general, KIND_GENERAL, offset, size, size, false}
-#define PART(name, offset, size) {name, general, KIND_GENERAL, offset, size, size, true}
+#define WHOLE(name, offset, size)                                                                  \
+	{                                                                                          \
+		name, general, KIND_GENERAL, offset, size, size, false                             \
+	}
+#define PART(name, offset, size)                                                                   \
+	{                                                                                          \
+		name, general, KIND_GENERAL, offset, size, size, true                              \
+	}
 #define NEW(n, offset)                                                                             \
 	PART("r" n "d", offset, 4), PART("r" n "w", offset, 2), PART("r" n "b", offset, 1),        \
 		PART("r" n "l", offset, 1)
@@ -75,29 +81,70 @@ static const char other[] = "other";
 #define N32(m)                                                                                     \
 	N16(m), m(16), m(17), m(18), m(19), m(20), m(21), m(22), m(23), m(24), m(25), m(26),       \
 		m(27), m(28), m(29), m(30), m(31)
-#define ST(n) {"st" #n, x87, KIND_ST, n, 10, 10, false}
-#define MASK(n) {"k" #n, mask, KIND_MASK, n, 8, 8, false}
-#define XMM(n) {"xmm" #n, vector, KIND_XMM, n, 16, 16, false}
-#define YMM(n) {"ymm" #n, vector, KIND_YMM, n, 32, 32, false}
-#define ZMM(n) {"zmm" #n, vector, KIND_ZMM, n, 64, 64, false}
-#define TILE(n) {"tmm" #n, tile, KIND_TILE, n, 1024, 1024, false}
+#define ST(n)                                                                                      \
+	{                                                                                          \
+		"st" #n, x87, KIND_ST, n, 10, 10, false                                            \
+	}
+#define MASK(n)                                                                                    \
+	{                                                                                          \
+		"k" #n, mask, KIND_MASK, n, 8, 8, false                                            \
+	}
+#define XMM(n)                                                                                     \
+	{                                                                                          \
+		"xmm" #n, vector, KIND_XMM, n, 16, 16, false                                       \
+	}
+#define YMM(n)                                                                                     \
+	{                                                                                          \
+		"ymm" #n, vector, KIND_YMM, n, 32, 32, false                                       \
+	}
+#define ZMM(n)                                                                                     \
+	{                                                                                          \
+		"zmm" #n, vector, KIND_ZMM, n, 64, 64, false                                       \
+	}
+#define TILE(n)                                                                                    \
+	{                                                                                          \
+		"tmm" #n, tile, KIND_TILE, n, 1024, 1024, false                                    \
+	}
 
 // In gdb's order; sizes as gdb's (segment registers and flags are 32 bits there).
 static const struct register_spec specs[] = {
-	WHOLE("rax", 80, 8), WHOLE("rbx", 40, 8), WHOLE("rcx", 88, 8), WHOLE("rdx", 96, 8),
-	WHOLE("rsi", 104, 8), WHOLE("rdi", 112, 8), WHOLE("rbp", 32, 8),
-	WHOLE("rsp", USER_RSP, 8), WHOLE("r8", 72, 8), WHOLE("r9", 64, 8), WHOLE("r10", 56, 8),
-	WHOLE("r11", 48, 8), WHOLE("r12", 24, 8), WHOLE("r13", 16, 8), WHOLE("r14", 8, 8),
-	WHOLE("r15", 0, 8), WHOLE("rip", USER_RIP, 8), WHOLE("eflags", 144, 4),
-	WHOLE("cs", 136, 4), WHOLE("ss", 160, 4), WHOLE("ds", 184, 4), WHOLE("es", 192, 4),
-	WHOLE("fs", 200, 4), WHOLE("gs", 208, 4), WHOLE("fs_base", 168, 8),
-	WHOLE("gs_base", 176, 8), WHOLE("orig_rax", 120, 8),
+	WHOLE("rax", 80, 8),
+	WHOLE("rbx", 40, 8),
+	WHOLE("rcx", 88, 8),
+	WHOLE("rdx", 96, 8),
+	WHOLE("rsi", 104, 8),
+	WHOLE("rdi", 112, 8),
+	WHOLE("rbp", 32, 8),
+	WHOLE("rsp", USER_RSP, 8),
+	WHOLE("r8", 72, 8),
+	WHOLE("r9", 64, 8),
+	WHOLE("r10", 56, 8),
+	WHOLE("r11", 48, 8),
+	WHOLE("r12", 24, 8),
+	WHOLE("r13", 16, 8),
+	WHOLE("r14", 8, 8),
+	WHOLE("r15", 0, 8),
+	WHOLE("rip", USER_RIP, 8),
+	WHOLE("eflags", 144, 4),
+	WHOLE("cs", 136, 4),
+	WHOLE("ss", 160, 4),
+	WHOLE("ds", 184, 4),
+	WHOLE("es", 192, 4),
+	WHOLE("fs", 200, 4),
+	WHOLE("gs", 208, 4),
+	WHOLE("fs_base", 168, 8),
+	WHOLE("gs_base", 176, 8),
+	WHOLE("orig_rax", 120, 8),
 	N8(MASK),
 	N8(ST),
-	{"fctrl", x87, KIND_X87, 0, 2, 4, false}, {"fstat", x87, KIND_X87, FX_STATUS, 2, 4, false},
-	{"ftag", x87, KIND_TAG, FX_TAG, 1, 4, false}, {"fiseg", x87, KIND_X87, 12, 2, 4, false},
-	{"fioff", x87, KIND_X87, 8, 4, 4, false}, {"foseg", x87, KIND_X87, 20, 2, 4, false},
-	{"fooff", x87, KIND_X87, 16, 4, 4, false}, {"fop", x87, KIND_X87, 6, 2, 4, false},
+	{"fctrl", x87, KIND_X87, 0, 2, 4, false},
+	{"fstat", x87, KIND_X87, FX_STATUS, 2, 4, false},
+	{"ftag", x87, KIND_TAG, FX_TAG, 1, 4, false},
+	{"fiseg", x87, KIND_X87, 12, 2, 4, false},
+	{"fioff", x87, KIND_X87, 8, 4, 4, false},
+	{"foseg", x87, KIND_X87, 20, 2, 4, false},
+	{"fooff", x87, KIND_X87, 16, 4, 4, false},
+	{"fop", x87, KIND_X87, 6, 2, 4, false},
 	{"mxcsr", vector, KIND_MXCSR, FX_MXCSR, 4, 4, false},
 	N32(XMM),
 	N32(YMM),
@@ -105,17 +152,47 @@ static const struct register_spec specs[] = {
 	{"pkru", other, KIND_PKRU, 0, 4, 4, false},
 	{"tilecfg", tile, KIND_TILE_CONFIG, 0, 64, 64, false},
 	N8(TILE),
-	PART("pc", USER_RIP, 8), PART("sp", USER_RSP, 8), PART("fp", 32, 8),
-	PART("eip", USER_RIP, 4), PART("ip", USER_RIP, 2), PART("rflags", 144, 8),
-	PART("esp", USER_RSP, 4), PART("spl", USER_RSP, 1), PART("ebp", 32, 4), PART("bp", 32, 2),
-	PART("bpl", 32, 1), PART("esi", 104, 4), PART("si", 104, 2), PART("sil", 104, 1),
-	PART("edi", 112, 4), PART("di", 112, 2), PART("dil", 112, 1), PART("eax", 80, 4),
-	PART("ax", 80, 2), PART("al", 80, 1), PART("ah", 81, 1), PART("ebx", 40, 4),
-	PART("bx", 40, 2), PART("bl", 40, 1), PART("bh", 41, 1), PART("ecx", 88, 4),
-	PART("cx", 88, 2), PART("cl", 88, 1), PART("ch", 89, 1), PART("edx", 96, 4),
-	PART("dx", 96, 2), PART("dl", 96, 1), PART("dh", 97, 1),
-	NEW("8", 72), NEW("9", 64), NEW("10", 56), NEW("11", 48), NEW("12", 24), NEW("13", 16),
-	NEW("14", 8), NEW("15", 0),
+	PART("pc", USER_RIP, 8),
+	PART("sp", USER_RSP, 8),
+	PART("fp", 32, 8),
+	PART("eip", USER_RIP, 4),
+	PART("ip", USER_RIP, 2),
+	PART("rflags", 144, 8),
+	PART("esp", USER_RSP, 4),
+	PART("spl", USER_RSP, 1),
+	PART("ebp", 32, 4),
+	PART("bp", 32, 2),
+	PART("bpl", 32, 1),
+	PART("esi", 104, 4),
+	PART("si", 104, 2),
+	PART("sil", 104, 1),
+	PART("edi", 112, 4),
+	PART("di", 112, 2),
+	PART("dil", 112, 1),
+	PART("eax", 80, 4),
+	PART("ax", 80, 2),
+	PART("al", 80, 1),
+	PART("ah", 81, 1),
+	PART("ebx", 40, 4),
+	PART("bx", 40, 2),
+	PART("bl", 40, 1),
+	PART("bh", 41, 1),
+	PART("ecx", 88, 4),
+	PART("cx", 88, 2),
+	PART("cl", 88, 1),
+	PART("ch", 89, 1),
+	PART("edx", 96, 4),
+	PART("dx", 96, 2),
+	PART("dl", 96, 1),
+	PART("dh", 97, 1),
+	NEW("8", 72),
+	NEW("9", 64),
+	NEW("10", 56),
+	NEW("11", 48),
+	NEW("12", 24),
+	NEW("13", 16),
+	NEW("14", 8),
+	NEW("15", 0),
 };
 enum { SPEC_COUNT = sizeof(specs) / sizeof(specs[0]) };
 
@@ -224,8 +301,8 @@ static const uint8_t *fetch_x87(const struct register_blocks *blocks,
 				const struct register_spec *spec, uint8_t *scratch)
 {
 	bool initial;
-	const uint8_t *fx = legacy(blocks, spec->kind == KIND_MXCSR ? XSAVE_SSE : XSAVE_X87,
-				   &initial);
+	const uint8_t *fx =
+		legacy(blocks, spec->kind == KIND_MXCSR ? XSAVE_SSE : XSAVE_X87, &initial);
 	if (!fx)
 		return NULL;
 	if (spec->kind == KIND_MXCSR) {

@@ -234,14 +234,12 @@ size_t strobe_view_descriptor_count(const struct strobe_view *view, bool *known)
 	return view->descriptors.count;
 }
 
-const struct strobe_descriptor *strobe_view_descriptor(const struct strobe_view *view,
-							size_t index)
+const struct strobe_descriptor *strobe_view_descriptor(const struct strobe_view *view, size_t index)
 {
 	return index < view->descriptors.count ? &view->descriptors.items[index] : NULL;
 }
 
-bool strobe_view_auxv(const struct strobe_view *view, size_t index, uint64_t *type,
-		      uint64_t *value)
+bool strobe_view_auxv(const struct strobe_view *view, size_t index, uint64_t *type, uint64_t *value)
 {
 	if (index >= view->auxv.count)
 		return false;
