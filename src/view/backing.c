@@ -17,6 +17,12 @@ static void fail(struct strobe_view *view, struct backing *backing, const char *
 	}
 }
 
+/** Written to since the source was: what is in it now may not be what was mapped. */
+static bool is_newer(const struct strobe_view *view, const struct file *file)
+{
+	return view->source && file->modified.tv_sec > view->source->modified.tv_sec;
+}
+
 /** True if the read-only pages that the source holds of a module are those of `file`. */
 static bool pages_agree(const struct strobe_view *view, size_t module_index,
 			const struct file *file)
@@ -55,6 +61,15 @@ static void accept_module_file(struct strobe_view *view, struct backing *backing
 	if (unchecked && !pages_agree(view, backing->module_index, file)) {
 		fail(view, backing,
 		     arena_printf(&view->arena, "%s differs from the pages in memory", file->path));
+		file_close(file);
+		return;
+	}
+	if (unchecked && is_newer(view, file)) {
+		fail(view, backing,
+		     arena_printf(&view->arena,
+				  "%s was modified after %s was written, and no build id is known "
+				  "to check it by",
+				  file->path, view->info.source_path));
 		file_close(file);
 		return;
 	}
@@ -120,8 +135,7 @@ static void open_data_file(struct strobe_view *view, struct backing *backing)
 		     arena_printf(&view->arena, "%s is not there or no plain file", backing->path));
 		return;
 	}
-	int64_t modified = file->modified.tv_sec;
-	if (view->source && modified > view->source->modified.tv_sec) {
+	if (is_newer(view, file)) {
 		fail(view, backing,
 		     arena_printf(&view->arena, "%s was modified after %s was written", file->path,
 				  view->info.source_path));

@@ -21,7 +21,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "files/files.h"
-#include "view/registers.h"
+#include "view/blocks.h"
 #include "view/view.h"
 
 enum { VIEW_MAX_WARNINGS = 1000, VIEW_SCRATCH_SIZE = 1024 };

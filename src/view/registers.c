@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "view/registers.h"
+#include "view/blocks.h"
 
 #include <string.h>
 

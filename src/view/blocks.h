@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef VIEW_REGISTERS_H
-#define VIEW_REGISTERS_H
+#ifndef VIEW_BLOCKS_H
+#define VIEW_BLOCKS_H
 
 // Registers of an x86-64 thread as Linux writes them: user_regs_struct, FXSAVE, XSAVE.
 
