@@ -6,6 +6,7 @@
 
 #include "elf/elf_image.h"
 #include "view/build.h"
+#include "view/view.h"
 
 /** Fills `view` from an ELF core. Errors: FORMAT (not a core), NO_MEMORY. */
 struct strobe_error *elf_core_read(struct strobe_view *view) STROBE_MUST_CHECK;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "elf/elf_image.h"
 #include "view/build.h"
+#include "view/view.h"
 
 enum { COMPARED_PAGES = 16, COMPARED_PAGE = 4096 };
 

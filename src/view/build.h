@@ -22,7 +22,6 @@
 #include "base/hash.h"
 #include "files/files.h"
 #include "view/blocks.h"
-#include "view/view.h"
 
 enum { VIEW_MAX_WARNINGS = 1000, VIEW_SCRATCH_SIZE = 1024 };
 

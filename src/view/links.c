@@ -4,6 +4,7 @@
 
 #include "elf/elf_image.h"
 #include "view/build.h"
+#include "view/view.h"
 
 // The dynamic loader's own list of what it loaded (struct r_debug and link_map of <link.h>):
 // names modules where the source does not list the mapped files.

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "view/build.h"
+#include "view/view.h"
 
 static const uint64_t vsyscall_start = UINT64_C(0xffffffffff600000);
 // The kernel starts the heap at most 32 MiB behind the program (arch_randomize_brk of x86).

@@ -3,6 +3,7 @@
 
 #include "elf/elf_image.h"
 #include "view/build.h"
+#include "view/view.h"
 
 enum { HOST_PAGE = 4096 };
 
