@@ -61,7 +61,7 @@ struct strobe_symbol {
 
 /**
  * The best symbol at or before `address` in its module: one whose range holds it if any, else
- * the nearest lower one in the same section. False if there is none.
+ * the nearest lower one of unknown size in the same section. False if there is none.
  */
 STROBE_EXPORT bool strobe_symbol_at(struct strobe_symbols *symbols, uint64_t address,
 				    struct strobe_symbol *ret);

@@ -48,8 +48,7 @@ static struct strobe_error *run(lzma_stream *stream, uint8_t **data, size_t *siz
 	return NULL;
 }
 
-struct strobe_error *lzma_unpack(const uint8_t *bytes, size_t size, uint8_t **ret,
-				 size_t *ret_size)
+struct strobe_error *lzma_unpack(const uint8_t *bytes, size_t size, uint8_t **ret, size_t *ret_size)
 {
 	lzma_stream stream = LZMA_STREAM_INIT;
 	lzma_ret result = lzma_stream_decoder(&stream, LZMA_DECODER_LIMIT, 0);

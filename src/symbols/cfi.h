@@ -12,10 +12,10 @@ enum cfi_rule_kind {
 	CFI_UNSPECIFIED, // no rule: treated as same value
 	CFI_SAME,
 	CFI_UNDEFINED,
-	CFI_OFFSET,	    // saved at CFA + offset
-	CFI_VALUE_OFFSET,   // is CFA + offset
-	CFI_REGISTER,	    // in another register
-	CFI_EXPRESSION,	    // saved at the expression's result
+	CFI_OFFSET,	  // saved at CFA + offset
+	CFI_VALUE_OFFSET, // is CFA + offset
+	CFI_REGISTER,	  // in another register
+	CFI_EXPRESSION,	  // saved at the expression's result
 	CFI_VALUE_EXPRESSION,
 };
 
@@ -41,9 +41,8 @@ struct cfi_row {
 
 enum cfi_result { CFI_FOUND, CFI_NONE, CFI_DAMAGED };
 /** The row at run-time `pc`; cached. `*ret` borrowed. */
-enum cfi_result cfi_row_at(struct strobe_symbols *symbols, uint64_t pc,
-			   const struct cfi_row **ret);
-/** Releases module->cfi; for symbols_close(). Rows are in the symbols' arena. */
-void cfi_free(struct symbols_module *module);
+enum cfi_result cfi_row_at(struct strobe_symbols *symbols, uint64_t pc, const struct cfi_row **ret);
+/** Releases module->cfi (NULL is fine); rows are in the symbols' arena. Returns NULL. */
+struct cfi *cfi_free(struct cfi *cfi);
 
 #endif

@@ -49,7 +49,8 @@ static void append_clones(struct output *output, const char *name)
 
 static char *demangle_with(const char *name, int options)
 {
-	if (!demangle_is_mangled(name) || strnlen(name, DEMANGLE_INPUT_LIMIT) >= DEMANGLE_INPUT_LIMIT)
+	if (!demangle_is_mangled(name) ||
+	    strnlen(name, DEMANGLE_INPUT_LIMIT) >= DEMANGLE_INPUT_LIMIT)
 		return NULL;
 	struct output output = {0};
 	bool done = false;

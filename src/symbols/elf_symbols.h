@@ -14,8 +14,8 @@ struct elf_symbols_summary {
 	size_t count;
 };
 void elf_symbols_summary(struct symbols_module *module, struct elf_symbols_summary *ret);
-/** Releases module->elf_symbols and module->mini_elf; for symbols_close(). */
-void elf_symbols_free(struct symbols_module *module);
+/** Releases module->elf_symbols (NULL is fine); returns NULL. */
+struct elf_symbols *elf_symbols_free(struct elf_symbols *elf_symbols);
 
 /**
  * The name of the function at link-time `address`, demangled, without parameters, as frames show
@@ -31,5 +31,14 @@ bool elf_symbols_at(struct symbols_module *module, uint64_t address, struct stro
  */
 bool elf_symbols_find(struct symbols_module *module, const char *name, size_t nth,
 		      struct strobe_symbol *ret);
+
+/** True if the symbol with that linkage name, `size` bytes without its version, is wanted. */
+typedef bool (*elf_symbols_filter)(void *context, const char *name, size_t size);
+/** Return false to stop. */
+typedef bool (*elf_symbols_visit)(void *context, const struct strobe_symbol *symbol);
+/** Visits the symbols called `exact` or, if that is NULL, those that `filter` takes. False if
+ *  stopped. */
+bool elf_symbols_for_each(struct symbols_module *module, const char *exact,
+			  elf_symbols_filter filter, elf_symbols_visit visit, void *context);
 
 #endif
