@@ -57,7 +57,7 @@ struct strobe_symbols {
 };
 
 // What the other files of this folder hang into a module, released with it.
-void elf_symbols_free(struct symbols_module *module) __attribute__((weak));
+struct elf_symbols *elf_symbols_free(struct elf_symbols *elf_symbols) __attribute__((weak));
 struct cfi *cfi_free(struct cfi *cfi) __attribute__((weak));
 struct unit_table *unit_table_free(struct unit_table *units);
 struct names *names_free(struct names *names) __attribute__((weak));

@@ -39,7 +39,7 @@ static void close_module(struct symbols_module *module)
 	if (cfi_free)
 		cfi_free(module->cfi);
 	if (elf_symbols_free)
-		elf_symbols_free(module);
+		elf_symbols_free(module->elf_symbols);
 	unit_table_free(module->units);
 	split_close_all(module);
 	if (module->dwarf)
