@@ -36,7 +36,9 @@ static struct strobe_error *add_load(struct strobe_view *view, const Elf64_Phdr 
 		.end = start + size,
 		.permissions = permissions_of(load->p_flags),
 	};
-	struct segment present = {start, start + held, view->source->data + load->p_offset, NULL};
+	// A hostile offset may point far past the file: no pointer is made unless bytes are there.
+	const uint8_t *bytes = held ? view->source->data + load->p_offset : NULL;
+	struct segment present = {start, start + held, bytes, NULL};
 	struct segment lost = {start + held, start + dumped, NULL,
 			       "cut off: the core file ends before it"};
 	if (!array_push(&view->areas, area) || (held && !array_push(&view->segments, present)) ||
