@@ -8,7 +8,8 @@ usage: check_layers.py SOURCE_ROOT
 - a third party's headers only in its one folder;
 - a folder that may use "public" (the front ends) includes <strobe/*.h>, libc and its own files;
 - no cycle of folders, nor of modules (a module is FOLDER/NAME.c with FOLDER/NAME.h; a header without
-  a source file holds shared declarations and is no module). tools/owners.txt lists modules that own
+  a source file holds shared declarations and is no module; NAME_PART belongs to NAME where there is
+  one). tools/owners.txt lists modules that own
   what is built on them: what their source file includes is left out here.
 """
 import pathlib
@@ -64,6 +65,16 @@ def read_owning(path):
     """Modules whose source files are left out of the search for cycles, each with a reason."""
     lines = [x.split(None, 1) for x in path.read_text(encoding="utf-8").splitlines()]
     return {x[0] for x in lines if len(x) == 2 and not x[0].startswith("#")}
+
+
+def whole_of(module, modules):
+    """The module that FOLDER/NAME_PART is a part of, or itself."""
+    name = module
+    while "_" in name.split("/")[1]:
+        name = name.rsplit("_", 1)[0]
+        if name in modules:
+            return whole_of(name, modules)
+    return module
 
 
 def check_file(source, path, allowed, owners):
@@ -143,7 +154,12 @@ def main():
         failed = failed or bool(problems)
         print(f"{'not ok' if problems else 'ok'} {number} - {folder} includes what it may")
     modules = {m for m in graph if (source / f"{m}.c").exists()}
-    graph = {module: graph[module] & modules for module in modules}
+    whole = {m: whole_of(m, modules) for m in modules}
+    merged = {}
+    for module in modules:
+        edges = merged.setdefault(whole[module], set())
+        edges.update(whole[m] for m in graph[module] & modules if whole[m] != whole[module])
+    graph = merged
     cycle = find_cycle(allowed) or find_cycle(graph)
     if cycle:
         print("# cycle:", " -> ".join(cycle))
