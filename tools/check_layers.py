@@ -147,7 +147,8 @@ def main():
             problems += found
             module = f"{folder}/{path.stem}"
             edges = graph.setdefault(module, set())
-            if path.suffix == ".h" or module not in owning:
+            if path.suffix == ".h" or not any(module == o or module.startswith(o + "_")
+                                              for o in owning):
                 edges.update(u for u in uses if u != module)
         for problem in problems:
             print("#", problem)
