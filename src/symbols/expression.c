@@ -207,8 +207,7 @@ static bool base_type(struct machine *machine, uint64_t offset, struct number *r
 	if (!unit_die(machine, offset, true, &die))
 		return false;
 	GUARD(machine->context->unit->module ? machine->context->unit->module->debug_path : NULL);
-	if (dwarf_tag(&die) != DW_TAG_base_type ||
-	    !dwarf_attr(&die, DW_AT_encoding, &attribute) ||
+	if (dwarf_tag(&die) != DW_TAG_base_type || !dwarf_attr(&die, DW_AT_encoding, &attribute) ||
 	    dwarf_formudata(&attribute, &encoding) != 0 ||
 	    !dwarf_attr(&die, DW_AT_byte_size, &attribute) ||
 	    dwarf_formudata(&attribute, &size) != 0 || !number_type(encoding, size, ret))
@@ -469,8 +468,7 @@ static bool do_typed(struct machine *machine, uint8_t op, struct reader *reader)
 		return push(machine, type);
 	}
 	default: // convert, reinterpret
-		if (!base_type(machine, read_unsigned_leb(reader), &type) ||
-		    !pop(machine, &number))
+		if (!base_type(machine, read_unsigned_leb(reader), &type) || !pop(machine, &number))
 			return false;
 		if (op == DW_OP_convert || op == DW_OP_GNU_convert) {
 			number_convert(&number, &type);
@@ -577,9 +575,8 @@ static bool step(struct machine *machine, uint8_t op, struct reader *reader)
 		return place(machine, (struct location_piece){.kind = LOCATION_REGISTER,
 							      .reg = op - DW_OP_reg0});
 	case DW_OP_regx:
-		return place(machine,
-			     (struct location_piece){.kind = LOCATION_REGISTER,
-						     .reg = read_unsigned_leb(reader)});
+		return place(machine, (struct location_piece){.kind = LOCATION_REGISTER,
+							      .reg = read_unsigned_leb(reader)});
 	case DW_OP_breg0 ... DW_OP_breg31:
 		return push_register(machine, op - DW_OP_breg0, number_generic(0),
 				     read_signed_leb(reader));

@@ -191,8 +191,7 @@ static bool compare(uint8_t op, int order)
 	}
 }
 
-static const char *binary_float(uint8_t op, long double left, long double right,
-				struct number *ret)
+static const char *binary_float(uint8_t op, long double left, long double right, struct number *ret)
 {
 	switch (op) {
 	case DW_OP_plus:
@@ -219,8 +218,7 @@ static const char *binary_float(uint8_t op, long double left, long double right,
 }
 
 /** Division: signed for the generic type, by the type's sign else. Wraps at the most negative. */
-static const char *divide(const struct number *left, const struct number *right,
-			  struct number *ret)
+static const char *divide(const struct number *left, const struct number *right, struct number *ret)
 {
 	if (right->bits == 0)
 		return "the expression divides by zero";
@@ -263,8 +261,8 @@ static wide shift(uint8_t op, const struct number *number, const struct number *
 	return op == DW_OP_shl ? number->bits << count : number->bits >> count;
 }
 
-static const char *binary_integer(uint8_t op, const struct number *left,
-				  const struct number *right, struct number *ret)
+static const char *binary_integer(uint8_t op, const struct number *left, const struct number *right,
+				  struct number *ret)
 {
 	switch (op) {
 	case DW_OP_and:

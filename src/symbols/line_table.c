@@ -256,6 +256,15 @@ struct machine {
 
 static bool emit(struct line_table *table, const struct machine *machine, bool end)
 {
+	// Line 0 marks code of no line: as gdb, let it belong to the line before.
+	if (!end && !(uint32_t)machine->line)
+		return true;
+	// Rows without an instruction before the end would run on behind it.
+	while (end && table->rows.count > machine->sequence &&
+	       table->rows.items[table->rows.count - 1].address == machine->address)
+		table->rows.count--;
+	if (end && table->rows.count == machine->sequence)
+		return true;
 	struct line_row row = {
 		.address = machine->address,
 		.line = end ? 0 : (uint32_t)machine->line,
@@ -497,6 +506,19 @@ const char *unit_file(struct unit *unit, uint64_t number)
 		path = join(arena, unit->plain->directory, path);
 	entry->path = path;
 	return path;
+}
+
+static const char *last_component(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+bool line_table_may_match(struct unit *unit, uint64_t number, const char *file)
+{
+	struct line_table *table = table_of(unit);
+	return table && number < table->files.count &&
+	       !strcmp(last_component(table->files.items[number].name), last_component(file));
 }
 
 /** The last row at or before `pc`'s address, of an address group. */

@@ -26,6 +26,10 @@ struct line_rows line_table_rows(struct unit *unit);
 /** The number of file entries; numbers go from line_table_first_file() on. */
 size_t line_table_file_count(struct unit *unit);
 unsigned line_table_first_file(const struct unit *unit);
+/** A cheap check before unit_file() makes the path of `number`: the last components are equal. */
+bool line_table_may_match(struct unit *unit, uint64_t number, const char *file);
+/** True if `path` ends with `file` in whole components. */
+bool line_path_matches(const char *path, const char *file);
 /** The row that gdb shows for link-time `pc`; `*end` is where it ends. NULL if none. */
 const struct line_row *line_table_find(struct unit *unit, uint64_t pc, uint64_t *end);
 void line_table_free(struct unit *unit);

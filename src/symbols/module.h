@@ -44,7 +44,6 @@ struct symbols_module {
 	struct cfi *cfi;		 // cfi.c
 	struct splits *splits;		 // split.c
 	struct names *names;		 // names.c
-	struct type_table *types;	 // type.c
 };
 
 struct strobe_symbols {
@@ -54,12 +53,12 @@ struct strobe_symbols {
 	size_t module_count;
 	struct hash pc_cache;  // function.c: run-time pc -> struct code_position
 	struct hash row_cache; // cfi.c: run-time pc -> struct cfi_row
+	struct type_table *types; // type.c; freed by type_table_free()
 };
 
 // What the other files of this folder hang into a module, released with it.
 struct elf_symbols *elf_symbols_free(struct elf_symbols *elf_symbols) __attribute__((weak));
 struct cfi *cfi_free(struct cfi *cfi) __attribute__((weak));
-struct type_table *type_table_free(struct type_table *types) __attribute__((weak));
 struct unit_table *unit_table_free(struct unit_table *units);
 struct names *names_free(struct names *names) __attribute__((weak));
 void split_close_all(struct symbols_module *module);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "symbols/image.h"
 #include "symbols/module.h"
+#include "symbols/type_die.h"
 
 struct strobe_error *strobe_symbols_open(const struct strobe_view *view,
 					 struct strobe_symbols **ret)
@@ -35,8 +36,6 @@ static void close_module(struct symbols_module *module)
 {
 	if (names_free)
 		names_free(module->names);
-	if (type_table_free)
-		type_table_free(module->types);
 	if (cfi_free)
 		cfi_free(module->cfi);
 	if (elf_symbols_free)
@@ -63,6 +62,7 @@ struct strobe_symbols *strobe_symbols_close(struct strobe_symbols *symbols)
 	for (size_t i = 0; i < symbols->module_count; i++)
 		close_module(&symbols->modules[i]);
 	free(symbols->modules);
+	type_table_free(symbols->types);
 	hash_fini(&symbols->pc_cache);
 	hash_fini(&symbols->row_cache);
 	arena_fini(&symbols->arena);

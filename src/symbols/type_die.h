@@ -7,6 +7,51 @@
 
 // The part of types that speaks libdw; for src/symbols only.
 
+/** Named limits on hostile debug information. */
+enum {
+	TYPE_NESTING_LIMIT = 200,  // pointers, arrays, typedefs, ... around each other
+	TYPE_DIMENSION_LIMIT = 32, // of one array
+};
+
+struct compiled_type;
+
+/** All types of the symbols, of every module: DIEs are told apart by where they are mapped. */
+struct type_table {
+	struct hash by_die;	       // Dwarf_Die.addr -> struct compiled_type
+	struct hash pointers;	       // struct type -> pointer to it
+	struct hash arrays;	       // struct type -> list of arrays of it
+	struct hash by_name;	       // hash of the name -> builtin
+	struct hash canonical;	       // address of a DWARF string -> its canonical spelling
+	unsigned depth;		       // of types being compiled within each other
+	struct compiled_type *unknown; // for what could not be followed
+};
+
+/** A type with what type_complete() needs to go on. Every struct type is the first member of one. */
+struct compiled_type {
+	struct type type;
+	struct unit *unit;
+	Dwarf_Die die; // addr is NULL for builtins and derived types
+	bool compiling;
+	bool completing;
+	struct type *definition; // of a declaration, once found
+	struct compiled_type *next_array;
+};
+
+/** The table, made at first use; NULL when memory is short. */
+struct type_table *type_table_of(struct strobe_symbols *symbols);
+struct type_table *type_table_free(struct type_table *table);
+/** A new, empty type that belongs to the symbols. */
+struct compiled_type *type_new(struct strobe_symbols *symbols, enum type_kind kind);
+/** Unit and DIE of a type; false for builtins and derived types. */
+bool type_die(struct type *type, struct unit **unit, Dwarf_Die *die);
+/** The type that stands for what is damaged or nested too deep. */
+struct type *type_unknown(struct strobe_symbols *symbols);
+/** A constant of either sign; false for any other class of attribute. */
+bool attribute_integer(Dwarf_Attribute *attribute, int64_t *ret);
+bool language_is_c(int language);
+bool language_is_cplus(int language);
+bool language_is_rust(int language);
+
 /** The type that is `die` itself (a DW_TAG_*_type). Interned by DIE. NULL when memory is short. */
 struct type *type_from_die(struct unit *unit, Dwarf_Die *die);
 /** The type that DW_AT_type of `die` names (void if absent). */

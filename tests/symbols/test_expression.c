@@ -294,8 +294,8 @@ static void joins_pieces(void)
 {
 	struct location location;
 	evaluate_in(&full,
-		    BYTES(DW_OP_reg3, DW_OP_piece, 8, DW_OP_piece, 4, DW_OP_fbreg, 0, DW_OP_piece, 2,
-			  DW_OP_lit9, DW_OP_stack_value, DW_OP_bit_piece, 3, 5),
+		    BYTES(DW_OP_reg3, DW_OP_piece, 8, DW_OP_piece, 4, DW_OP_fbreg, 0, DW_OP_piece,
+			  2, DW_OP_lit9, DW_OP_stack_value, DW_OP_bit_piece, 3, 5),
 		    &location);
 	CHECK_EQUAL(location.piece_count, 4);
 	CHECK_EQUAL(location.pieces[0].kind, LOCATION_REGISTER);
@@ -334,13 +334,13 @@ static void says_nothing_of_nothing(void)
 
 static void ends_within_an_operation(void)
 {
-	static const uint8_t ops[] = {DW_OP_addr,     DW_OP_const1u, DW_OP_const2s,   DW_OP_const4u,
-				      DW_OP_const8s,  DW_OP_constu,  DW_OP_consts,    DW_OP_regx,
-				      DW_OP_breg0,    DW_OP_fbreg,   DW_OP_skip,      DW_OP_piece,
-				      DW_OP_addrx,    DW_OP_bregx,   DW_OP_call2,     DW_OP_call4,
-				      DW_OP_call_ref, DW_OP_convert, DW_OP_const_type,
-				      DW_OP_implicit_pointer,	     DW_OP_implicit_value,
-				      DW_OP_entry_value,	     DW_OP_bit_piece};
+	static const uint8_t ops[] = {
+		DW_OP_addr,	      DW_OP_const1u,	 DW_OP_const2s,	   DW_OP_const4u,
+		DW_OP_const8s,	      DW_OP_constu,	 DW_OP_consts,	   DW_OP_regx,
+		DW_OP_breg0,	      DW_OP_fbreg,	 DW_OP_skip,	   DW_OP_piece,
+		DW_OP_addrx,	      DW_OP_bregx,	 DW_OP_call2,	   DW_OP_call4,
+		DW_OP_call_ref,	      DW_OP_convert,	 DW_OP_const_type, DW_OP_implicit_pointer,
+		DW_OP_implicit_value, DW_OP_entry_value, DW_OP_bit_piece};
 	for (size_t i = 0; i < sizeof(ops); i++) {
 		uint8_t bytes[] = {DW_OP_lit1, ops[i]};
 		CHECK_EQUAL(one(bytes, sizeof(bytes)).kind, LOCATION_ERROR);
@@ -349,11 +349,16 @@ static void ends_within_an_operation(void)
 
 static void needs_no_callbacks(void)
 {
-	static const uint8_t ops[] = {DW_OP_breg7,	       DW_OP_fbreg,
-				      DW_OP_call_frame_cfa,    DW_OP_push_object_address,
-				      DW_OP_form_tls_address,  DW_OP_deref,
-				      DW_OP_entry_value,       DW_OP_addrx,
-				      DW_OP_GNU_parameter_ref, DW_OP_call_ref};
+	static const uint8_t ops[] = {DW_OP_breg7,
+				      DW_OP_fbreg,
+				      DW_OP_call_frame_cfa,
+				      DW_OP_push_object_address,
+				      DW_OP_form_tls_address,
+				      DW_OP_deref,
+				      DW_OP_entry_value,
+				      DW_OP_addrx,
+				      DW_OP_GNU_parameter_ref,
+				      DW_OP_call_ref};
 	struct expression_context none = {0};
 	for (size_t i = 0; i < sizeof(ops); i++) {
 		uint8_t bytes[] = {DW_OP_lit1, ops[i], 0, 0, 0, 0};
@@ -374,9 +379,9 @@ static void starts_with_the_cfa(void)
 	CHECK_EQUAL(location.pieces[0].address, 0xf8);
 	location_fini(&location);
 	// What the linker writes for the PLT: cfa = rsp + 8 + ((rip & 15) >= 11) << 3.
-	static const uint8_t plt[] = {DW_OP_breg7, 8,	       DW_OP_breg16, 0,
-				      DW_OP_lit15, DW_OP_and,  DW_OP_lit11,  DW_OP_ge,
-				      DW_OP_lit3,  DW_OP_shl,  DW_OP_plus};
+	static const uint8_t plt[] = {DW_OP_breg7, 8,	      DW_OP_breg16, 0,
+				      DW_OP_lit15, DW_OP_and, DW_OP_lit11,  DW_OP_ge,
+				      DW_OP_lit3,  DW_OP_shl, DW_OP_plus};
 	CHECK_EQUAL(one(plt, sizeof(plt)).address, 0x8008);
 }
 
@@ -391,5 +396,4 @@ CHECK_MAIN({"pushes literals", pushes_literals},
 	   {"asks for entry values", asks_for_entry_values}, {"joins pieces", joins_pieces},
 	   {"says nothing of nothing", says_nothing_of_nothing},
 	   {"ends within an operation", ends_within_an_operation},
-	   {"needs no callbacks", needs_no_callbacks},
-	   {"starts with the CFA", starts_with_the_cfa})
+	   {"needs no callbacks", needs_no_callbacks}, {"starts with the CFA", starts_with_the_cfa})

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lines of addresses and addresses of lines.
+
+#include <string.h>
+#include <strobe/symbols.h>
+
+#include "base/error.h"
+#include "base/guard.h"
+#include "symbols/line_table.h"
+#include "symbols/unit_index.h"
+
+bool strobe_line_at(struct strobe_symbols *symbols, uint64_t address, struct strobe_line *ret)
+{
+	struct symbols_module *module = symbols_module_at(symbols, address);
+	if (!module || !module->dwarf)
+		return false;
+	uint64_t bias = module->module->bias, end;
+	GUARD(module->debug_path);
+	struct unit *unit = unit_at(module, address - bias);
+	const struct line_row *row = unit ? line_table_find(unit, address - bias, &end) : NULL;
+	if (!row || !row->line)
+		return false;
+	*ret = (struct strobe_line){.file = unit_file(unit, row->file),
+				    .line = row->line,
+				    .column = row->column,
+				    .start = row->address + bias,
+				    .end = end + bias};
+	return true;
+}
+
+bool line_path_matches(const char *path, const char *file)
+{
+	size_t path_size = strlen(path), file_size = strlen(file);
+	if (!file_size || file_size > path_size || strcmp(path + path_size - file_size, file) != 0)
+		return false;
+	return file_size == path_size || *file == '/' || path[path_size - file_size - 1] == '/';
+}
+
+struct search {
+	const char *file;
+	unsigned line;
+	strobe_line_visit visit;
+	void *context;
+	bool file_found;
+	bool stopped;
+};
+
+/** One row; adjacent rows of one line are one statement. */
+static void visit_row(struct search *search, struct unit *unit, const struct line_rows *rows,
+		      size_t i)
+{
+	const struct line_row *row = &rows->items[i];
+	for (size_t j = i; j > 0 && rows->items[j - 1].line == row->line &&
+			   rows->items[j - 1].file == row->file && !rows->items[j - 1].end;
+	     j--) {
+		if (rows->items[j - 1].statement)
+			return;
+	}
+	uint64_t bias = unit->module->module->bias;
+	uint64_t end = i + 1 < rows->count ? rows->items[i + 1].address : row->address;
+	struct strobe_line line = {.file = unit_file(unit, row->file),
+				   .line = row->line,
+				   .column = row->column,
+				   .start = row->address + bias,
+				   .end = end + bias};
+	search->stopped = !search->visit(search->context, row->address + bias, &line);
+}
+
+static void search_unit(struct search *search, struct unit *unit)
+{
+	size_t count = line_table_file_count(unit);
+	// Only the last component decides for most files: cheap, and before any path is made.
+	bool matching = false;
+	for (size_t i = 0; i < count && !matching; i++) {
+		const char *path =
+			line_table_may_match(unit, i, search->file) ? unit_file(unit, i) : NULL;
+		matching = path && line_path_matches(path, search->file);
+	}
+	if (!matching)
+		return;
+	search->file_found = true;
+	struct line_rows rows = line_table_rows(unit);
+	for (size_t i = 0; i < rows.count && !search->stopped; i++) {
+		const struct line_row *row = &rows.items[i];
+		if (row->line != search->line || !row->statement || row->end)
+			continue;
+		const char *path = unit_file(unit, row->file);
+		if (path && line_path_matches(path, search->file))
+			visit_row(search, unit, &rows, i);
+	}
+}
+
+struct strobe_error *strobe_line_find(struct strobe_symbols *symbols, const char *file,
+				      unsigned line, strobe_line_visit visit, void *context)
+{
+	struct search search = {.file = file, .line = line, .visit = visit, .context = context};
+	for (size_t i = 0; i < symbols->module_count && !search.stopped; i++) {
+		struct symbols_module *module = symbols_module(symbols, i);
+		if (!module || !module->dwarf)
+			continue;
+		GUARD(module->debug_path);
+		size_t count = unit_count(module);
+		for (size_t j = 0; j < count && !search.stopped; j++) {
+			struct unit *unit = unit_plain(module, j);
+			if (unit)
+				search_unit(&search, unit);
+		}
+	}
+	if (!search.file_found)
+		return error_new(STROBE_ERROR_NOT_FOUND, "no debug information has a file '%s'",
+				 file);
+	return NULL;
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names of DIEs with the scopes around them, spelled as gdb spells them.
+
+#include <dwarf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/guard.h"
+#include "base/text.h"
+#include "symbols/demangle.h"
+#include "symbols/function_table.h"
+#include "symbols/qualify.h"
+#include "symbols/skim.h"
+
+/** Named limits. */
+enum { ORIGIN_LIMIT = 16, SCOPE_LIMIT = 64 };
+
+bool language_has_scopes(int language)
+{
+	switch (language) {
+	case DW_LANG_C:
+	case DW_LANG_C89:
+	case DW_LANG_C99:
+	case DW_LANG_C11:
+	case DW_LANG_Mips_Assembler:
+	case 0x2c: // C17
+	case 0:
+		return false;
+	default:
+		return true;
+	}
+}
+
+bool language_is_cxx(int language)
+{
+	switch (language) {
+	case DW_LANG_C_plus_plus:
+	case DW_LANG_C_plus_plus_03:
+	case DW_LANG_C_plus_plus_11:
+	case DW_LANG_C_plus_plus_14:
+	case 0x2b: // C++17
+	case 0x2d: // C++20
+		return true;
+	default:
+		return false;
+	}
+}
+
+/** The DIE that declares `die`: its origin's specification, where the scopes are. */
+static struct unit *declaring(struct unit *unit, Dwarf_Die *die)
+{
+	for (int i = 0; i < ORIGIN_LIMIT; i++) {
+		Dwarf_Attribute attribute;
+		Dwarf_Die next;
+		if (!dwarf_attr(die, DW_AT_abstract_origin, &attribute) &&
+		    !dwarf_attr(die, DW_AT_specification, &attribute))
+			break;
+		if (!dwarf_formref_die(&attribute, &next))
+			break;
+		if (next.cu != die->cu) {
+			struct unit *other = unit_of_die(unit->module, &next);
+			if (!other)
+				break;
+			unit = other;
+		}
+		*die = next;
+	}
+	return unit;
+}
+
+/** What a scope without a name is called; gdb's spellings. */
+static const char *anonymous_scope(Dwarf_Die *die)
+{
+	switch (dwarf_tag(die)) {
+	case DW_TAG_namespace:
+		return "(anonymous namespace)";
+	case DW_TAG_class_type:
+		return "{class}";
+	case DW_TAG_structure_type:
+		return "{struct}";
+	case DW_TAG_union_type:
+		return "{union}";
+	default:
+		return NULL;
+	}
+}
+
+static const char *plain_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+	return dwarf_attr(die, DW_AT_name, &attribute) ? dwarf_formstring(&attribute) : NULL;
+}
+
+/** An unscoped enumeration is no scope for its enumerators, an inline namespace is one. */
+static bool counts(Dwarf_Die *scope)
+{
+	if (dwarf_tag(scope) != DW_TAG_enumeration_type)
+		return true;
+	Dwarf_Attribute attribute;
+	return dwarf_attr(scope, DW_AT_enum_class, &attribute) != NULL;
+}
+
+static void append_scopes(struct unit *unit, uint64_t offset, struct text *text, int depth)
+{
+	uint64_t parent;
+	Dwarf_Die scope;
+	if (depth >= SCOPE_LIMIT || !function_table_scope(unit, offset, &parent) ||
+	    !skim_libdw(unit, parent, &scope))
+		return;
+	Dwarf_Die declared = scope;
+	struct unit *where = declaring(unit, &declared);
+	append_scopes(where, dwarf_dieoffset(&declared), text, depth + 1);
+	if (!counts(&scope))
+		return;
+	const char *name = plain_name(&declared);
+	if (!name || !*name)
+		name = anonymous_scope(&declared);
+	if (!name)
+		return;
+	text_append(text, name);
+	text_append(text, "::");
+}
+
+const char *die_linkage_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+	if (!die_attribute(die, DW_AT_linkage_name, &attribute) &&
+	    !die_attribute(die, DW_AT_MIPS_linkage_name, &attribute))
+		return NULL;
+	return dwarf_formstring(&attribute);
+}
+
+/** Where a compiler gave a linkage name, gdb shows that (demangled), not what DIEs say. */
+static const char *from_linkage_name(struct unit *unit, Dwarf_Die *die)
+{
+	if (unit->language == DW_LANG_Rust || dwarf_tag(die) == DW_TAG_variable)
+		return NULL;
+	const char *linkage = die_linkage_name(die);
+	if (!linkage || !*linkage)
+		return NULL;
+	char *demangled = demangle_plain(linkage);
+	if (!demangled)
+		return linkage;
+	const char *copy = arena_strdup(&unit->module->symbols->arena, demangled);
+	free(demangled);
+	return copy;
+}
+
+const char *die_qualified_name(struct unit *unit, Dwarf_Die *die)
+{
+	GUARD(unit->module->debug_path);
+	const char *name = die_name(die);
+	if (!name)
+		return NULL;
+	bool function =
+		dwarf_tag(die) == DW_TAG_subprogram || dwarf_tag(die) == DW_TAG_inlined_subroutine;
+	const char *linkage = function ? from_linkage_name(unit, die) : NULL;
+	if (linkage)
+		return linkage;
+	if (!language_has_scopes(unit->language))
+		return name;
+	Dwarf_Die declared = *die;
+	struct unit *where = declaring(unit, &declared);
+	struct text text = {0};
+	append_scopes(where, dwarf_dieoffset(&declared), &text, 0);
+	if (!text.size) {
+		text_fini(&text);
+		return name;
+	}
+	text_append(&text, name);
+	const char *result =
+		arena_strdup(&unit->module->symbols->arena, text.failed ? name : text.data);
+	text_fini(&text);
+	return result;
+}
