@@ -137,6 +137,17 @@ static void spell_template(struct text *out, const char *name)
 			before = '0';
 			continue;
 		}
+		bool argument = before == '<' || (before == ' ' && depth > 0);
+		if (argument && *at == '\'')
+			text_append(out, "(char)");
+		size_t address = argument && strncmp(at, "(& ", 3) == 0 ? strcspn(at + 3, "<>()") : 0;
+		if (address > 0 && at[3 + address] == ')') {
+			text_append_char(out, '&');
+			text_append_bytes(out, at + 3, address);
+			at += address + 4;
+			before = 'a';
+			continue;
+		}
 		if (*at == '<')
 			depth++;
 		if (*at == '>' && before == '>' && depth > 1)

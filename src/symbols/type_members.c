@@ -213,6 +213,31 @@ static void read_enumerators(struct compiled_type *compiled)
 	array_fini(&enumerators);
 }
 
+/** Whether a parameter is `this`, which gdb takes as const where GCC does not say so (PR 43053). */
+static bool is_this(const struct compiled_type *compiled, Dwarf_Die *die, size_t index)
+{
+	Dwarf_Die function = compiled->die, object;
+	if (!language_is_cplus(compiled->type.language) || !die_flag(die, DW_AT_artificial))
+		return false;
+	if (die_reference(&function, DW_AT_object_pointer, &object))
+		return object.addr == die->addr;
+	const char *name = die_name(die);
+	return name ? strcmp(name, "this") == 0 : index == 0;
+}
+
+static struct type *as_const(struct strobe_symbols *symbols, struct type *type)
+{
+	if (!type || type->kind == TYPE_CONST)
+		return type;
+	struct compiled_type *made = type_new(symbols, TYPE_CONST);
+	if (!made)
+		return type;
+	made->type.target = type;
+	made->type.language = type->language;
+	made->type.module = type->module;
+	return &made->type;
+}
+
 static void read_parameters(struct compiled_type *compiled)
 {
 	struct type *type = &compiled->type;
@@ -227,6 +252,8 @@ static void read_parameters(struct compiled_type *compiled)
 			continue;
 		struct type_parameter parameter = {.name = die_name(&child),
 						   .type = type_of_die(compiled->unit, &child)};
+		if (is_this(compiled, &child, parameters.count))
+			parameter.type = as_const(type->module->symbols, parameter.type);
 		if (!array_push(&parameters, parameter))
 			break;
 	}

@@ -165,7 +165,7 @@ static void write_parameters(struct writer *writer, struct type *function)
 	}
 	if (function->variadic && function->parameter_count > 0)
 		text_append(text, ", ...");
-	else if (function->parameter_count == 0 && !function->variadic && function->prototyped)
+	else if (function->parameter_count == 0 && function->prototyped)
 		text_append(text, "void");
 	text_append_char(text, ')');
 }
