@@ -113,49 +113,101 @@ static size_t base_run(const char *at, const char **spelled)
 	return best;
 }
 
-/** Template arguments: base types in C's order, integers without suffix, "> >" apart. */
+/** A name on its way into the canonical spelling. */
+struct spelling {
+	struct text *out;
+	const char *at;
+	unsigned depth;	      // of template arguments
+	char before, before2; // what was written last
+	uint64_t constant;    // bit n: "const" is to follow the type being written at depth n
+};
+
+static void put(struct spelling *spelling, const char *text, size_t size)
+{
+	if (size == 0)
+		return;
+	text_append_bytes(spelling->out, text, size);
+	spelling->before2 = size > 1 ? text[size - 2] : spelling->before;
+	spelling->before = text[size - 1];
+}
+
+static void put_string(struct spelling *spelling, const char *text)
+{
+	put(spelling, text, strlen(text));
+}
+
+static bool at_argument(const struct spelling *spelling)
+{
+	return spelling->before == '<' || spelling->before == '(' ||
+	       (spelling->before == ' ' && spelling->before2 == ',');
+}
+
+/** What gdb spells in another way at the start of an argument. */
+static bool spell_argument(struct spelling *spelling)
+{
+	const char *at = spelling->at;
+	if (*at == '\'')
+		put_string(spelling, "(char)");
+	if (strncmp(at, "const ", 6) == 0 && spelling->depth < 64) {
+		spelling->constant |= UINT64_C(1) << spelling->depth;
+		spelling->at += 6;
+		return true;
+	}
+	size_t address = strncmp(at, "(& ", 3) == 0 ? strcspn(at + 3, "<>()") : 0;
+	if (address == 0 || at[3 + address] != ')')
+		return false;
+	put_string(spelling, "&");
+	put(spelling, at + 3, address);
+	spelling->at += address + 4;
+	return true;
+}
+
+/** Words: base types in C's usual order, numbers without their suffix. */
+static bool spell_word(struct spelling *spelling)
+{
+	const char *spelled, *at = spelling->at;
+	if (!is_word(*at) || is_word(spelling->before))
+		return false;
+	size_t run = base_run(at, &spelled);
+	if (run > 0) {
+		put_string(spelling, spelled);
+		spelling->at += run;
+		return true;
+	}
+	run = strspn(at, "0123456789");
+	if (run == 0 || spelling->depth == 0)
+		return false;
+	put(spelling, at, run);
+	spelling->at += run + strspn(at + run, "ulUL");
+	return true;
+}
+
+static void spell_mark(struct spelling *spelling)
+{
+	char c = *spelling->at++;
+	uint64_t bit = spelling->depth < 64 ? UINT64_C(1) << spelling->depth : 0;
+	if (strchr(",>*&(", c) && (spelling->constant & bit)) {
+		put_string(spelling, " const");
+		spelling->constant &= ~bit;
+	}
+	if (c == '>' && spelling->before == '>' && spelling->depth > 1)
+		put_string(spelling, " ");
+	if (c == '<')
+		spelling->depth++;
+	if (c == '>' && spelling->depth > 0)
+		spelling->depth--;
+	put(spelling, &c, 1);
+}
+
+/** Template arguments: base types in C's order, integers without suffix, const behind. */
 static void spell_template(struct text *out, const char *name)
 {
-	const char *at = name;
-	unsigned depth = 0;
-	char before = 0;
-	while (*at) {
-		const char *spelled;
-		size_t run = is_word(*at) && !is_word(before) ? base_run(at, &spelled) : 0;
-		if (run > 0) {
-			text_append(out, spelled);
-			at += run;
-			before = 'a';
+	struct spelling spelling = {.out = out, .at = name};
+	while (*spelling.at) {
+		if (spelling.depth > 0 && at_argument(&spelling) && spell_argument(&spelling))
 			continue;
-		}
-		bool number = isdigit((unsigned char)*at) && !is_word(before) && depth > 0;
-		if (number) {
-			while (isdigit((unsigned char)*at))
-				text_append_char(out, *at++);
-			while (*at == 'u' || *at == 'l' || *at == 'U' || *at == 'L')
-				at++;
-			before = '0';
-			continue;
-		}
-		bool argument = before == '<' || (before == ' ' && depth > 0);
-		if (argument && *at == '\'')
-			text_append(out, "(char)");
-		size_t address = argument && strncmp(at, "(& ", 3) == 0 ? strcspn(at + 3, "<>()") : 0;
-		if (address > 0 && at[3 + address] == ')') {
-			text_append_char(out, '&');
-			text_append_bytes(out, at + 3, address);
-			at += address + 4;
-			before = 'a';
-			continue;
-		}
-		if (*at == '<')
-			depth++;
-		if (*at == '>' && before == '>' && depth > 1)
-			text_append_char(out, ' ');
-		if (*at == '>' && depth > 0)
-			depth--;
-		before = *at;
-		text_append_char(out, *at++);
+		if (!spell_word(&spelling))
+			spell_mark(&spelling);
 	}
 }
 
