@@ -50,7 +50,7 @@ struct strobe_format {
 				 *   character, 'a' address with symbol, 'f' float, 's' string; 0 = by type */
 	bool pretty;		/**< one member a line, indented */
 	bool no_symbols;	/**< no <symbol+offset> behind addresses */
-	bool static_members;	/**< show static members of classes too */
+	bool no_static_members;	/**< leave out static members of classes */
 };
 
 /**

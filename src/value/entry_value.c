@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "value/entry_value.h"
+
+#include <dwarf.h>
+#include <string.h>
+
+#include "symbols/module.h"
+#include "value/place.h"
+
+/** Named limits of the search for a call site in a function's tree. */
+enum { CALL_SITE_DIE_LIMIT = 100000, CALL_SITE_DEPTH_LIMIT = 64, ENTRY_DEPTH_LIMIT = 8 };
+
+struct search {
+	struct unit *unit;
+	uint64_t return_pc; // link-time
+	size_t visited;
+};
+
+static bool is_call_site(struct search *s, Dwarf_Die *die)
+{
+	uint64_t pc;
+	int tag = dwarf_tag(die);
+	if (tag == DW_TAG_call_site)
+		return die_address(s->unit, die, DW_AT_call_return_pc, &pc) && pc == s->return_pc;
+	return tag == DW_TAG_GNU_call_site &&
+	       die_address(s->unit, die, DW_AT_low_pc, &pc) && pc == s->return_pc;
+}
+
+static bool find_call_site(struct search *s, Dwarf_Die *parent, unsigned depth, Dwarf_Die *ret)
+{
+	Dwarf_Die die;
+	if (depth > CALL_SITE_DEPTH_LIMIT || dwarf_child(parent, &die) != 0)
+		return false;
+	do {
+		if (++s->visited > CALL_SITE_DIE_LIMIT)
+			return false;
+		if (is_call_site(s, &die)) {
+			*ret = die;
+			return true;
+		}
+		int tag = dwarf_tag(&die);
+		if ((tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine) &&
+		    find_call_site(s, &die, depth + 1, ret))
+			return true;
+	} while (dwarf_siblingof(&die, &die) == 0);
+	return false;
+}
+
+static bool value_of(struct place_frame *frame, struct unit *unit, const uint8_t *bytes,
+		     size_t size, uint64_t *ret)
+{
+	struct expression_context context;
+	struct location location = {0};
+	place_context(frame, unit, &context);
+	expression_evaluate(&context, bytes, size, &location);
+	const struct location_piece *piece = &location.pieces[0];
+	bool good = location.piece_count == 1;
+	size_t room = 8;
+	uint64_t at;
+	if (good && piece->kind == LOCATION_MEMORY)
+		*ret = piece->address;
+	else if (good && piece->kind == LOCATION_VALUE)
+		memcpy(ret, piece->data && piece->data_size >= 8 ? piece->data : piece->bytes, 8);
+	else if (good && piece->kind == LOCATION_REGISTER)
+		good = context.get_register(frame, piece->reg, ret, &room, &at);
+	else
+		good = false;
+	location_fini(&location);
+	return good;
+}
+
+static const char *function_name(Dwarf_Die *die)
+{
+	Dwarf_Attribute attribute;
+	if (die_attribute(die, DW_AT_linkage_name, &attribute))
+		return dwarf_formstring(&attribute);
+	return die_name(die);
+}
+
+/** That the call site calls this very function, and not one that jumped on to it. */
+static bool calls_us(struct place_frame *caller, struct unit *unit, Dwarf_Die *site,
+		     const struct code_scope *callee)
+{
+	Dwarf_Die origin, own = callee->die;
+	if (die_reference(site, DW_AT_call_origin, &origin) ||
+	    die_reference(site, DW_AT_abstract_origin, &origin)) {
+		const char *a = function_name(&origin), *b = function_name(&own);
+		const char *c = die_name(&origin), *d = die_name(&own);
+		return (a && b && strcmp(a, b) == 0) || (c && d && strcmp(c, d) == 0);
+	}
+	const uint8_t *bytes;
+	size_t size;
+	uint64_t target;
+	unsigned at = dwarf_tag(site) == DW_TAG_call_site ? DW_AT_call_target
+							   : DW_AT_GNU_call_site_target;
+	return attribute_expression(unit, site, at, 0, &bytes, &size) &&
+	       value_of(caller, unit, bytes, size, &target) && target == callee->start;
+}
+
+static bool parameter(struct place_frame *caller, struct unit *unit, Dwarf_Die *site,
+		      const uint8_t *expression, size_t size, uint64_t *ret)
+{
+	Dwarf_Die die;
+	if (dwarf_child(site, &die) != 0)
+		return false;
+	do {
+		int tag = dwarf_tag(&die);
+		const uint8_t *bytes;
+		size_t length;
+		if (tag != DW_TAG_call_site_parameter && tag != DW_TAG_GNU_call_site_parameter)
+			continue;
+		if (!attribute_expression(unit, &die, DW_AT_location, 0, &bytes, &length) ||
+		    length != size || memcmp(bytes, expression, size) != 0)
+			continue;
+		unsigned at = tag == DW_TAG_call_site_parameter ? DW_AT_call_value
+								 : DW_AT_GNU_call_site_value;
+		return attribute_expression(unit, &die, at, 0, &bytes, &length) &&
+		       value_of(caller, unit, bytes, length, ret);
+	} while (dwarf_siblingof(&die, &die) == 0);
+	return false;
+}
+
+bool entry_value(void *data, const uint8_t *expression, size_t size, uint64_t *ret)
+{
+	const struct place_frame *frame = data;
+	const struct physical_frame *physical = frame->physical;
+	if (!physical || !physical->position || !physical->position->scope_count ||
+	    physical->signal_frame || frame->depth >= ENTRY_DEPTH_LIMIT)
+		return false;
+	size_t index = (size_t)(physical - frame->stack->physical.items) + 1;
+	if (index >= frame->stack->physical.count)
+		return false;
+	const struct physical_frame *up = &frame->stack->physical.items[index];
+	if (!up->position || !up->position->scope_count || up->signal_frame)
+		return false;
+	const struct code_scope *scope = &up->position->scopes[up->position->scope_count - 1];
+	struct place_frame caller = *frame;
+	caller.physical = up;
+	caller.scope = scope;
+	caller.depth++;
+	struct search search = {.unit = scope->unit,
+				.return_pc = up->pc - scope->unit->module->module->bias};
+	Dwarf_Die function = scope->die, site;
+	const struct code_scope *callee =
+		&physical->position->scopes[physical->position->scope_count - 1];
+	return find_call_site(&search, &function, 0, &site) &&
+	       calls_us(&caller, scope->unit, &site, callee) &&
+	       parameter(&caller, scope->unit, &site, expression, size, ret);
+}

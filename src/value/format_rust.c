@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rust: structures with their name, tuples, enumerations by variant, slices of text.
+#include <stdlib.h>
+#include <string.h>
+
+#include "symbols/module.h"
+#include "value/format.h"
+
+static bool is_number(const char *name)
+{
+	size_t size = strlen(name);
+	return size && strspn(name, "0123456789") == size;
+}
+
+static bool is_tuple_member(const struct type_member *member)
+{
+	return member->name && strncmp(member->name, "__", 2) == 0 && is_number(member->name + 2);
+}
+
+static const struct type_member *find(const struct type *type, const char *name)
+{
+	for (size_t i = 0; i < type->member_count; i++)
+		if (type->members[i].name && strcmp(type->members[i].name, name) == 0)
+			return &type->members[i];
+	return NULL;
+}
+
+static bool read_word(const struct strobe_value *value, const struct type_member *member,
+		      uint64_t *ret)
+{
+	struct strobe_value part = value_member(value, member);
+	unsigned __int128 raw;
+	if (value_scalar(&part, &raw, NULL) != READ_GOOD)
+		return false;
+	*ret = (uint64_t)raw;
+	return true;
+}
+
+/** &str: a pointer and a length. */
+static bool put_str(struct printer *p, const struct strobe_value *value, const struct type *type)
+{
+	enum { STR_LIMIT = 1 << 20 };
+	const struct type_member *data = find(type, "data_ptr"), *length = find(type, "length");
+	uint64_t address, size;
+	if (!data || !length || !type->name || strcmp(type->name, "&str") != 0)
+		return false;
+	if (!read_word(value, data, &address) || !read_word(value, length, &size))
+		return false;
+	size_t count = size < STR_LIMIT ? size : STR_LIMIT;
+	if (count > p->options.max_elements * 4ul + 4)
+		count = p->options.max_elements * 4ul + 4;
+	uint8_t *bytes = malloc(count + 1);
+	if (!bytes)
+		return false;
+	size_t got = strobe_memory_read(p->symbols->view, address, bytes, count);
+	bytes[got] = 0;
+	// A NUL of its own at the end, which is not shown, as text has no terminator in Rust.
+	if (got == count)
+		format_string(p, type_builtin(p->symbols, "char"), bytes,
+			      count < size ? count : count + 1, count < size);
+	else
+		text_printf(p->out, "<unreadable at 0x%llx>", (unsigned long long)(address + got));
+	free(bytes);
+	return true;
+}
+
+static void put_members(struct printer *p, const struct strobe_value *value,
+			const struct type *type, bool tuple)
+{
+	bool any = false;
+	for (size_t i = 0; i < type->member_count; i++) {
+		const struct type_member *member = &type->members[i];
+		if (member->static_member)
+			continue;
+		if (any)
+			text_append(p->out, ", ");
+		if (!tuple)
+			text_printf(p->out, "%s: ", member->name ? member->name : "");
+		struct strobe_value part = value_member(value, member);
+		p->depth++;
+		format_value(p, &part);
+		p->depth--;
+		any = true;
+	}
+}
+
+static bool put_structure(struct printer *p, const struct strobe_value *value,
+			  const struct type *type)
+{
+	if (p->depth >= p->options.max_depth)
+		return false;
+	bool tuple = type->member_count > 0;
+	for (size_t i = 0; i < type->member_count; i++)
+		tuple &= is_tuple_member(&type->members[i]);
+	bool plain_tuple = type->name && type->name[0] == '(';
+	if (type->name && !plain_tuple)
+		text_append(p->out, type->name);
+	if (!type->member_count && !plain_tuple)
+		return true;
+	if (!tuple && type->name)
+		text_append_char(p->out, ' ');
+	text_append_char(p->out, tuple || plain_tuple ? '(' : '{');
+	put_members(p, value, type, tuple || plain_tuple);
+	text_append_char(p->out, tuple || plain_tuple ? ')' : '}');
+	return true;
+}
+
+static bool put_variant(struct printer *p, const struct strobe_value *value,
+			const struct type *type)
+{
+	uint64_t tag = 0;
+	const struct type_member *chosen = NULL;
+	if (type->discriminant && !read_word(value, type->discriminant, &tag)) {
+		text_append(p->out, "<unreadable>");
+		return true;
+	}
+	for (size_t i = 0; i < type->member_count; i++) {
+		const struct type_member *member = &type->members[i];
+		if (type->discriminant && !member->has_discriminant && !member->default_variant)
+			continue;
+		bool hit = !type->discriminant || (member->has_discriminant && member->discriminant == tag);
+		if (hit || (member->default_variant && !chosen))
+			chosen = member;
+		if (hit)
+			break;
+	}
+	if (!chosen)
+		return false;
+	struct strobe_value part = value_member(value, chosen);
+	p->depth++;
+	format_value(p, &part);
+	p->depth--;
+	return true;
+}
+
+bool format_rust(struct printer *p, const struct strobe_value *value)
+{
+	struct type *type = value_stripped(value);
+	switch (type->kind) {
+	case TYPE_VARIANT:
+		return put_variant(p, value, type);
+	case TYPE_STRUCT:
+		return put_str(p, value, type) || put_structure(p, value, type);
+	case TYPE_ARRAY:
+		return false;
+	default:
+		return false;
+	}
+}
