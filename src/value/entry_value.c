@@ -127,11 +127,8 @@ bool entry_value(void *data, const uint8_t *expression, size_t size, uint64_t *r
 	if (!physical || !physical->position || !physical->position->scope_count ||
 	    physical->signal_frame || frame->depth >= ENTRY_DEPTH_LIMIT)
 		return false;
-	size_t index = (size_t)(physical - frame->stack->physical.items) + 1;
-	if (index >= frame->stack->physical.count)
-		return false;
-	const struct physical_frame *up = &frame->stack->physical.items[index];
-	if (!up->position || !up->position->scope_count || up->signal_frame)
+	const struct physical_frame *up = stack_caller_of(frame->stack, physical);
+	if (!up || !up->position || !up->position->scope_count || up->signal_frame)
 		return false;
 	const struct code_scope *scope = &up->position->scopes[up->position->scope_count - 1];
 	struct place_frame caller = *frame;
