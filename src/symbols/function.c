@@ -40,7 +40,55 @@ static bool holds(const struct skim *skim, const struct skim_die *die, uint64_t 
 	return holder.found;
 }
 
-/** Descends from the function into the blocks and inlined calls that hold `pc`. */
+/** A DIE that is open while the function's tree is walked. */
+struct level {
+	uint64_t offset;
+	bool inlined;
+	bool holds;
+};
+
+static bool is_block(const struct skim_die *die)
+{
+	return die->tag == DW_TAG_inlined_subroutine || die->tag == DW_TAG_lexical_block ||
+	       die->tag == DW_TAG_try_block || die->tag == DW_TAG_catch_block;
+}
+
+/**
+ * Finds the calls inlined at `pc`: those around the first block, in the order of their ends, whose
+ * ranges hold it. As gdb does, whether or not the outer ones' ranges hold it too: gcc's do not
+ * always, and the tree knows best.
+ */
+static void walk(struct skim *skim, uint64_t pc, struct chain *chain)
+{
+	struct level levels[SCOPE_DEPTH_LIMIT];
+	size_t depth = 0;
+	struct skim_die die;
+	while (skim_next(skim, &die)) {
+		bool found = false;
+		if (die.tag && is_block(&die) && depth < SCOPE_DEPTH_LIMIT) {
+			levels[depth].offset = die.offset;
+			levels[depth].inlined = die.tag == DW_TAG_inlined_subroutine;
+			levels[depth].holds = holds(skim, &die, pc);
+			found = levels[depth].holds && !die.children;
+			depth += die.children || found;
+		} else if (!die.tag) {
+			if (!depth)
+				return;
+			found = levels[depth - 1].holds;
+			depth -= !found;
+		} else if (!skim_over(skim, &die)) {
+			return;
+		}
+		if (!found)
+			continue;
+		for (size_t i = 0; i < depth && chain->count < SCOPE_DEPTH_LIMIT; i++) {
+			if (levels[i].inlined)
+				chain->offsets[chain->count++] = levels[i].offset;
+		}
+		return;
+	}
+}
+
 static void descend(struct unit *unit, uint64_t function, uint64_t pc, struct chain *chain)
 {
 	struct skim skim;
@@ -49,22 +97,8 @@ static void descend(struct unit *unit, uint64_t function, uint64_t pc, struct ch
 	chain->count = 1;
 	if (!skim_init(&skim, unit, function))
 		return;
-	bool going = skim_next(&skim, &die) && die.children;
-	while (going && chain->count < SCOPE_DEPTH_LIMIT && skim_next(&skim, &die) && die.tag) {
-		bool inlined = die.tag == DW_TAG_inlined_subroutine;
-		if ((inlined || die.tag == DW_TAG_lexical_block) && holds(&skim, &die, pc)) {
-			if (inlined)
-				chain->offsets[chain->count++] = die.offset;
-			going = die.children; // and nothing beside it
-			continue;
-		}
-		// A block without ranges of its own may still hold a call that has some.
-		bool bare = die.tag == DW_TAG_lexical_block && !skim_has(&die, SKIM_LOW_PC) &&
-			    !skim_has(&die, SKIM_RANGES);
-		if (bare && die.children)
-			continue;
-		going = skim_over(&skim, &die);
-	}
+	if (skim_next(&skim, &die) && die.children)
+		walk(&skim, pc, chain);
 	skim_fini(&skim);
 }
 

@@ -21,7 +21,7 @@ struct scope {
 struct function_table {
 	ARRAY(struct entry) entries;
 	ARRAY(struct scope) scopes; // in the order of their offsets
-	bool deep;		    // functions within functions are there, too
+	bool deep;		    // what is within functions is there, too
 };
 
 struct scan {
@@ -66,7 +66,7 @@ static bool enter(struct scan *scan, const struct skim_die *die)
 	if (!is_scope(die->tag) && !(scan->table->deep && function))
 		return false;
 	uint32_t index = 0;
-	if (!function && !scan->table->deep) {
+	if (!function) {
 		uint32_t parent = scan->depth ? scan->stack[scan->depth - 1] : 0;
 		struct scope scope = {.start = die->offset, .end = UINT64_MAX, .parent = parent};
 		if (!array_push(&scan->table->scopes, scope))
@@ -123,7 +123,7 @@ static void build(struct unit *unit, struct function_table *table)
 {
 	struct scan scan = {.table = table, .unit = unit};
 	GUARD(unit->module->debug_path);
-	table->entries.count = 0;
+	table->entries.count = table->scopes.count = 0;
 	scan_unit(&scan);
 	if (table->entries.count)
 		qsort(table->entries.items, table->entries.count, sizeof(struct entry), compare);
@@ -198,11 +198,15 @@ bool function_table_find(struct unit *unit, uint64_t pc, uint64_t *die_offset)
 	return entry != NULL;
 }
 
-bool function_table_scope(struct unit *unit, uint64_t offset, uint64_t *ret)
+bool function_table_scope(struct unit *unit, uint64_t offset, bool deep, uint64_t *ret)
 {
 	struct function_table *table = table_of(unit);
 	if (!table)
 		return false;
+	if (deep && !table->deep) {
+		table->deep = true;
+		build(unit, table);
+	}
 	const struct scope *scopes = table->scopes.items;
 	size_t low = 0, high = table->scopes.count;
 	while (low < high) { // the first scope that starts at `offset` or behind

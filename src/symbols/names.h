@@ -7,16 +7,16 @@
 #include "symbols/unit.h"
 
 enum name_kind {
-	NAME_VARIABLE = 1,   // DW_TAG_variable with a location or constant (definitions first)
-	NAME_FUNCTION = 2,   // DW_TAG_subprogram with code
-	NAME_TYPE = 4,	     // typedefs, base types, C++ classes under their plain name
-	NAME_TAG = 8,	     // struct, union, enum, class tags
+	NAME_VARIABLE = 1, // DW_TAG_variable with a location or constant (definitions first)
+	NAME_FUNCTION = 2, // DW_TAG_subprogram with code
+	NAME_TYPE = 4,	   // typedefs, base types, C++ classes under their plain name
+	NAME_TAG = 8,	   // struct, union, enum, class tags
 	NAME_ENUMERATOR = 16,
 };
 
 struct name_entry {
 	struct unit *unit;
-	Dwarf_Die die; // for an enumerator its own DIE; dwarf parent through `parent`
+	Dwarf_Die die;	  // for an enumerator its own DIE; dwarf parent through `parent`
 	Dwarf_Die parent; // enumeration type of an enumerator
 	enum name_kind kind;
 	bool external;	  // DW_AT_external

@@ -68,23 +68,6 @@ static struct unit *declaring(struct unit *unit, Dwarf_Die *die)
 	return unit;
 }
 
-/** What a scope without a name is called; gdb's spellings. */
-static const char *anonymous_scope(Dwarf_Die *die)
-{
-	switch (dwarf_tag(die)) {
-	case DW_TAG_namespace:
-		return "(anonymous namespace)";
-	case DW_TAG_class_type:
-		return "{class}";
-	case DW_TAG_structure_type:
-		return "{struct}";
-	case DW_TAG_union_type:
-		return "{union}";
-	default:
-		return NULL;
-	}
-}
-
 static const char *plain_name(Dwarf_Die *die)
 {
 	Dwarf_Attribute attribute;
@@ -100,22 +83,25 @@ static bool counts(Dwarf_Die *scope)
 	return dwarf_attr(scope, DW_AT_enum_class, &attribute) != NULL;
 }
 
-static void append_scopes(struct unit *unit, uint64_t offset, struct text *text, int depth)
+/** Appends "ns::Class::" for the DIE at `offset`. */
+static void append_scopes(struct unit *unit, uint64_t offset, bool deep, struct text *text,
+			  int depth)
 {
 	uint64_t parent;
 	Dwarf_Die scope;
-	if (depth >= SCOPE_LIMIT || !function_table_scope(unit, offset, &parent) ||
+	if (depth >= SCOPE_LIMIT || !function_table_scope(unit, offset, deep, &parent) ||
 	    !skim_libdw(unit, parent, &scope))
 		return;
 	Dwarf_Die declared = scope;
 	struct unit *where = declaring(unit, &declared);
-	append_scopes(where, dwarf_dieoffset(&declared), text, depth + 1);
-	if (!counts(&scope))
-		return;
 	const char *name = plain_name(&declared);
-	if (!name || !*name)
-		name = anonymous_scope(&declared);
-	if (!name)
+	bool named = name && *name;
+	if (!named && dwarf_tag(&declared) == DW_TAG_namespace)
+		name = "(anonymous namespace)";
+	else if (!named && counts(&scope))
+		return; // closures: gdb takes their members for global ones
+	append_scopes(where, dwarf_dieoffset(&declared), deep, text, depth + 1);
+	if (!counts(&scope))
 		return;
 	text_append(text, name);
 	text_append(text, "::");
@@ -146,23 +132,19 @@ static const char *from_linkage_name(struct unit *unit, Dwarf_Die *die)
 	return copy;
 }
 
-const char *die_qualified_name(struct unit *unit, Dwarf_Die *die)
+const char *die_scoped_name(struct unit *unit, Dwarf_Die *die)
 {
-	GUARD(unit->module->debug_path);
 	const char *name = die_name(die);
-	if (!name)
-		return NULL;
-	bool function =
-		dwarf_tag(die) == DW_TAG_subprogram || dwarf_tag(die) == DW_TAG_inlined_subroutine;
-	const char *linkage = function ? from_linkage_name(unit, die) : NULL;
-	if (linkage)
-		return linkage;
-	if (!language_has_scopes(unit->language))
+	if (!name || !language_has_scopes(unit->language))
 		return name;
 	Dwarf_Die declared = *die;
 	struct unit *where = declaring(unit, &declared);
 	struct text text = {0};
-	append_scopes(where, dwarf_dieoffset(&declared), &text, 0);
+	// Methods of classes within functions have no linkage name, nearly all others have.
+	Dwarf_Attribute attribute;
+	bool deep = dwarf_attr(&declared, DW_AT_object_pointer, &attribute) != NULL &&
+		    !die_linkage_name(die);
+	append_scopes(where, dwarf_dieoffset(&declared), deep, &text, 0);
 	if (!text.size) {
 		text_fini(&text);
 		return name;
@@ -172,4 +154,13 @@ const char *die_qualified_name(struct unit *unit, Dwarf_Die *die)
 		arena_strdup(&unit->module->symbols->arena, text.failed ? name : text.data);
 	text_fini(&text);
 	return result;
+}
+
+const char *die_qualified_name(struct unit *unit, Dwarf_Die *die)
+{
+	GUARD(unit->module->debug_path);
+	bool function =
+		dwarf_tag(die) == DW_TAG_subprogram || dwarf_tag(die) == DW_TAG_inlined_subroutine;
+	const char *linkage = function ? from_linkage_name(unit, die) : NULL;
+	return linkage ? linkage : die_scoped_name(unit, die);
 }

@@ -9,6 +9,8 @@
 /** True for languages with namespaces or classes: all but C and assembler. */
 bool language_has_scopes(int language);
 bool language_is_cxx(int language);
+/** The name with its scopes as the DIEs tell them, whatever the linkage name says. */
+const char *die_scoped_name(struct unit *unit, Dwarf_Die *die);
 /** DW_AT_linkage_name (integrated), or NULL. */
 const char *die_linkage_name(Dwarf_Die *die);
 

@@ -366,36 +366,50 @@ static const char *section_string(const struct section_bytes *section, uint64_t 
 	return bytes.bad ? NULL : string;
 }
 
+/** The string that .debug_str_offsets has at `index`. */
+static const char *indexed_string(const struct unit *unit, uint64_t index)
+{
+	const struct section_bytes *of = unit->sections->of;
+	if (index > of[SECTION_STR_OFFSETS].size)
+		return NULL;
+	struct bytes bytes = bytes_of(of[SECTION_STR_OFFSETS].data, of[SECTION_STR_OFFSETS].size,
+				      unit->str_offsets_base + index * unit->offset_size);
+	uint64_t offset = bytes_unsigned(&bytes, unit->offset_size);
+	return bytes.bad ? NULL : section_string(&of[SECTION_STR], offset);
+}
+
 const char *skim_string(const struct skim *skim, const struct skim_die *die, enum skim_slot slot)
 {
 	if (!skim_has(die, slot))
 		return NULL;
 	const struct skim_value *value = &die->values[slot];
-	const struct section_bytes *of = skim->unit->sections->of;
+	const struct unit *unit = skim->unit;
+	const struct section_bytes *of = unit->sections->of;
 	struct bytes bytes = value_bytes(skim, value);
+	uint8_t size = form_size(unit, value->form);
 	switch (value->form) {
 	case DW_FORM_string: {
 		const char *string = bytes_string(&bytes);
 		return bytes.bad ? NULL : string;
 	}
 	case DW_FORM_strp:
-		return section_string(&of[SECTION_STR],
-				      bytes_unsigned(&bytes, skim->unit->offset_size));
+		return section_string(&of[SECTION_STR], bytes_unsigned(&bytes, size));
 	case DW_FORM_line_strp:
-		return section_string(&of[SECTION_LINE_STR],
-				      bytes_unsigned(&bytes, skim->unit->offset_size));
-	default: {
-		// By index or from the dwz file: libdw knows the way.
-		Dwarf_Die libdw;
-		if (!skim_libdw(skim->unit, die->offset, &libdw))
-			return NULL;
-		Dwarf_Attribute attribute;
-		unsigned at = slot == SKIM_NAME ? DW_AT_name : DW_AT_linkage_name;
-		if (!dwarf_attr(&libdw, at, &attribute) &&
-		    (slot == SKIM_NAME || !dwarf_attr(&libdw, DW_AT_MIPS_linkage_name, &attribute)))
-			return NULL;
-		return dwarf_formstring(&attribute);
-	}
+		return section_string(&of[SECTION_LINE_STR], bytes_unsigned(&bytes, size));
+	case DW_FORM_strp_sup:
+	case DW_FORM_GNU_strp_alt:
+		of = unit_alternate_sections(unit->module)->of;
+		return section_string(&of[SECTION_STR], bytes_unsigned(&bytes, size));
+	case DW_FORM_strx:
+	case DW_FORM_GNU_str_index:
+		return indexed_string(unit, bytes_uleb(&bytes));
+	case DW_FORM_strx1:
+	case DW_FORM_strx2:
+	case DW_FORM_strx3:
+	case DW_FORM_strx4:
+		return indexed_string(unit, bytes_unsigned(&bytes, size));
+	default:
+		return NULL;
 	}
 }
 

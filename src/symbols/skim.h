@@ -68,7 +68,7 @@ static inline bool skim_has(const struct skim_die *die, enum skim_slot slot)
 }
 /** A flag. */
 bool skim_flag(const struct skim_die *die, enum skim_slot slot);
-/** A string of the unit's own sections; NULL if absent, or elsewhere (then ask libdw). */
+/** A string; NULL if absent or damaged. */
 const char *skim_string(const struct skim *skim, const struct skim_die *die, enum skim_slot slot);
 /** A reference within the unit's section; false if absent or elsewhere. */
 bool skim_reference(const struct skim *skim, const struct skim_die *die, enum skim_slot slot,

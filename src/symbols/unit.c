@@ -155,6 +155,7 @@ static void set_bases(struct unit *unit)
 	unit->rnglists_size = ranges->size;
 	unit->loclists = locations->data;
 	unit->loclists_size = locations->size;
+	unit->str_offsets_base = attribute_number(die, DW_AT_str_offsets_base, new ? header : 0);
 	unit->rnglists_base = attribute_number(die, DW_AT_rnglists_base, list_header(unit));
 	unit->loclists_base = attribute_number(die, DW_AT_loclists_base, list_header(unit));
 	uint64_t low_pc;
@@ -238,6 +239,7 @@ static void join_skeleton(struct unit *unit, struct unit *plain)
 	const struct section_bytes *locations = &of[new ? SECTION_LOCLISTS : SECTION_LOC];
 	unit->loclists = locations->data;
 	unit->loclists_size = locations->size;
+	unit->str_offsets_base = !new ? 0 : unit->offset_size == 8 ? 16 : 8;
 	unit->loclists_base = new ? list_header(unit) : 0;
 	unit->rnglists_base = new ? list_header(unit) : 0;
 	if (new &&of[SECTION_RNGLISTS].data) {
@@ -344,6 +346,12 @@ const struct sections *unit_sections(struct symbols_module *module)
 {
 	struct unit_table *table = unit_table(module);
 	return table ? &table->sections : NULL;
+}
+
+const struct sections *unit_alternate_sections(struct symbols_module *module)
+{
+	struct unit_table *table = unit_table(module);
+	return table ? &table->alternate_sections : NULL;
 }
 
 size_t unit_at_offset(struct symbols_module *module, uint64_t offset)

@@ -12,8 +12,8 @@
 struct unit {
 	struct symbols_module *module;
 	const struct sections *sections; // of the file that `die` is in
-	uint64_t offset, end;		 // of the unit with its header, in .debug_info or .debug_types
-	uint64_t header_size;		 // from `offset` to the unit DIE
+	uint64_t offset, end; // of the unit with its header, in .debug_info or .debug_types
+	uint64_t header_size; // from `offset` to the unit DIE
 	uint64_t abbrev_offset;
 	bool in_types;	    // of .debug_types
 	bool in_alternate;  // of the dwz file
@@ -39,8 +39,9 @@ struct unit {
 	uint64_t loclists_base;	 // where loclistx offsets start
 	const uint8_t *rnglists; // whole .debug_rnglists[.dwo] or .debug_ranges
 	size_t rnglists_size;
-	uint64_t rnglists_base;	 // where rnglistx offsets start
-	uint64_t ranges_base;	 // DW_AT_GNU_ranges_base, added to .debug_ranges offsets
+	uint64_t rnglists_base;		  // where rnglistx offsets start
+	uint64_t str_offsets_base;	  // where DW_FORM_strx indexes start
+	uint64_t ranges_base;		  // DW_AT_GNU_ranges_base, added to .debug_ranges offsets
 	struct function_table *functions; // function.c
 	struct line_table *lines;	  // line.c
 	struct scope_table *scopes;	  // scope.c
@@ -76,6 +77,8 @@ bool die_entry_pc(struct unit *unit, Dwarf_Die *die, uint64_t *ret);
 /** True for a link-time address in the module's code: linkers leave zeros and ones for functions
  *  that they dropped. */
 bool module_is_code(const struct symbols_module *module, uint64_t address);
+/** The sections of the dwz file; all absent if there is none. */
+const struct sections *unit_alternate_sections(struct symbols_module *module);
 /** Every unit of any kind: those of .debug_info, .debug_types and the dwz file, in that order;
  *  NULL for a damaged one. */
 size_t unit_slot_count(struct symbols_module *module);
