@@ -5,6 +5,7 @@
 #include <strobe/stack.h>
 
 #include "symbols/function.h"
+#include "symbols/tail_calls.h"
 
 /** DWARF numbers of x86-64 (System V ABI, figure 3.36): rax rdx rcx rbx rsi rdi rbp rsp r8-r15, RA. */
 enum { FRAME_REGISTER_COUNT = 17, FRAME_RBP = 6, FRAME_RSP = 7, FRAME_RIP = 16 };
@@ -24,6 +25,10 @@ struct physical_frame {
 	uint64_t registers[FRAME_REGISTER_COUNT];
 	uint64_t saved_at[FRAME_REGISTER_COUNT]; // memory address it was restored from, 0 = none
 	const struct code_position *position;
+	// A function that left by a tail call: the registers are its caller's, but for rip.
+	const struct tail_chain *chain; // NULL for ordinary frames
+	size_t chain_index;
+	uint64_t chain_return; // the return address that is really on the stack
 };
 
 /** Named sizes: stacks may have a million frames, so most are kept as records. */

@@ -96,8 +96,8 @@ static struct stack_entry scope_entry(const struct walk *walk, const struct phys
 	entry.frame.file = scope->file;
 	entry.frame.line = scope->line;
 	entry.frame.column = scope->column;
-	entry.frame.inlined = scope->inlined;
-	if (scope->inlined)
+	entry.frame.inlined = scope->inlined && !frame->chain;
+	if (entry.frame.inlined)
 		entry.frame.trust = STROBE_TRUST_INLINE;
 	return entry;
 }
@@ -135,6 +135,10 @@ static bool add(struct walk *walk, struct physical_frame *frame)
 		return false;
 	}
 	size_t scopes = frame->position ? frame->position->scope_count : 0;
+	// Of a function that left by a tail call, gdb shows the innermost inlined one alone; so that
+	// frame numbers agree, so does this.
+	if (frame->chain && scopes)
+		scopes = 1;
 	for (size_t i = 0; i < scopes; i++) {
 		if (!push_entry(walk, scope_entry(walk, frame, i)))
 			return false;
@@ -160,7 +164,7 @@ static bool moves_on(struct walk *walk, const struct physical_frame *frame,
 		     const struct physical_frame *caller)
 {
 	uint64_t inner = frame->registers[FRAME_RSP], outer = caller->registers[FRAME_RSP];
-	if (outer > inner)
+	if (outer > inner || frame->chain)
 		return true;
 	const struct strobe_view *view = walk->unwinder.view;
 	bool elsewhere = frame->signal_frame ||

@@ -311,9 +311,51 @@ static bool step_by_guess(struct unwinder *unwinder, struct physical_frame *fram
 	return true;
 }
 
+/** From a function that left by a tail call to the one that called it. */
+static void step_in_chain(struct unwinder *unwinder, struct physical_frame *frame,
+			  struct physical_frame *caller)
+{
+	*caller = *frame;
+	caller->index = frame->index + 1;
+	caller->position = NULL;
+	caller->chain_index = frame->chain_index + 1;
+	uint64_t pc = frame->chain_return;
+	if (caller->chain_index < frame->chain->count) {
+		pc = frame->chain->pcs[caller->chain_index];
+	} else {
+		caller->chain = NULL;
+		caller->has_cfa = false;
+	}
+	set(caller, FRAME_RIP, pc, frame->saved_at[FRAME_RIP]);
+	settle(unwinder, caller);
+}
+
+/** Puts the functions that left by tail calls between `frame` and its caller. */
+static void insert_chain(struct unwinder *unwinder, const struct physical_frame *frame,
+			 struct physical_frame *caller)
+{
+	if (caller->innermost || caller->signal_frame || caller->trust != STROBE_TRUST_CFI)
+		return;
+	const struct tail_chain *chain =
+		tail_calls_between(unwinder->symbols, caller->pc, frame->lookup_pc);
+	if (!chain || !chain->count)
+		return;
+	caller->chain = chain;
+	caller->chain_index = 0;
+	caller->chain_return = caller->pc;
+	caller->has_cfa = true; // the callee took over its frame
+	caller->cfa = frame->cfa;
+	set(caller, FRAME_RIP, chain->pcs[0], caller->saved_at[FRAME_RIP]);
+	settle(unwinder, caller);
+}
+
 bool unwind_step(struct unwinder *unwinder, struct physical_frame *frame,
 		 struct physical_frame *caller, struct unwind_stop *stop)
 {
+	if (frame->chain) {
+		step_in_chain(unwinder, frame, caller);
+		return true;
+	}
 	const struct cfi_row *row;
 	enum cfi_result result = cfi_row_at(
 		unwinder->symbols,
@@ -333,5 +375,6 @@ bool unwind_step(struct unwinder *unwinder, struct physical_frame *frame,
 	caller->index = frame->index + 1;
 	caller->position = NULL;
 	settle(unwinder, caller);
+	insert_chain(unwinder, frame, caller);
 	return true;
 }

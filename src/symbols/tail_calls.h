@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SYMBOLS_TAIL_CALLS_H
+#define SYMBOLS_TAIL_CALLS_H
+
+// Functions that left the stack by a tail call, told from call sites (DWARF 5, section 3.4.1).
+
+#include "symbols/function.h"
+
+/** Named limits on hostile or very large call graphs. */
+enum {
+	TAIL_CHAIN_LIMIT = 32,	   // tail calls in a row
+	TAIL_FUNCTION_LIMIT = 256, // functions looked into for one chain
+	TAIL_DIE_LIMIT = 200000,   // DIEs read for one chain
+};
+
+/** Calls between a caller and a callee that are not on the stack any more. */
+struct tail_chain {
+	uint64_t caller_pc, callee; // what it is for
+	size_t count;
+	uint64_t pcs[]; // run-time: behind each jump, innermost function first
+};
+
+/**
+ * The chain by which the call that returns to run-time `caller_pc` led to the function at
+ * `callee_pc`. What several chains have in common, if there are several. Count 0 if it is a plain
+ * call or nothing is known. NULL when memory is short. Cached; lives as long as the symbols.
+ */
+const struct tail_chain *tail_calls_between(struct strobe_symbols *symbols, uint64_t caller_pc,
+					    uint64_t callee_pc);
+
+#endif
