@@ -1,9 +1,93 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
-#include <strobe/version.h>
+#include <string.h>
+#include <strobe/guard.h>
 
-int main(void)
+#include "command.h"
+#include "help.h"
+#include "verbs.h"
+
+// Every verb that is here is also in verbs.h; their order is the one of the help text.
+const struct verb *const verbs[] = {
+	&verb_info, &verb_threads, &verb_bt,	  &verb_regs,	    &verb_maps, &verb_modules,
+	&verb_fds,  &verb_help,	   &verb_version, &verb_completion, NULL,
+};
+
+static int run_verb(const struct verb *verb, int count, char **words)
 {
-	printf("strobe %s\n", strobe_version());
-	return 0;
+	char program[64];
+	struct command command;
+	snprintf(program, sizeof(program), "strobe: %s", verb->name);
+	strobe_guard_install(program, 0);
+	int status = command_parse(&command, verb, count, words);
+	if (status == STATUS_DONE) {
+		if (command.help)
+			help_verb(verb);
+		else
+			status = verb->has_target ? command_open(&command) : STATUS_DONE;
+		if (status == STATUS_DONE && !command.help)
+			status = verb->run(&command);
+	}
+	int flushed = command_flush(&command);
+	command_close(&command);
+	return status ? status : flushed;
+}
+
+static int unknown_verb(const char *name)
+{
+	const struct verb *meant = verb_suggest(name);
+	fputs("strobe: no verb '", stderr);
+	put_safe(stderr, name);
+	if (meant)
+		fprintf(stderr, "'; did you mean '%s'?\n", meant->name);
+	else
+		fputs("'\n", stderr);
+	fputs("Try: strobe help\n", stderr);
+	return STATUS_USAGE;
+}
+
+// "mem read" is one verb of two words.
+static int run_second_word(int count, char **words)
+{
+	char name[64];
+	if (count < 2 || words[1][0] == '-') {
+		bool help = count == 2 &&
+			    (strcmp(words[1], "--help") == 0 || strcmp(words[1], "-h") == 0);
+		if (help) {
+			help_group(stdout, words[0]);
+			return STATUS_DONE;
+		}
+		fprintf(stderr, "strobe: %s: which? ", words[0]);
+		help_group(stderr, words[0]);
+		return STATUS_USAGE;
+	}
+	snprintf(name, sizeof(name), "%s %s", words[0], words[1]);
+	const struct verb *verb = verb_find(name);
+	return verb ? run_verb(verb, count - 2, words + 2) : unknown_verb(name);
+}
+
+static bool is_any(const char *word, const char *a, const char *b)
+{
+	return strcmp(word, a) == 0 || strcmp(word, b) == 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		help_all(stderr);
+		return STATUS_USAGE;
+	}
+	const char *word = argv[1];
+	if (is_any(word, "--help", "-h"))
+		word = "help";
+	else if (is_any(word, "--version", "-V"))
+		word = "version";
+	else if (strncmp(word, "--dump-options=", 15) == 0)
+		return dump_options(word + 15, argv + 2);
+	const struct verb *verb = verb_find(word);
+	if (verb)
+		return run_verb(verb, argc - 2, argv + 2);
+	if (verb_is_group(word))
+		return run_second_word(argc - 1, argv + 1);
+	return unknown_verb(word);
 }

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "json.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+void json_init(struct json *json, FILE *out)
+{
+	*json = (struct json){.out = out};
+}
+
+void json_fini(struct json *json)
+{
+	assert(json->depth == 0);
+	putc_unlocked('\n', json->out);
+}
+
+static void put(struct json *json, const char *text, size_t size)
+{
+	fwrite_unlocked(text, 1, size, json->out);
+}
+
+size_t utf8_sequence(const uint8_t *text, size_t size)
+{
+	uint8_t first = text[0];
+	size_t length = first < 0x80   ? 1
+			: first < 0xc2 ? 0
+			: first < 0xe0 ? 2
+			: first < 0xf0 ? 3
+				       : 4;
+	if (length == 0 || first > 0xf4 || length > size)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	// Overlong forms, surrogates, and what lies above U+10FFFF.
+	if (length == 3 && ((first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f)))
+		return 0;
+	if (length == 4 && ((first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] > 0x8f)))
+		return 0;
+	return length;
+}
+
+static void put_escaped(struct json *json, uint8_t c)
+{
+	static const char letters[] = "btn\0fr";
+	char escape[8];
+	if (c == '"' || c == '\\')
+		snprintf(escape, sizeof(escape), "\\%c", c);
+	else if (c >= 8 && c <= 13 && letters[c - 8])
+		snprintf(escape, sizeof(escape), "\\%c", letters[c - 8]);
+	else
+		snprintf(escape, sizeof(escape), "\\u%04x", c);
+	put(json, escape, strlen(escape));
+}
+
+static void put_string(struct json *json, const char *value, size_t size)
+{
+	const uint8_t *text = (const uint8_t *)value;
+	size_t plain = 0;
+	putc_unlocked('"', json->out);
+	for (size_t i = 0; i < size;) {
+		size_t length = 1;
+		bool special =
+			text[i] < 0x20 || text[i] == '"' || text[i] == '\\' || text[i] == 0x7f;
+		if (text[i] >= 0x80)
+			length = utf8_sequence(text + i, size - i);
+		if (special || length == 0) {
+			put(json, value + plain, i - plain);
+			if (special)
+				put_escaped(json, text[i]);
+			else
+				put(json, "\xef\xbf\xbd", 3);
+			plain = ++i;
+		} else {
+			i += length;
+		}
+	}
+	put(json, value + plain, size - plain);
+	putc_unlocked('"', json->out);
+}
+
+// What comes before every value: comma, new line, key.
+static void before(struct json *json, const char *key)
+{
+	uint64_t bit = UINT64_C(1) << json->depth;
+	if (json->filled & bit)
+		putc_unlocked(',', json->out);
+	if (json->lines & bit)
+		putc_unlocked('\n', json->out);
+	else if (json->filled & bit)
+		putc_unlocked(' ', json->out);
+	json->filled |= bit;
+	if (key) {
+		put_string(json, key, strlen(key));
+		put(json, ": ", 2);
+	}
+}
+
+static void enter(struct json *json, const char *key, char bracket, bool lines)
+{
+	before(json, key);
+	putc_unlocked(bracket, json->out);
+	json->depth++;
+	assert(json->depth < 64);
+	uint64_t bit = UINT64_C(1) << json->depth;
+	json->filled &= ~bit;
+	json->lines = lines ? json->lines | bit : json->lines & ~bit;
+}
+
+static void leave(struct json *json, char bracket)
+{
+	uint64_t bit = UINT64_C(1) << json->depth;
+	assert(json->depth > 0);
+	if ((json->lines & bit) && (json->filled & bit))
+		putc_unlocked('\n', json->out);
+	json->depth--;
+	putc_unlocked(bracket, json->out);
+}
+
+void json_object(struct json *json, const char *key)
+{
+	enter(json, key, '{', false);
+}
+
+void json_object_end(struct json *json)
+{
+	leave(json, '}');
+}
+
+void json_array(struct json *json, const char *key, bool lines)
+{
+	enter(json, key, '[', lines);
+}
+
+void json_array_end(struct json *json)
+{
+	leave(json, ']');
+}
+
+void json_string(struct json *json, const char *key, const char *value)
+{
+	if (!value) {
+		json_null(json, key);
+		return;
+	}
+	json_string_size(json, key, value, strlen(value));
+}
+
+void json_string_size(struct json *json, const char *key, const char *value, size_t size)
+{
+	before(json, key);
+	put_string(json, value, size);
+}
+
+void json_unsigned(struct json *json, const char *key, uint64_t value)
+{
+	before(json, key);
+	fprintf(json->out, "%" PRIu64, value);
+}
+
+void json_signed(struct json *json, const char *key, int64_t value)
+{
+	before(json, key);
+	fprintf(json->out, "%" PRId64, value);
+}
+
+void json_bool(struct json *json, const char *key, bool value)
+{
+	before(json, key);
+	fputs_unlocked(value ? "true" : "false", json->out);
+}
+
+void json_null(struct json *json, const char *key)
+{
+	before(json, key);
+	put(json, "null", 4);
+}
+
+void json_address(struct json *json, const char *key, uint64_t value)
+{
+	before(json, key);
+	fprintf(json->out, "\"0x%" PRIx64 "\"", value);
+}
+
+void json_hex_begin(struct json *json, const char *key)
+{
+	before(json, key);
+	putc_unlocked('"', json->out);
+}
+
+void json_hex(struct json *json, const uint8_t *bytes, size_t size)
+{
+	static const char digits[] = "0123456789abcdef";
+	char buffer[512];
+	for (size_t i = 0; i < size;) {
+		size_t used = 0;
+		for (; i < size && used < sizeof(buffer); i++) {
+			buffer[used++] = digits[bytes[i] >> 4];
+			buffer[used++] = digits[bytes[i] & 15];
+		}
+		put(json, buffer, used);
+	}
+}
+
+void json_hex_end(struct json *json)
+{
+	putc_unlocked('"', json->out);
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+#include "option.h"
+
+// One a file cmd_NAME.c.
+extern const struct verb verb_bt;
+extern const struct verb verb_completion;
+extern const struct verb verb_disasm;
+extern const struct verb verb_fds;
+extern const struct verb verb_help;
+extern const struct verb verb_info;
+extern const struct verb verb_list;
+extern const struct verb verb_maps;
+extern const struct verb verb_mem_read;
+extern const struct verb verb_mem_search;
+extern const struct verb verb_modules;
+extern const struct verb verb_print;
+extern const struct verb verb_regs;
+extern const struct verb verb_sym;
+extern const struct verb verb_threads;
+extern const struct verb verb_version;
+
+#endif
