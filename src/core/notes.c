@@ -108,12 +108,12 @@ static void read_prpsinfo(struct strobe_view *view, const struct elf_note *note,
 	info->command = copy_field(view, name + PRPSINFO_NAME_SIZE, PRPSINFO_ARGUMENTS_SIZE);
 }
 
-static struct strobe_error *read_auxv(struct strobe_view *view, const struct elf_note *note)
+struct strobe_error *auxv_read(struct strobe_view *view, const uint8_t *data, uint64_t size)
 {
 	unsigned word = view->word_bytes;
-	for (uint32_t at = 0; at + 2 * word <= note->size; at += 2 * word) {
-		struct auxv_entry entry = {elf_number(note->data + at, word),
-					   elf_number(note->data + at + word, word)};
+	for (uint64_t at = 0; at + 2 * word <= size; at += 2 * word) {
+		struct auxv_entry entry = {elf_number(data + at, word),
+					   elf_number(data + at + word, word)};
 		if (entry.type == AT_NULL)
 			break;
 		if (entry.type == AT_PAGESZ && entry.value && entry.value <= 1 << 20)
@@ -247,7 +247,7 @@ static struct strobe_error *read_note(struct strobe_view *view, const struct elf
 		read_siginfo(view, note, offset);
 		return NULL;
 	case NT_AUXV:
-		return view->auxv.count ? NULL : read_auxv(view, note);
+		return view->auxv.count ? NULL : auxv_read(view, note->data, note->size);
 	case NT_FILE:
 		return view->ranges.count ? NULL : read_files(view, note, offset);
 	default:

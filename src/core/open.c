@@ -37,7 +37,7 @@ static struct strobe_error *open_file(const char *target, struct file **ret)
 
 static struct strobe_error *read_file(struct strobe_view *view)
 {
-	return elf_core_read(view);
+	return minidump_is(view->source) ? minidump_read(view) : elf_core_read(view);
 }
 
 struct strobe_error *strobe_view_open(const char *target, const struct strobe_view_options *options,

@@ -51,6 +51,7 @@ struct strobe_view *strobe_view_close(struct strobe_view *view)
 		file_close(view->backings.items[i].file);
 	array_fini(&view->areas);
 	array_fini(&view->ranges);
+	array_fini(&view->hints);
 	array_fini(&view->segments);
 	array_fini(&view->mappings);
 	array_fini(&view->mapping_states);
@@ -107,7 +108,7 @@ struct strobe_error *view_finish(struct strobe_view *view)
 	struct strobe_error *error = view_build_mappings(view);
 	if (error)
 		return error;
-	view->anonymous_dumped = holds_anonymous(view);
+	view->anonymous_dumped = !view->parts_dumped && holds_anonymous(view);
 	if (!index_threads(view))
 		return error_no_memory();
 	error = view_find_modules(view);

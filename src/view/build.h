@@ -47,6 +47,13 @@ struct file_range {
 	const char *path;
 };
 
+/** What a source's own list of modules says of one. */
+struct module_hint {
+	uint64_t start;
+	const char *path;
+	const char *build_id; // NULL = not told
+};
+
 /** Where pages come from that the source leaves out: one for a module, one for any other file. */
 struct backing {
 	const char *path;
@@ -87,6 +94,8 @@ struct strobe_view {
 
 	ARRAY(struct area) areas; // released by view_finish()
 	ARRAY(struct file_range) ranges;
+	ARRAY(struct module_hint) hints;
+	bool parts_dumped; // the source was free to leave out changed memory
 
 	ARRAY(struct segment) segments;
 	ARRAY(struct strobe_mapping) mappings;

@@ -128,7 +128,8 @@ static const char *plain_path(struct strobe_view *view, const char *path)
 }
 
 static struct strobe_error *push_module(struct strobe_view *view, const char *path,
-					const struct candidate *candidate, bool header_present)
+					const struct candidate *candidate, bool header_present,
+					const char *hint)
 {
 	bool special = path && *path == '[';
 	struct module_state state = {.backing = SIZE_MAX, .header_present = header_present};
@@ -138,6 +139,8 @@ static struct strobe_error *push_module(struct strobe_view *view, const char *pa
 		.bias = candidate->bias,
 		.build_id = header_present ? build_id_in_memory(view, candidate) : NULL,
 	};
+	if (!module.build_id)
+		module.build_id = hint;
 	module.path = path ? plain_path(view, path) : "";
 	if (!module.path)
 		return error_no_memory();
@@ -154,6 +157,14 @@ static struct strobe_error *push_module(struct strobe_view *view, const char *pa
 	return NULL;
 }
 
+static const char *hinted_build_id(const struct strobe_view *view, uint64_t start)
+{
+	for (size_t i = 0; i < view->hints.count; i++)
+		if (view->hints.items[i].start == start)
+			return view->hints.items[i].build_id;
+	return NULL;
+}
+
 struct strobe_error *view_add_module(struct strobe_view *view, uint64_t start, const char *path,
 				     bool certain, size_t *ret)
 {
@@ -163,11 +174,12 @@ struct strobe_error *view_add_module(struct strobe_view *view, uint64_t start, c
 	const char *why;
 	size_t available;
 	*ret = SIZE_MAX;
+	const char *hint = hinted_build_id(view, start);
 	const uint8_t *bytes = view_source_pointer(view, start, &available);
 	bool header_present = bytes != NULL;
 	if (!bytes && path && *path == '/') {
 		bool unchecked;
-		error = files_find_local(view->files, path, NULL, &file, &unchecked, NULL);
+		error = files_find_local(view->files, path, hint, &file, &unchecked, NULL);
 		if (error || !file)
 			return error;
 		bytes = file->data;
@@ -175,7 +187,7 @@ struct strobe_error *view_add_module(struct strobe_view *view, uint64_t start, c
 	}
 	if (bytes && elf_image_init(&candidate.image, bytes, available, &why) &&
 	    read_layout(&candidate, start) && (certain || is_loaded(view, &candidate, path))) {
-		error = push_module(view, path, &candidate, header_present);
+		error = push_module(view, path, &candidate, header_present, hint);
 		if (!error)
 			*ret = view->modules.count - 1;
 	}
@@ -283,7 +295,7 @@ static bool make_backings(struct strobe_view *view)
 	for (size_t i = 0; good && i < view->mappings.count; i++) {
 		const struct strobe_mapping *mapping = &view->mappings.items[i];
 		size_t *backing = &view->mapping_states.items[i].backing;
-		if (!mapping->path)
+		if (!mapping->path || *mapping->path == '[')
 			continue;
 		if (mapping->module_index != SIZE_MAX) {
 			*backing = view->module_states.items[mapping->module_index].backing;
