@@ -331,6 +331,8 @@ static const char *name_of(struct compiled_type *compiled)
 	case DW_TAG_const_type:
 	case DW_TAG_volatile_type:
 		return NULL;
+	case DW_TAG_pointer_type: // GCC's __vtbl_ptr_type; gdb has no names for pointers
+		return language_is_rust(compiled->unit->language) ? die_name(die) : NULL;
 	case DW_TAG_base_type:
 	case DW_TAG_unspecified_type:
 		return type_canonical_name(symbols, die_name(die), compiled->unit->language);
@@ -472,6 +474,21 @@ static void compile(struct compiled_type *compiled)
 	compile_kind(compiled);
 }
 
+/** A stub that names its type by signature: the type unit's own. */
+static struct type *follow_signature(struct unit *unit, Dwarf_Die *die)
+{
+	struct type_table *table = unit->module->symbols->types;
+	struct type *type = NULL;
+	Dwarf_Die target;
+	table->depth++;
+	if (die_reference(die, DW_AT_signature, &target)) {
+		struct unit *owner = unit_of_die(unit->module, &target);
+		type = owner ? type_from_die(owner, &target) : NULL;
+	}
+	table->depth--;
+	return type ? type : type_unknown(unit->module->symbols);
+}
+
 struct type *type_from_die(struct unit *unit, Dwarf_Die *die)
 {
 	struct strobe_symbols *symbols = unit ? unit->module->symbols : NULL;
@@ -487,6 +504,8 @@ struct type *type_from_die(struct unit *unit, Dwarf_Die *die)
 	if (table->depth >= TYPE_NESTING_LIMIT)
 		return type_unknown(symbols);
 	GUARD(unit->module->debug_path);
+	if (dwarf_hasattr(die, DW_AT_signature))
+		return follow_signature(unit, die);
 	compiled = type_new(symbols, kind_of_tag(dwarf_tag(die)));
 	if (!compiled || !hash_put(&table->by_die, key, compiled))
 		return NULL;

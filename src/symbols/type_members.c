@@ -286,17 +286,11 @@ static bool visit_definition(void *context, const struct name_entry *entry)
 	return !search->found || search->found->declaration;
 }
 
-/** The definition of an incomplete type: by signature, else by name, its own module first. */
+/** The definition of an incomplete type: by name, its own module first. */
 static struct type *find_definition(struct strobe_symbols *symbols, struct compiled_type *compiled)
 {
 	struct search search = {.declaration = compiled};
 	struct symbols_module *own = compiled->type.module;
-	Dwarf_Die die;
-	if (dwarf_hasattr(&compiled->die, DW_AT_signature) &&
-	    die_reference(&compiled->die, DW_AT_signature, &die)) {
-		struct unit *unit = unit_of_die(own, &die);
-		return unit ? type_from_die(unit, &die) : NULL;
-	}
 	const char *name = die_qualified_name(compiled->unit, &compiled->die);
 	if (!name)
 		return NULL;
@@ -345,8 +339,7 @@ struct type *type_complete(struct strobe_symbols *symbols, struct type *type)
 	}
 	compiled->completing = true;
 	table->depth++;
-	bool elsewhere = type->declaration || dwarf_hasattr(&compiled->die, DW_AT_signature);
-	struct type *definition = elsewhere ? find_definition(symbols, compiled) : NULL;
+	struct type *definition = type->declaration ? find_definition(symbols, compiled) : NULL;
 	if (definition && definition != type)
 		compiled->definition = type_complete(symbols, definition);
 	else

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "symbols/children.h"
+#include "symbols/variable.h"
 
 struct program {
 	char directory[64];
@@ -62,7 +64,7 @@ static inline bool program_core(const struct program *program, char *path, size_
 static inline void program_open(struct program *program, const char *command, const char *suffix,
 				const char *source)
 {
-	char path[128], compiler[32];
+	char path[512], compiler[32];
 	*program = (struct program){0};
 	snprintf(compiler, sizeof(compiler), "%.*s", (int)strcspn(command, " "), command);
 	if (program_shell("command -v %s >/dev/null", compiler) != 0)
@@ -87,10 +89,41 @@ static inline void program_open(struct program *program, const char *command, co
 	CHECK_OK(strobe_symbols_open(program->view, &program->symbols));
 }
 
+/** The program's own module: the first with DWARF that is called so. */
+static inline struct symbols_module *program_module(const struct program *program)
+{
+	for (size_t i = 0; i < program->symbols->module_count; i++) {
+		struct symbols_module *module = symbols_module(program->symbols, i);
+		if (module && strcmp(module->module->name, "program") == 0 && module->dwarf)
+			return module;
+	}
+	return NULL;
+}
+
+/** A global variable of the program, looked for unit by unit. */
+static inline bool program_variable(const struct program *program, const char *name,
+				    struct variable *ret)
+{
+	struct symbols_module *module = program_module(program);
+	CHECK(module != NULL);
+	for (size_t i = 0; i < unit_count(module); i++) {
+		struct unit *unit = unit_get(module, i);
+		Dwarf_Die die;
+		for (bool more = unit && children_first(&unit->die, &die); more;
+		     more = children_next(&die)) {
+			const char *found = die_name(&die);
+			if (dwarf_tag(&die) == 0x34 /* DW_TAG_variable */ && found &&
+			    strcmp(found, name) == 0 && variable_from_die(unit, &die, ret))
+				return true;
+		}
+	}
+	return false;
+}
+
 /** What gdb answers to each of `commands` (on lines of their own), or NULL without gdb. */
 static inline char *program_gdb(const struct program *program, const char *commands)
 {
-	char path[128];
+	char path[512];
 	char *answer = NULL;
 	size_t size = 0;
 	if (program_shell("command -v gdb >/dev/null") != 0)
@@ -101,7 +134,7 @@ static inline char *program_gdb(const struct program *program, const char *comma
 	fputs(commands, file);
 	fclose(file);
 	CHECK(program_core(program, path, sizeof(path)));
-	char command[512];
+	char command[1024];
 	snprintf(command, sizeof(command),
 		 "cd '%s' && gdb -q -nx -batch -ex 'source commands' program %s 2>/dev/null",
 		 program->directory, path);
