@@ -267,14 +267,17 @@ static bool sort(struct elf_symbol *items, size_t count)
 static bool arrange(struct elf_symbols *symbols)
 {
 	struct elf_symbol *items = symbols->symbols.items;
+	ARRAY(struct elf_symbol) others = {0};
 	size_t kept = 0;
 	for (size_t i = 0; i < symbols->symbols.count; i++) {
-		if (!is_addressed(&items[i]))
-			continue;
-		struct elf_symbol swap = items[kept];
-		items[kept++] = items[i];
-		items[i] = swap;
+		if (is_addressed(&items[i]))
+			items[kept++] = items[i];
+		else if (!array_push(&others, items[i]))
+			return false;
 	}
+	if (others.count)
+		memcpy(items + kept, others.items, others.count * sizeof(*items));
+	array_fini(&others);
 	symbols->addressed = kept;
 	symbols->summary.count = symbols->symbols.count;
 	return sort(items, kept);

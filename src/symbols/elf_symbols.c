@@ -82,18 +82,18 @@ static bool holds(const struct elf_symbol *symbol, uint64_t address)
 	return address - symbol->value < symbol->size;
 }
 
-// Better of two names for one address: functions and objects before untyped labels; what the
-// assembler or linker made up (".L1", "_end") last.
-static unsigned rank(const struct elf_symbols *symbols, const struct elf_symbol *symbol)
+/** Better of two names for one address: as in gdb the last in the alphabet, unless it is what the
+ *  assembler made up (".L1"). */
+static bool is_better(const struct elf_symbols *symbols, const struct elf_symbol *symbol,
+		      const struct elf_symbol *than)
 {
-	unsigned type = ELF64_ST_TYPE(symbol->info);
+	if (!symbol->size != !than->size)
+		return symbol->size;
 	const char *name = elf_symbol_name(symbols, symbol);
-	unsigned rank = type == STT_FUNC || type == STT_GNU_IFUNC || type == STT_OBJECT ? 4 : 0;
-	if (name[0] != '.' && name[0] != '$')
-		rank += 2;
-	if (ELF64_ST_BIND(symbol->info) != STB_LOCAL)
-		rank += 1;
-	return rank;
+	const char *other = elf_symbol_name(symbols, than);
+	bool plain = name[0] != '.' && name[0] != '$';
+	bool other_plain = other[0] != '.' && other[0] != '$';
+	return plain != other_plain ? plain : strcmp(name, other) > 0;
 }
 
 /**
@@ -120,8 +120,7 @@ static const struct elf_symbol *best_at(const struct elf_symbols *symbols, uint6
 		}
 		if (!symbol->size && best && symbol->value != best->value)
 			continue;
-		if (!best || (symbol->size && !best->size) ||
-		    (!symbol->size == !best->size && rank(symbols, symbol) > rank(symbols, best)))
+		if (!best || is_better(symbols, symbol, best))
 			best = symbol;
 	}
 	return best;
