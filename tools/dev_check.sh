@@ -35,7 +35,8 @@ clang_build() {
 sanitized_tests() {
 	CC=clang configure build-asan -Db_sanitize=address,undefined -Db_lundef=false \
 		-Dbuildtype=debug && ninja -C build-asan &&
-		UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_tests build-asan
+		ASAN_OPTIONS=allocator_may_return_null=1 \
+			UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 run_tests build-asan
 }
 
 analyzer() {
