@@ -17,7 +17,7 @@ for setting in ("pagination off", "print pretty off", "print frame-arguments all
 def text_of(symbol, frame):
     try:
         value = symbol.value(frame) if symbol.needs_frame else symbol.value()
-        return value.format_string(raw=True)
+        return value.format_string(raw=True, deref_refs=True)
     except gdb.MemoryError as error:
         return "<error: %s>" % error
     except gdb.error as error:
