@@ -103,6 +103,16 @@ void format_pointer(struct printer *p, struct type *target, uint64_t address)
 	}
 }
 
+// IEEE 754 binary16, by hand: clang 14 knows _Float16 on some targets only.
+static float half_value(uint16_t raw)
+{
+	int exponent = raw >> 10 & 31, mantissa = raw & 0x3ff;
+	float size = exponent == 31 ? (mantissa ? NAN : INFINITY)
+		     : exponent	    ? ldexpf((float)(mantissa | 0x400), exponent - 25)
+				    : ldexpf((float)mantissa, -24);
+	return raw & 0x8000 ? -size : size;
+}
+
 /** Binary floating point of these sizes: digits that tell every number from its neighbours. */
 void format_float(struct printer *p, const uint8_t *bytes, uint64_t size)
 {
@@ -125,13 +135,11 @@ void format_float(struct printer *p, const uint8_t *bytes, uint64_t size)
 		mantissa &= 0xfffffffffffffULL;
 		snprintf(buffer, sizeof(buffer), "%.17g", d);
 	} else if (size == 2) {
-		_Float16 h;
 		uint16_t raw;
-		memcpy(&h, bytes, 2);
 		memcpy(&raw, bytes, 2);
-		value = (float)h;
+		value = half_value(raw);
 		mantissa = raw & 0x3ff;
-		snprintf(buffer, sizeof(buffer), "%.5g", (double)(float)h);
+		snprintf(buffer, sizeof(buffer), "%.5g", (double)value);
 	} else if (size >= 10) {
 		memcpy(&value, bytes, 10);
 		memcpy(&mantissa, bytes, 8);
@@ -143,10 +151,14 @@ void format_float(struct printer *p, const uint8_t *bytes, uint64_t size)
 		text_append(p->out, buffer);
 }
 
+// glibc's headers hide it from clang, which spells the type so.
+typedef __float128 float128;
+int strfromf128(char *restrict, size_t, const char *restrict, float128);
+
 static void format_float128(struct printer *p, const uint8_t *bytes)
 {
 	char buffer[80];
-	_Float128 value;
+	float128 value;
 	memcpy(&value, bytes, sizeof(value));
 	strfromf128(buffer, sizeof(buffer), "%.36g", value);
 	text_append(p->out, buffer);
