@@ -140,7 +140,7 @@ static bool low_high(struct unit *unit, Dwarf_Die *die, uint64_t *low, uint64_t 
 }
 
 /** The offset or index that DW_AT_ranges holds. */
-static bool ranges_value(Dwarf_Die *die, uint64_t *ret, bool *is_index)
+static bool ranges_value(const struct unit *unit, Dwarf_Die *die, uint64_t *ret, bool *is_index)
 {
 	Dwarf_Attribute attribute;
 	if (!dwarf_attr(die, DW_AT_ranges, &attribute))
@@ -148,6 +148,13 @@ static bool ranges_value(Dwarf_Die *die, uint64_t *ret, bool *is_index)
 	*is_index = attribute.form == DW_FORM_rnglistx;
 	if (*is_index)
 		return index_of(&attribute, DW_FORM_udata, ret);
+	if (attribute.form == DW_FORM_sec_offset) {
+		// As a plain number: libdw looks for the list in the .dwo itself, but in DWARF 4 it
+		// is in the program's file.
+		attribute.code = DW_AT_const_value;
+		return index_of(&attribute, unit->offset_size == 8 ? DW_FORM_data8 : DW_FORM_data4,
+				ret);
+	}
 	Dwarf_Word value;
 	if (dwarf_formudata(&attribute, &value) != 0)
 		return false;
@@ -162,7 +169,7 @@ bool die_ranges(struct unit *unit, Dwarf_Die *die, range_visit visit, void *cont
 	// The skeleton's own list is in the program's file, the split unit's in the other.
 	if (unit->plain != unit && die->addr == unit->skeleton.addr)
 		unit = unit->plain;
-	if (ranges_value(die, &value, &is_index))
+	if (ranges_value(unit, die, &value, &is_index))
 		return ranges_visit(unit, value, is_index, visit, context);
 	if (low_high(unit, die, &value, &end) && end > value)
 		visit(context, value, end);
