@@ -5,7 +5,7 @@
 #include <string.h>
 
 const struct option options_common[] = {
-	{"json", 'j', NULL, NULL, "Write one JSON document, as strobe-json(5) describes."},
+	{"json", 'j', NULL, NULL, "Write one JSON document, as docs/json.md describes."},
 	{"sysroot", 0, "DIR", NULL, "Look for the mapped files below DIR first."},
 	{"exe", 0, "FILE", NULL, "Use FILE as the main program."},
 	{"debug-dir", 0, "DIRS", NULL,
