@@ -95,7 +95,7 @@ static void source_line(struct listing *listing, uint64_t address)
 	       style_end(color));
 	if (text) {
 		putchar('\t');
-		put_safe_size(stdout, text, size);
+		put_source(stdout, text, size);
 	}
 	putchar('\n');
 }

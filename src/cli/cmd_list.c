@@ -58,20 +58,6 @@ static void list_json(const struct location *location, const struct strobe_sourc
 	json_fini(&json);
 }
 
-// Tabs are for the terminal to expand; everything else that it would obey is escaped.
-static void put_line(const char *text, size_t size)
-{
-	for (size_t start = 0; start <= size;) {
-		size_t end = start;
-		while (end < size && text[end] != '\t')
-			end++;
-		put_safe_size(stdout, text + start, end - start);
-		if (end < size)
-			putc_unlocked('\t', stdout);
-		start = end + 1;
-	}
-}
-
 static void list_text(const struct command *command, const struct location *location,
 		      const struct strobe_source *source, const struct excerpt *excerpt)
 {
@@ -89,7 +75,7 @@ static void list_text(const struct command *command, const struct location *loca
 		       style_start(command->color, current ? STYLE_HEADING : STYLE_FAINT),
 		       current ? "=>" : "  ", line, style_end(command->color));
 		if (text)
-			put_line(text, size);
+			put_source(stdout, text, size);
 		putchar('\n');
 	}
 }

@@ -186,34 +186,18 @@ static void words_text(const struct command *command, const struct reading *read
 	}
 }
 
-// A C string literal's escapes, so that a byte reads the same everywhere.
-static void put_string_byte(uint8_t byte)
-{
-	if (byte == '"' || byte == '\\')
-		printf("\\%c", byte);
-	else if (byte == '\n')
-		fputs("\\n", stdout);
-	else if (byte == '\t')
-		fputs("\\t", stdout);
-	else if (byte >= 0x20 && byte < 0x7f)
-		putchar(byte);
-	else
-		printf("\\%03o", byte);
-}
-
 static void strings_text(const struct command *command, const struct memory_piece *piece)
 {
-	for (size_t at = 0; at < piece->size;) {
-		if (!piece->known[at]) {
+	for (size_t at = 0; at < piece->size; at++) {
+		size_t start = at;
+		while (at < piece->size && piece->known[at] && piece->bytes[at])
 			at++;
+		if (at == start)
 			continue;
-		}
-		printf("%s0x%016" PRIx64 "%s  \"", style_start(command->color, STYLE_ADDRESS),
-		       piece->address + at, style_end(command->color));
-		for (; at < piece->size && piece->known[at] && piece->bytes[at]; at++)
-			put_string_byte(piece->bytes[at]);
-		puts(at < piece->size && piece->known[at] ? "\"" : "\"...");
-		at++;
+		printf("%s0x%016" PRIx64 "%s  ", style_start(command->color, STYLE_ADDRESS),
+		       piece->address + start, style_end(command->color));
+		put_quoted(stdout, piece->bytes + start, at - start);
+		puts(at < piece->size && piece->known[at] ? "" : "...");
 	}
 }
 

@@ -31,7 +31,7 @@ static const struct option options[] = {
 	OPTIONS_FRAME,
 };
 
-enum { SHOWN_LIMIT = 256, CONTEXT_LIMIT = 4096 };
+enum { SHOWN_LIMIT = 256, TEXT_SHOWN = 80, CONTEXT_LIMIT = 4096 };
 
 /** A search under way. */
 struct hunt {
@@ -103,9 +103,10 @@ static void hit_bytes(const struct hunt *hunt, uint64_t size)
 {
 	const struct memory_piece *piece = hunt->piece;
 	if (hunt->text) {
-		putchar('"');
-		put_safe_size(stdout, (const char *)piece->bytes, piece->size);
-		fputs(size > piece->size ? "\"..." : "\"", stdout);
+		size_t shown = piece->size < TEXT_SHOWN ? piece->size : TEXT_SHOWN;
+		put_quoted(stdout, piece->bytes, shown);
+		if (size > shown)
+			fputs("...", stdout);
 		return;
 	}
 	for (size_t i = 0; i < piece->size && i < 16; i++)

@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "output.h"
+
 void json_init(struct json *json, FILE *out)
 {
 	*json = (struct json){.out = out};
@@ -19,27 +21,6 @@ void json_fini(struct json *json)
 static void put(struct json *json, const char *text, size_t size)
 {
 	fwrite_unlocked(text, 1, size, json->out);
-}
-
-size_t utf8_sequence(const uint8_t *text, size_t size)
-{
-	uint8_t first = text[0];
-	size_t length = first < 0x80   ? 1
-			: first < 0xc2 ? 0
-			: first < 0xe0 ? 2
-			: first < 0xf0 ? 3
-				       : 4;
-	if (length == 0 || first > 0xf4 || length > size)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-	// Overlong forms, surrogates, and what lies above U+10FFFF.
-	if (length == 3 && ((first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f)))
-		return 0;
-	if (length == 4 && ((first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] > 0x8f)))
-		return 0;
-	return length;
 }
 
 static void put_escaped(struct json *json, uint8_t c)

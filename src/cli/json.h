@@ -44,7 +44,4 @@ void json_hex_begin(struct json *json, const char *key);
 void json_hex(struct json *json, const uint8_t *bytes, size_t size);
 void json_hex_end(struct json *json);
 
-/** Length of the well-formed UTF-8 sequence at `text` (`size` > 0 bytes), or 0 if there is none. */
-size_t utf8_sequence(const uint8_t *text, size_t size);
-
 #endif

@@ -112,12 +112,12 @@ int location_find(struct command *command, const char *text, struct location *re
 	*ret = (struct location){.module_index = SIZE_MAX};
 	if (!text)
 		return find_frame(command, ret);
-	if (text[0] == '*')
-		return find_expression(command, text + 1, ret);
-	if (parse_number(text, &address)) {
+	if (parse_number(text + (text[0] == '*'), &address)) {
 		set_address(command, address, ret);
 		return STATUS_DONE;
 	}
+	if (text[0] == '*')
+		return find_expression(command, text + 1, ret);
 	const char *colon = strrchr(text, ':');
 	if (colon && colon > text && colon[-1] != ':' && colon[1] >= '0' && colon[1] <= '9')
 		return find_line(command, text, colon, ret);

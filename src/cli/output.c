@@ -22,25 +22,83 @@ const char *style_end(bool color)
 	return color ? "\033[0m" : "";
 }
 
-// C0 controls and DEL; C1 controls too, which terminals obey in UTF-8 form (0xc2 0x80-0x9f).
-static bool is_control(const uint8_t *text, size_t size)
+size_t utf8_sequence(const uint8_t *text, size_t size)
 {
-	return text[0] < 0x20 || text[0] == 0x7f ||
-	       (text[0] == 0xc2 && size > 1 && text[1] >= 0x80 && text[1] < 0xa0);
+	uint8_t first = text[0];
+	size_t length = first < 0x80   ? 1
+			: first < 0xc2 ? 0
+			: first < 0xe0 ? 2
+			: first < 0xf0 ? 3
+				       : 4;
+	if (length == 0 || first > 0xf4 || length > size)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+	// Overlong forms, surrogates, and what lies above U+10FFFF.
+	if (length == 3 && ((first == 0xe0 && text[1] < 0xa0) || (first == 0xed && text[1] > 0x9f)))
+		return 0;
+	if (length == 4 && ((first == 0xf0 && text[1] < 0x90) || (first == 0xf4 && text[1] > 0x8f)))
+		return 0;
+	return length;
+}
+
+// Length of what the terminal may get as it is at `text`; 0 for a byte that it may not: controls
+// (those of C1 too, which terminals obey in UTF-8 form) and what is not UTF-8.
+static size_t harmless(const uint8_t *text, size_t size)
+{
+	size_t length = utf8_sequence(text, size);
+	bool control = text[0] < 0x20 || text[0] == 0x7f ||
+		       (length == 2 && text[0] == 0xc2 && text[1] < 0xa0);
+	return control ? 0 : length;
 }
 
 void put_safe_size(FILE *out, const char *text, size_t size)
 {
 	const uint8_t *bytes = (const uint8_t *)text;
 	size_t plain = 0;
-	for (size_t i = 0; i < size; i++) {
-		if (!is_control(bytes + i, size - i))
+	for (size_t i = 0; i < size;) {
+		size_t length =
+			bytes[i] >= 0x20 && bytes[i] < 0x7f ? 1 : harmless(bytes + i, size - i);
+		i += length;
+		if (length)
 			continue;
 		fwrite_unlocked(text + plain, 1, i - plain, out);
 		fprintf(out, "\\%03o", bytes[i]);
-		plain = i + 1;
+		plain = ++i;
 	}
 	fwrite_unlocked(text + plain, 1, size - plain, out);
+}
+
+void put_source(FILE *out, const char *text, size_t size)
+{
+	for (size_t start = 0; start <= size;) {
+		size_t end = start;
+		while (end < size && text[end] != '\t')
+			end++;
+		put_safe_size(out, text + start, end - start);
+		if (end < size)
+			putc_unlocked('\t', out);
+		start = end + 1;
+	}
+}
+
+void put_quoted(FILE *out, const uint8_t *bytes, size_t size)
+{
+	putc_unlocked('"', out);
+	for (size_t i = 0; i < size; i++) {
+		if (bytes[i] == '"' || bytes[i] == '\\')
+			fprintf(out, "\\%c", bytes[i]);
+		else if (bytes[i] == '\n')
+			fputs_unlocked("\\n", out);
+		else if (bytes[i] == '\t')
+			fputs_unlocked("\\t", out);
+		else if (bytes[i] >= 0x20 && bytes[i] < 0x7f)
+			putc_unlocked(bytes[i], out);
+		else
+			fprintf(out, "\\%03o", bytes[i]);
+	}
+	putc_unlocked('"', out);
 }
 
 void put_safe(FILE *out, const char *text)
