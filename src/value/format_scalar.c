@@ -143,7 +143,7 @@ void format_float(struct printer *p, const uint8_t *bytes, uint64_t size)
 	} else if (size >= 10) {
 		memcpy(&value, bytes, 10);
 		memcpy(&mantissa, bytes, 8);
-		snprintf(buffer, sizeof(buffer), "%.18Lg", value);
+		snprintf(buffer, sizeof(buffer), "%.21Lg", value);
 	}
 	if (isnan(value))
 		text_printf(p->out, "%snan(0x%llx)", signbit(value) ? "-" : "", mantissa);
@@ -203,16 +203,11 @@ static void put_integer(struct printer *p, const struct strobe_value *value,
 	}
 }
 
-static unsigned bits_of(const struct strobe_value *value, const struct type *type)
-{
-	return value->bit_size ? value->bit_size : (unsigned)type->size * 8;
-}
-
 /** Number under an explicit radix. False if the radix does not apply to it. */
 static bool put_radix(struct printer *p, const struct strobe_value *value,
 		      const struct type *type, wide raw)
 {
-	unsigned bits = bits_of(value, type);
+	unsigned bits = (unsigned)type->size * 8; // bit-fields are extended to their type
 	wide cut = bits < 128 ? raw & (((wide)1 << bits) - 1) : raw;
 	wide sign = bits && bits < 128 && cut >> (bits - 1) & 1 ? ~(wide)0 << bits : 0;
 	uint8_t bytes[16];
@@ -335,15 +330,9 @@ static void put_float(struct printer *p, const struct strobe_value *value, const
 		    (strstr(type->name, "128") || strstr(type->name, "quad"));
 	char radix = p->options.radix;
 	if (radix && radix != 'f' && radix != 's') {
-		long double number = 0;
-		float f;
-		double d;
-		memcpy(&f, bytes, 4);
-		memcpy(&d, bytes, 8);
-		memcpy(&number, bytes, 10);
-		number = type->size == 4 ? (long double)f : type->size == 8 ? (long double)d : number;
-		bool fits = number > -9e18L && number < 9e18L;
-		put_radix(p, value, type, fits ? (wide)(__int128)number : 0);
+		wide raw = 0; // its bits, as gdb 13 shows them
+		memcpy(&raw, bytes, type->size);
+		put_radix(p, value, type, raw);
 		return;
 	}
 	if (quad)

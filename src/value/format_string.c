@@ -99,13 +99,13 @@ static bool is_printable(uint32_t c)
 	       (c & 0xfffe) != 0xfffe && c != 0x2028 && c != 0x2029 && c < 0xe0000;
 }
 
-/** `after_octal`: a digit now would be read as part of the escape before it. */
+/** `after_hex`: a digit now would be read as part of the escape before it; octal ones are full. */
 static void emit(struct printer *p, const struct glyph *g, char quote, unsigned width,
-		 bool *after_octal)
+		 bool *after_hex)
 {
 	static const char letters[] = "abtnvfr"; // from 7 on
-	bool escape = *after_octal;
-	*after_octal = false;
+	bool escape = *after_hex;
+	*after_hex = false;
 	if (g->valid && g->code >= 7 && g->code <= 13) {
 		text_printf(p->out, "\\%c", letters[g->code - 7]);
 		return;
@@ -119,8 +119,8 @@ static void emit(struct printer *p, const struct glyph *g, char quote, unsigned 
 	for (size_t i = 0; i + width <= g->raw_size; i += width) {
 		uint32_t unit = unit_at(g->raw + i, width);
 		text_printf(p->out, unit <= 0777 ? "\\%.3o" : "\\x%x", unit);
+		*after_hex = unit > 0777;
 	}
-	*after_octal = true;
 }
 
 static const char *prefix_of(const struct type *type)

@@ -107,6 +107,7 @@ static bool member_of_this(struct evaluator *e, const char *name, struct strobe_
 struct global_search {
 	struct evaluator *e;
 	bool found;
+	struct type *declared; // of a variable that is only declared: its symbol has the address
 	struct strobe_value value;
 };
 
@@ -144,7 +145,11 @@ static bool take_entry(void *context, const struct name_entry *entry)
 	} else if (entry->kind == NAME_FUNCTION) {
 		s->found = take_function(s, entry);
 	} else if (entry->kind == NAME_VARIABLE &&
-		   variable_from_die(entry->unit, &die, &variable) && !entry->declaration) {
+		   variable_from_die(entry->unit, &die, &variable)) {
+		if (entry->declaration) {
+			s->declared = variable.type;
+			return true;
+		}
 		s->value = place_variable(&s->e->frame, &variable);
 		s->found = true;
 	}
@@ -159,7 +164,8 @@ static bool search_module(struct global_search *s, struct symbols_module *module
 	return s->found;
 }
 
-static bool find_global(struct evaluator *e, const char *name, struct strobe_value *ret)
+static bool find_global(struct evaluator *e, const char *name, struct strobe_value *ret,
+			struct type **declared)
 {
 	struct global_search s = {.e = e};
 	struct unit *unit = e->frame.scope ? e->frame.scope->unit : NULL;
@@ -169,6 +175,7 @@ static bool find_global(struct evaluator *e, const char *name, struct strobe_val
 		if (!unit || unit->module->index != i)
 			search_module(&s, symbols_module(e->symbols, i), name, NULL);
 	*ret = s.value;
+	*declared = s.declared;
 	return s.found;
 }
 
@@ -304,6 +311,7 @@ struct strobe_error *lookup_name(struct evaluator *e, const struct node *node,
 {
 	const char *name = node->name;
 	struct variable variable;
+	struct type *declared = NULL;
 	bool known = false, found = false;
 	if (node->file) {
 		if (find_in_file(e, node->file, name, ret, &known))
@@ -317,10 +325,12 @@ struct strobe_error *lookup_name(struct evaluator *e, const struct node *node,
 		*ret = place_variable(&e->frame, &variable);
 		return NULL;
 	}
-	if ((!global && member_of_this(e, name, ret)) || find_global(e, name, ret) ||
+	if ((!global && member_of_this(e, name, ret)) || find_global(e, name, ret, &declared) ||
 	    find_static_local(e, name, ret))
 		return NULL;
 	struct strobe_error *error = find_symbol(e, node, ret, &found);
+	if (!error && found && declared && lookup_is_unknown(ret->type))
+		ret->type = declared;
 	return error || found ? error : missing(node, known);
 }
 

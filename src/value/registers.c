@@ -65,10 +65,16 @@ static struct type *vector_type(struct evaluator *e, uint64_t size)
 	return good ? type : NULL;
 }
 
-static struct type *type_of(struct evaluator *e, const struct strobe_register *r)
+static bool is_one_of(const char *name, const char *a, const char *b, const char *c, const char *d)
 {
-	bool code = strcmp(r->name, "rip") == 0;
-	bool stack = strcmp(r->name, "rsp") == 0 || strcmp(r->name, "rbp") == 0;
+	return strcmp(name, a) == 0 || strcmp(name, b) == 0 || strcmp(name, c) == 0 ||
+	       strcmp(name, d) == 0;
+}
+
+static struct type *type_of(struct evaluator *e, const char *name, const struct strobe_register *r)
+{
+	bool code = is_one_of(name, "rip", "pc", "rip", "pc");
+	bool stack = is_one_of(name, "rsp", "rbp", "sp", "fp");
 	if (code || stack) {
 		struct type *target = type_builtin(e->symbols, "void");
 		if (code && target) {
@@ -111,7 +117,7 @@ struct strobe_error *register_value(struct evaluator *e, const struct node *node
 	if (!strobe_stack_register(e->stack, e->frame_index, node->name, &r))
 		return error_column(STROBE_ERROR_NOT_FOUND, node->column,
 				    "register $%s is unknown, or not known in this frame", node->name);
-	struct type *type = type_of(e, &r);
+	struct type *type = type_of(e, node->name, &r);
 	if (!type)
 		return error_no_memory();
 	uint64_t size = value_type_size(e->symbols, type);
