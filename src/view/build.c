@@ -16,7 +16,10 @@ struct strobe_error *view_new(const struct strobe_view_options *options, struct 
 		files.sysroot = options->sysroot;
 		files.debug_directories = options->debug_directories;
 		files.no_debuginfod = options->no_debuginfod;
-		view->executable_option = arena_strdup(&view->arena, options->executable);
+		char *whole = options->executable ? realpath(options->executable, NULL) : NULL;
+		view->executable_option =
+			arena_strdup(&view->arena, whole ? whole : options->executable);
+		free(whole);
 	}
 	view->word_bytes = 8;
 	view->info = (struct strobe_process_info){

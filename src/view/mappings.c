@@ -9,8 +9,8 @@
 #include "view/view.h"
 
 static const uint64_t vsyscall_start = UINT64_C(0xffffffffff600000);
-// The kernel starts the heap at most 32 MiB behind the program (arch_randomize_brk of x86).
-static const uint64_t heap_gap_limit = UINT64_C(0x02000000);
+// The kernel starts the heap at most 1 GiB behind the program (arch_randomize_brk of x86).
+static const uint64_t heap_gap_limit = UINT64_C(0x40000000);
 
 #define ORDER_BY_START(type)                                                                       \
 	static int order_##type(const void *a, const void *b)                                      \

@@ -70,8 +70,12 @@ static bool lies_in_place(const struct strobe_view *view, const struct candidate
 	if (index == SIZE_MAX)
 		return false;
 	const struct strobe_mapping *mapping = &view->mappings.items[index];
+	// A file mapped whole to be read as data has its code in place too, but not executable.
+	bool known = !view->mapping_states.items[index].permissions_guessed;
+	if (known && load->p_flags & PF_X && !(mapping->permissions & STROBE_PERMISSION_EXECUTE))
+		return false;
 	if (!path) // no list of files: permissions are all there is to compare
-		return !(load->p_flags & PF_X) || mapping->permissions & STROBE_PERMISSION_EXECUTE;
+		return true;
 	return mapping->path && strcmp(mapping->path, path) == 0 &&
 	       mapping->offset_bytes + (address - mapping->start) == page_floor(load->p_offset);
 }
