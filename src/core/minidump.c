@@ -55,6 +55,8 @@ enum {
 	FLAG_LLDB = 0x80, // of the top byte: fs_base and gs_base end the structure
 };
 
+enum { ORIG_RAX_WORD = 120 / 8, FS_BASE_WORD = 168 / 8 }; // of user_regs_struct
+
 struct dump {
 	struct strobe_view *view;
 	const uint8_t *data;
@@ -151,9 +153,11 @@ static bool convert_context(const struct dump *dump, const struct part *context,
 	for (size_t i = 0; i < sizeof(segments); i++)
 		memcpy(general + segments[i], context->bytes + CONTEXT_SEGMENTS + 2 * i, 2);
 	memcpy(general + 144, context->bytes + CONTEXT_EFLAGS, 4);
-	memset(general + 120, 0xff, 8); // orig_rax: not in a system call
+	ret->general_missing = 1u << ORIG_RAX_WORD;
 	if (context->bytes[CONTEXT_FLAGS + 3] & FLAG_LLDB)
 		memcpy(general + 168, context->bytes + context->size - 16, 16);
+	else
+		ret->general_missing |= 3u << FS_BASE_WORD; // and gs_base
 	ret->general = general;
 	if (context->bytes[CONTEXT_FLAGS] & FLAG_FLOATING && context->size >= CONTEXT_FULL)
 		ret->fxsave = context->bytes + CONTEXT_FXSAVE;

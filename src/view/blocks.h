@@ -24,9 +24,10 @@ struct xsave_layout {
 
 /** What a source recorded of one thread. Borrowed; NULL = not recorded. */
 struct register_blocks {
-	const uint8_t *general; // USER_REGISTERS_SIZE bytes
-	const uint8_t *fxsave;	// FXSAVE_SIZE bytes
-	const uint8_t *xsave;	// xsave_size bytes, at least XSAVE_HEADER_END
+	const uint8_t *general;	  // USER_REGISTERS_SIZE bytes
+	uint32_t general_missing; // bit n: word n of `general` was not recorded
+	const uint8_t *fxsave;	  // FXSAVE_SIZE bytes
+	const uint8_t *xsave;	  // xsave_size bytes, at least XSAVE_HEADER_END
 	uint32_t xsave_size;
 	const struct xsave_layout *layout; // NULL: the usual places
 };

@@ -353,7 +353,9 @@ static const uint8_t *fetch(const struct register_blocks *blocks, const struct r
 	const uint8_t *bytes;
 	switch (spec->kind) {
 	case KIND_GENERAL:
-		return blocks->general ? blocks->general + spec->index : NULL;
+		if (!blocks->general || blocks->general_missing >> spec->index / 8 & 1)
+			return NULL;
+		return blocks->general + spec->index;
 	case KIND_X87:
 	case KIND_TAG:
 	case KIND_ST:
