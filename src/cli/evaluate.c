@@ -4,8 +4,10 @@
 int command_evaluate(struct command *command, size_t frame, const char *expression,
 		     struct strobe_value **ret)
 {
-	(void)frame;
-	(void)ret;
-	return command_fail(command, "%s: not a number, and expressions are not there yet",
-			    expression);
+	const struct strobe_stack *stack = command->stack;
+	if (stack && frame >= strobe_stack_frame_count(stack))
+		stack = NULL;
+	struct strobe_error *error =
+		strobe_evaluate(command->symbols, stack, frame, expression, ret);
+	return error ? command_expression_error(command, expression, error) : STATUS_DONE;
 }
