@@ -45,9 +45,11 @@ def strobe_view(strobe, core):
 
 
 def normal_value(text):
+    text = re.sub(r"<error reading variable[^(]*\(Cannot access memory at address (0x[0-9a-f]+)\)>",
+                  r"<unreadable at \1>", text)
     text = re.sub(r"<error: Cannot access memory at address (0x[0-9a-f]+)>",
                   r"<unreadable at \1>", text)
-    return text.replace("<error reading variable", "<unreadable")
+    return text
 
 
 def normal_function(name):

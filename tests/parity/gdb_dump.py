@@ -14,32 +14,45 @@ for setting in ("pagination off", "print pretty off", "print frame-arguments all
     gdb.execute("set " + setting, to_string=True)
 
 
-def text_of(symbol, frame):
-    try:
-        value = symbol.value(frame) if symbol.needs_frame else symbol.value()
-        return value.format_string(raw=True, deref_refs=True)
-    except gdb.MemoryError as error:
-        return "<error: %s>" % error
-    except gdb.error as error:
-        return "<error: %s>" % error
-
-
-def variables_of(frame):
-    result = []
+def labels_of(frame):
+    """Labels without an address: gdb lists them as variables that are optimized out."""
+    names = set()
     try:
         block = frame.block()
     except RuntimeError:
-        return result
+        return names
     while block is not None:
         for symbol in block:
-            if symbol.is_argument:
-                result.append(("argument", symbol.name, text_of(symbol, frame)))
-            elif symbol.is_variable and symbol.addr_class != gdb.SYMBOL_LOC_TYPEDEF:
-                result.append(("local", symbol.name, text_of(symbol, frame)))
+            if symbol.addr_class == gdb.SYMBOL_LOC_OPTIMIZED_OUT \
+                    and str(symbol.type) in ("__CORE_ADDR", "void"):
+                names.add(symbol.name)
         if block.function is not None:
             break
         block = block.superblock
+    return names
+
+
+def lines_of(kind, command):
+    """What `info args` and `info locals` print: the same text as in `bt full`."""
+    result = []
+    try:
+        text = gdb.execute(command, to_string=True)
+    except gdb.error:
+        return result
+    for line in text.split("\n"):
+        name, found, value = line.partition(" = ")
+        if found and name and not name.startswith(" "):
+            result.append([kind, name, value])
+        elif result and line:
+            result[-1][2] += "\n" + line
     return result
+
+
+def variables_of(frame):
+    frame.select()
+    labels = labels_of(frame)
+    result = lines_of("argument", "info args") + lines_of("local", "info locals")
+    return [each for each in result if each[1] not in labels]
 
 
 threads = []
