@@ -53,6 +53,7 @@ struct strobe_symbols {
 	size_t module_count;
 	struct hash pc_cache;  // function.c: run-time pc -> struct code_position
 	struct hash row_cache; // cfi.c: run-time pc -> struct cfi_row
+	struct hash reentry_cache; // entry_value.c: function -> whether it may jump to itself
 	struct hash tail_cache; // tail_calls.c: caller and callee -> struct tail_chain
 	struct type_table *types; // type.c; freed by type_table_free()
 };

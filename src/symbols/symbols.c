@@ -65,6 +65,7 @@ struct strobe_symbols *strobe_symbols_close(struct strobe_symbols *symbols)
 	type_table_free(symbols->types);
 	hash_fini(&symbols->pc_cache);
 	hash_fini(&symbols->row_cache);
+	hash_fini(&symbols->reentry_cache);
 	hash_fini(&symbols->tail_cache);
 	arena_fini(&symbols->arena);
 	free(symbols);

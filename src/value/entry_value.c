@@ -4,11 +4,17 @@
 #include <dwarf.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "symbols/module.h"
 #include "value/place.h"
 
-/** Named limits of the search for a call site in a function's tree. */
-enum { CALL_SITE_DIE_LIMIT = 100000, CALL_SITE_DEPTH_LIMIT = 64, ENTRY_DEPTH_LIMIT = 8 };
+/** Named limits of the search for call sites in a function's tree, and for chains of tail calls. */
+enum {
+	CALL_SITE_DIE_LIMIT = 100000,
+	CALL_SITE_DEPTH_LIMIT = 64,
+	ENTRY_DEPTH_LIMIT = 8,
+	TAIL_CALL_LIMIT = 256, // functions that one may jump on to
+};
 
 struct search {
 	struct unit *unit;
@@ -97,8 +103,123 @@ static bool calls_us(struct place_frame *caller, struct unit *unit, Dwarf_Die *s
 	       value_of(caller, unit, bytes, size, &target) && target == callee->start;
 }
 
+/** Functions that a function may have jumped on to, by entry address (run-time). */
+struct tail_calls {
+	struct strobe_symbols *symbols;
+	uint64_t start; // the function in question
+	ARRAY(uint64_t) reached;
+	size_t visited;
+	bool uncertain; // it may jump to itself, or to who knows where
+};
+
+static void reach(struct tail_calls *calls, uint64_t address)
+{
+	if (address == calls->start)
+		calls->uncertain = true;
+	for (size_t i = 0; i < calls->reached.count; i++) {
+		if (calls->reached.items[i] == address)
+			return;
+	}
+	if (calls->reached.count >= TAIL_CALL_LIMIT || !array_push(&calls->reached, address))
+		calls->uncertain = true;
+}
+
+/** Where a tail call goes: only what its DIE names can be known without the frame. */
+static void reach_origin(struct tail_calls *calls, struct unit *unit, Dwarf_Die *site)
+{
+	Dwarf_Die origin;
+	uint64_t entry;
+	struct strobe_function function;
+	if (!die_reference(site, DW_AT_call_origin, &origin) &&
+	    !die_reference(site, DW_AT_abstract_origin, &origin)) {
+		calls->uncertain = true;
+		return;
+	}
+	struct unit *owner = unit_of_die(unit->module, &origin);
+	if (owner && die_entry_pc(owner, &origin, &entry)) {
+		reach(calls, entry + unit->module->module->bias);
+		return;
+	}
+	const char *name = function_name(&origin);
+	struct strobe_error *error =
+		name ? strobe_function_find(calls->symbols, name, &function) : error_no_memory();
+	if (error)
+		calls->uncertain = true;
+	else
+		reach(calls, function.start);
+	strobe_error_free(error);
+}
+
+static void collect_tail_calls(struct tail_calls *calls, struct unit *unit, Dwarf_Die *parent,
+			       unsigned depth)
+{
+	Dwarf_Die die;
+	if (depth > CALL_SITE_DEPTH_LIMIT || dwarf_child(parent, &die) != 0)
+		return;
+	do {
+		if (calls->uncertain || ++calls->visited > CALL_SITE_DIE_LIMIT) {
+			calls->uncertain = true;
+			return;
+		}
+		int tag = dwarf_tag(&die);
+		if ((tag == DW_TAG_call_site && die_flag(&die, DW_AT_call_tail_call)) ||
+		    (tag == DW_TAG_GNU_call_site && die_flag(&die, DW_AT_GNU_tail_call)))
+			reach_origin(calls, unit, &die);
+		if (tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine)
+			collect_tail_calls(calls, unit, &die, depth + 1);
+	} while (dwarf_siblingof(&die, &die) == 0);
+}
+
+/**
+ * Whether the function may have been entered again by a chain of tail calls from itself: then what
+ * its caller's call site says is not what this activation got. The rule is gdb's.
+ */
+static bool may_reenter(struct strobe_symbols *symbols, const struct code_scope *function)
+{
+	static const char yes, no;
+	const void *known = hash_get(&symbols->reentry_cache, function->start);
+	if (known)
+		return known == &yes;
+	struct tail_calls calls = {.symbols = symbols, .start = function->start};
+	Dwarf_Die die = function->die;
+	collect_tail_calls(&calls, function->unit, &die, 0);
+	for (size_t i = 0; i < calls.reached.count && !calls.uncertain; i++) {
+		const struct code_position *position =
+			code_position_at(symbols, calls.reached.items[i]);
+		if (!position || !position->scope_count) {
+			calls.uncertain = true;
+			break;
+		}
+		const struct code_scope *scope = &position->scopes[position->scope_count - 1];
+		die = scope->die;
+		collect_tail_calls(&calls, scope->unit, &die, 0);
+	}
+	array_fini(&calls.reached);
+	// Out of memory only costs time here.
+	(void)!hash_put(&symbols->reentry_cache, function->start,
+			 (void *)(calls.uncertain ? &yes : &no));
+	return calls.uncertain;
+}
+
+/** That a call site's parameter is the one asked for: by register, or by its DIE. */
+static bool is_parameter(struct unit *callee, Dwarf_Die *die, const uint8_t *expression,
+			 size_t size, const uint8_t *bytes, size_t length)
+{
+	if (expression[0] != DW_OP_GNU_parameter_ref)
+		return bytes && length == size && memcmp(bytes, expression, size) == 0;
+	uint32_t offset;
+	Dwarf_Die wanted;
+	if (size != 5)
+		return false;
+	memcpy(&offset, expression + 1, 4);
+	return (die_reference(die, DW_AT_call_parameter, &wanted) ||
+		die_reference(die, DW_AT_abstract_origin, &wanted)) &&
+	       dwarf_cuoffset(&wanted) == offset &&
+	       unit_of_die(callee->module, &wanted) == callee;
+}
+
 static bool parameter(struct place_frame *caller, struct unit *unit, Dwarf_Die *site,
-		      const uint8_t *expression, size_t size, uint64_t *ret)
+		      struct unit *callee, const uint8_t *expression, size_t size, uint64_t *ret)
 {
 	Dwarf_Die die;
 	if (dwarf_child(site, &die) != 0)
@@ -109,8 +230,9 @@ static bool parameter(struct place_frame *caller, struct unit *unit, Dwarf_Die *
 		size_t length;
 		if (tag != DW_TAG_call_site_parameter && tag != DW_TAG_GNU_call_site_parameter)
 			continue;
-		if (!attribute_expression(unit, &die, DW_AT_location, 0, &bytes, &length) ||
-		    length != size || memcmp(bytes, expression, size) != 0)
+		if (!attribute_expression(unit, &die, DW_AT_location, 0, &bytes, &length))
+			bytes = NULL;
+		if (!is_parameter(callee, &die, expression, size, bytes, length))
 			continue;
 		unsigned at = tag == DW_TAG_call_site_parameter ? DW_AT_call_value
 								 : DW_AT_GNU_call_site_value;
@@ -142,5 +264,6 @@ bool entry_value(void *data, const uint8_t *expression, size_t size, uint64_t *r
 		&physical->position->scopes[physical->position->scope_count - 1];
 	return find_call_site(&search, &function, 0, &site) &&
 	       calls_us(&caller, scope->unit, &site, callee) &&
-	       parameter(&caller, scope->unit, &site, expression, size, ret);
+	       !may_reenter(frame->symbols, callee) &&
+	       parameter(&caller, scope->unit, &site, callee->unit, expression, size, ret);
 }
