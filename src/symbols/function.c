@@ -130,6 +130,8 @@ static void fill_lines(struct unit *unit, uint64_t pc, struct code_scope *scopes
 		Dwarf_Die *call = &scopes[i - 1].die;
 		if (die_unsigned(call, DW_AT_call_line, &number))
 			scopes[i].line = (unsigned)number;
+		if (!scopes[i].line)
+			continue; // the compiler does not know where the call is
 		if (die_unsigned(call, DW_AT_call_file, &number))
 			scopes[i].file = unit_file(unit, number);
 		if (die_unsigned(call, DW_AT_call_column, &number))

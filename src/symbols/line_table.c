@@ -251,13 +251,36 @@ struct machine {
 	unsigned operation;
 	bool statement;
 	size_t sequence; // first row of the sequence
-	bool sorted;
+	uint64_t discriminator;
+	bool discriminated; // the line has had a discriminator
+	bool any;	    // a row of `last_file` and `last_line` came before
+	uint64_t last_file, last_line;
 };
 
-static bool emit(struct line_table *table, const struct machine *machine, bool end)
+/** gdb leaves out the further blocks of a line that has discriminators: then an earlier row at the
+ *  same address may be the one that it shows. */
+static bool is_further_block(struct machine *machine)
+{
+	bool further = machine->any && machine->discriminated &&
+		       machine->file == machine->last_file && machine->line == machine->last_line;
+	machine->any = true;
+	machine->last_file = machine->file;
+	machine->last_line = machine->line;
+	machine->discriminator = 0;
+	return further;
+}
+
+static void add_line(struct machine *machine, int64_t delta)
+{
+	machine->line += (uint64_t)delta;
+	if (delta)
+		machine->discriminated = machine->discriminator != 0;
+}
+
+static bool emit(struct line_table *table, struct machine *machine, bool end)
 {
 	// Line 0 marks code of no line: as gdb, let it belong to the line before.
-	if (!end && !(uint32_t)machine->line)
+	if (!end && (!(uint32_t)machine->line || is_further_block(machine)))
 		return true;
 	// Rows without an instruction before the end would run on behind it.
 	while (end && table->rows.count > machine->sequence &&
@@ -327,8 +350,12 @@ static bool extended(struct unit *unit, struct line_table *table, struct machine
 			return false;
 		break;
 	}
+	case DW_LNE_set_discriminator:
+		machine->discriminator = bytes_uleb(program);
+		machine->discriminated |= machine->discriminator != 0;
+		break;
 	default:
-		break; // discriminators and what vendors add
+		break; // what vendors add
 	}
 	program->at = next;
 	return true;
@@ -344,7 +371,7 @@ static bool standard(struct line_table *table, struct machine *machine, unsigned
 		advance(table, machine, bytes_uleb(program));
 		break;
 	case DW_LNS_advance_line:
-		machine->line += (uint64_t)bytes_sleb(program);
+		add_line(machine, bytes_sleb(program));
 		break;
 	case DW_LNS_set_file:
 		machine->file = bytes_uleb(program);
@@ -432,8 +459,7 @@ static void run(struct unit *unit, struct line_table *table)
 				break;
 			opcode -= table->opcode_base;
 			advance(table, &machine, opcode / table->line_range);
-			machine.line += (uint64_t)(int64_t)(table->line_base +
-							    (int)(opcode % table->line_range));
+			add_line(&machine, table->line_base + (int)(opcode % table->line_range));
 			going = emit(table, &machine, false);
 		} else {
 			going = opcode ? standard(table, &machine, opcode)
