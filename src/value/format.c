@@ -240,12 +240,12 @@ static void put_array_elements(struct printer *p, const struct strobe_value *val
 		     : e.element_size > WINDOW ? e.element_size : WINDOW;
 	e.window = malloc(e.capacity);
 	first = malloc(e.element_size ? e.element_size : 1);
-	text_append_char(p->out, '{');
+	text_append_char(p->out, p->rust ? '[' : '{');
 	if (e.window && first)
 		put_elements(p, &e, first);
 	else
 		p->out->failed = true;
-	text_append_char(p->out, '}');
+	text_append_char(p->out, p->rust ? ']' : '}');
 	free(e.window);
 	free(first);
 }
@@ -273,6 +273,10 @@ static void put_array(struct printer *p, const struct strobe_value *value, struc
 	struct type *element = type->target;
 	uint64_t width = element ? value_type_size(p->symbols, element) : 0;
 	uint64_t count = type->dimension.count;
+	if (p->rust && count == 0 && !type->dimension.unknown) {
+		text_append(p->out, "[]");
+		return;
+	}
 	if (type->dimension.unknown || type->dimension.dynamic || count == 0 || width == 0) {
 		if (value->place == PLACE_MEMORY)
 			format_pointer(p, element, value->address);

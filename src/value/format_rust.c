@@ -6,6 +6,9 @@
 #include "symbols/module.h"
 #include "value/format.h"
 
+/** Named limit: elements of a slice. */
+#define SLICE_LIMIT (UINT64_C(1) << 40)
+
 static bool is_number(const char *name)
 {
 	size_t size = strlen(name);
@@ -84,8 +87,34 @@ static void put_members(struct printer *p, const struct strobe_value *value,
 	}
 }
 
+/** &[T]: a pointer and a length, shown as the elements. */
+static bool put_slice(struct printer *p, const struct strobe_value *value, const struct type *type)
+{
+	const struct type_member *data = find(type, "data_ptr"), *length = find(type, "length");
+	uint64_t address, count;
+	if (!data || !length || !type->name || strncmp(type->name, "&", 1) != 0 ||
+	    !strchr(type->name, '['))
+		return false;
+	struct type *pointer = type_strip(p->symbols, data->type);
+	if (pointer->kind != TYPE_POINTER || !pointer->target ||
+	    !read_word(value, data, &address) || !read_word(value, length, &count) ||
+	    count > SLICE_LIMIT)
+		return false;
+	struct type *array = type_array_of(p->symbols, pointer->target, count);
+	if (!array)
+		return false;
+	struct strobe_value elements = value_in_memory(p->symbols, array, address);
+	text_printf(p->out, "%s ", type->name);
+	if (count)
+		format_value(p, &elements);
+	else
+		text_append(p->out, "[]");
+	return true;
+}
+
+/** `variant`: the structure is a variant of an enumeration, whose name takes no space. */
 static bool put_structure(struct printer *p, const struct strobe_value *value,
-			  const struct type *type)
+			  const struct type *type, bool variant)
 {
 	if (p->depth >= p->options.max_depth)
 		return false;
@@ -97,7 +126,7 @@ static bool put_structure(struct printer *p, const struct strobe_value *value,
 		text_append(p->out, type->name);
 	if (!type->member_count && !plain_tuple)
 		return true;
-	if (!tuple && type->name)
+	if (!variant && !plain_tuple && type->name)
 		text_append_char(p->out, ' ');
 	text_append_char(p->out, tuple || plain_tuple ? '(' : '{');
 	put_members(p, value, type, tuple || plain_tuple);
@@ -127,9 +156,49 @@ static bool put_variant(struct printer *p, const struct strobe_value *value,
 	if (!chosen)
 		return false;
 	struct strobe_value part = value_member(value, chosen);
+	struct type *inner = value_stripped(&part);
 	p->depth++;
-	format_value(p, &part);
+	if (inner->kind != TYPE_STRUCT || !put_structure(p, &part, inner, true))
+		format_value(p, &part);
 	p->depth--;
+	return true;
+}
+
+static bool put_character(struct printer *p, const struct strobe_value *value)
+{
+	unsigned __int128 raw;
+	if (p->options.radix || value_scalar(value, &raw, NULL) != READ_GOOD)
+		return false;
+	uint32_t c = (uint32_t)raw;
+	text_printf(p->out, "%u '", c);
+	static const char letters[] = "nrt0", controls[] = "\n\r\t";
+	const char *control = c < 0x80 ? memchr(controls, (int)c, sizeof(controls)) : NULL;
+	if (c == '\\' || c == '\'')
+		text_printf(p->out, "\\%c", (char)c);
+	else if (control)
+		text_printf(p->out, "\\%c", letters[control - controls]);
+	else if (c >= 32 && c < 127)
+		text_append_char(p->out, (char)c);
+	else
+		text_printf(p->out, c <= 255 ? "\\x%02x" : "\\u{%06x}", c);
+	text_append_char(p->out, '\'');
+	return true;
+}
+
+static bool put_scalar(struct printer *p, const struct strobe_value *value,
+		       const struct type *type)
+{
+	unsigned __int128 raw;
+	if (type->name && strcmp(type->name, "()") == 0) {
+		text_append(p->out, "()");
+		return true;
+	}
+	if (type->kind == TYPE_CHARACTER && type->size == 4)
+		return put_character(p, value);
+	if (type->kind != TYPE_POINTER || p->options.radix ||
+	    value_scalar(value, &raw, NULL) != READ_GOOD)
+		return false;
+	format_pointer(p, NULL, (uint64_t)raw); // never a string: text has a length in Rust
 	return true;
 }
 
@@ -140,10 +209,10 @@ bool format_rust(struct printer *p, const struct strobe_value *value)
 	case TYPE_VARIANT:
 		return put_variant(p, value, type);
 	case TYPE_STRUCT:
-		return put_str(p, value, type) || put_structure(p, value, type);
-	case TYPE_ARRAY:
-		return false;
+	case TYPE_UNION:
+		return put_str(p, value, type) || put_slice(p, value, type) ||
+		       put_structure(p, value, type, false);
 	default:
-		return false;
+		return put_scalar(p, value, type);
 	}
 }

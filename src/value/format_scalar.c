@@ -262,7 +262,10 @@ static void put_reference(struct printer *p, const struct strobe_value *value, s
 		format_missing(p, value, state, bad);
 		return;
 	}
-	text_printf(p->out, "@0x%llx: ", (unsigned long long)raw);
+	text_printf(p->out, "@0x%llx", (unsigned long long)raw);
+	if (p->depth) // as gdb: parts of structures are not followed
+		return;
+	text_append(p->out, ": ");
 	struct type *target = type->target ? type->target : type_builtin(p->symbols, "void");
 	struct strobe_value inner = value_in_memory(p->symbols, target, (uint64_t)raw);
 	if (++p->depth < FORMAT_NESTING_LIMIT)
@@ -288,6 +291,23 @@ static void put_complex(struct printer *p, const struct strobe_value *value,
 	text_append_char(p->out, 'i');
 }
 
+static void put_data_member(struct printer *p, struct type *container, uint64_t offset)
+{
+	struct type *class = container ? type_strip(p->symbols, container) : NULL;
+	if (offset == UINT64_MAX) {
+		text_append(p->out, "NULL");
+		return;
+	}
+	for (size_t i = 0; class && i < class->member_count; i++) {
+		const struct type_member *m = &class->members[i];
+		if (m->base || m->static_member || m->offset_bits != offset * 8 || !m->name)
+			continue;
+		text_printf(p->out, "&%s::%s", class->name ? class->name : "", m->name);
+		return;
+	}
+	text_printf(p->out, "%lld", (long long)offset);
+}
+
 /** Pointers to members: the offset for data; address and adjustment for functions. */
 static void put_member_pointer(struct printer *p, const struct strobe_value *value,
 			       const struct type *type)
@@ -299,10 +319,7 @@ static void put_member_pointer(struct printer *p, const struct strobe_value *val
 	if (state != READ_GOOD) {
 		format_missing(p, value, state, bad);
 	} else if (!method) {
-		if (parts[0] == UINT64_MAX)
-			text_append(p->out, "NULL");
-		else
-			text_printf(p->out, "0x%llx", (unsigned long long)parts[0]);
+		put_data_member(p, type->container, parts[0]);
 	} else if (parts[0] & 1) {
 		text_printf(p->out, "&virtual table offset %llu, this adjustment %lld",
 			    (unsigned long long)parts[0] - 1, (long long)parts[1]);
