@@ -24,6 +24,12 @@ struct walk {
 
 typedef ARRAY(const void *) address_array;
 
+/** Abstract DIEs that a concrete block has instances of. */
+struct known {
+	address_array direct; // of its children
+	address_array nested; // of the children of its blocks that name no origin themselves
+};
+
 static bool is_block(int tag)
 {
 	return tag == DW_TAG_lexical_block || tag == DW_TAG_try_block || tag == DW_TAG_catch_block;
@@ -57,11 +63,11 @@ static void visit_variable(struct walk *walk, struct unit *unit, Dwarf_Die *die)
 }
 
 static void visit_children(struct walk *walk, struct unit *unit, Dwarf_Die *parent,
-			   const address_array *known);
+			   const struct known *known);
 
 static void visit_child(struct walk *walk, struct unit *unit, Dwarf_Die *child)
 {
-	static const address_array none;
+	static const struct known none;
 	int tag = dwarf_tag(child);
 	if (tag == DW_TAG_variable || tag == DW_TAG_formal_parameter)
 		visit_variable(walk, unit, child);
@@ -85,13 +91,28 @@ static bool holds(const address_array *known, const void *address)
 					   sizeof(*known->items), compare_addresses) != NULL;
 }
 
+/** Whether the concrete block has an instance of this abstract DIE. clang's blocks name no origin:
+ *  what is in them does. */
+static bool is_known(const struct known *known, Dwarf_Die *die)
+{
+	Dwarf_Die child;
+	if (holds(&known->direct, die->addr))
+		return true;
+	if (known->nested.count == 0 || !is_block(dwarf_tag(die)))
+		return false;
+	for (bool more = children_first(die, &child); more; more = children_next(&child))
+		if (holds(&known->nested, child.addr))
+			return true;
+	return false;
+}
+
 static void visit_children(struct walk *walk, struct unit *unit, Dwarf_Die *parent,
-			   const address_array *known)
+			   const struct known *known)
 {
 	Dwarf_Die child;
 	for (bool more = children_first(parent, &child); more && !walk->stopped;
 	     more = children_next(&child))
-		if (!holds(known, child.addr))
+		if (!is_known(known, &child))
 			visit_child(walk, unit, &child);
 }
 
@@ -110,22 +131,39 @@ static bool last_origin(const Dwarf_Die *die, Dwarf_Die *ret)
 	return true;
 }
 
-/** The abstract DIEs that children of `concrete` stand for, sorted. */
-static void collect_origins(Dwarf_Die *concrete, address_array *ret)
+static void sort_addresses(address_array *addresses)
 {
-	Dwarf_Die child, origin;
-	for (bool more = children_first(concrete, &child); more; more = children_next(&child))
-		if (last_origin(&child, &origin) && !array_push(ret, origin.addr))
-			break;
-	if (ret->count > 1)
-		qsort(ret->items, ret->count, sizeof(*ret->items), compare_addresses);
+	if (addresses->count > 1)
+		qsort(addresses->items, addresses->count, sizeof(*addresses->items),
+		      compare_addresses);
+}
+
+/** What the children of `concrete` are instances of. */
+static void collect_origins(Dwarf_Die *concrete, struct known *ret)
+{
+	Dwarf_Die child, inner, origin;
+	bool more, good = true;
+	for (more = children_first(concrete, &child); more && good; more = children_next(&child)) {
+		if (last_origin(&child, &origin)) {
+			good = array_push(&ret->direct, origin.addr);
+			continue;
+		}
+		if (!is_block(dwarf_tag(&child)))
+			continue;
+		for (more = children_first(&child, &inner); more && good;
+		     more = children_next(&inner))
+			if (last_origin(&inner, &origin))
+				good = array_push(&ret->nested, origin.addr);
+	}
+	sort_addresses(&ret->direct);
+	sort_addresses(&ret->nested);
 }
 
 /** One block's own variables: those of the concrete DIE, then those only the abstract one has. */
 static void visit_block(struct walk *walk, Dwarf_Die *concrete)
 {
-	static const address_array none;
-	address_array known = {0};
+	static const struct known none;
+	struct known known = {0};
 	Dwarf_Attribute attribute;
 	Dwarf_Die origin;
 	visit_children(walk, walk->unit, concrete, &none);
@@ -137,7 +175,8 @@ static void visit_block(struct walk *walk, Dwarf_Die *concrete)
 		return;
 	collect_origins(concrete, &known);
 	visit_children(walk, unit, &origin, &known);
-	array_fini(&known);
+	array_fini(&known.direct);
+	array_fini(&known.nested);
 }
 
 /** The blocks that hold the pc, outermost first, below `parent`. */

@@ -162,7 +162,7 @@ static bool spell_argument(struct spelling *spelling)
 	return true;
 }
 
-/** Words: base types in C's usual order, numbers without their suffix. */
+/** Words: base types in C's usual order, suffixes of numbers in lower case. */
 static bool spell_word(struct spelling *spelling)
 {
 	const char *spelled, *at = spelling->at;
@@ -178,7 +178,9 @@ static bool spell_word(struct spelling *spelling)
 	if (run == 0 || spelling->depth == 0)
 		return false;
 	put(spelling, at, run);
-	spelling->at += run + strspn(at + run, "ulUL");
+	for (at += run; *at && strchr("ulUL", *at); at++)
+		put_string(spelling, *at == 'u' || *at == 'U' ? "u" : "l");
+	spelling->at = at;
 	return true;
 }
 
@@ -186,6 +188,9 @@ static void spell_mark(struct spelling *spelling)
 {
 	char c = *spelling->at++;
 	uint64_t bit = spelling->depth < 64 ? UINT64_C(1) << spelling->depth : 0;
+	// "int *" of clang is "int*" here.
+	if (c == ' ' && spelling->depth > 0 && (*spelling->at == '*' || *spelling->at == '&'))
+		return;
 	if (strchr(",>*&(", c) && (spelling->constant & bit)) {
 		put_string(spelling, " const");
 		spelling->constant &= ~bit;
@@ -199,7 +204,7 @@ static void spell_mark(struct spelling *spelling)
 	put(spelling, &c, 1);
 }
 
-/** Template arguments: base types in C's order, integers without suffix, const behind. */
+/** Template arguments: base types in C's order, const behind. */
 static void spell_template(struct text *out, const char *name)
 {
 	struct spelling spelling = {.out = out, .at = name};
