@@ -82,8 +82,8 @@ static bool holds(const struct elf_symbol *symbol, uint64_t address)
 	return address - symbol->value < symbol->size;
 }
 
-/** Better of two names for one address: as in gdb the last in the alphabet, unless it is what the
- *  assembler made up (".L1"). */
+/** Better of two names for one address: as in gdb the last in the alphabet of those that are not
+ *  local; never what the assembler made up (".L1"). */
 static bool is_better(const struct elf_symbols *symbols, const struct elf_symbol *symbol,
 		      const struct elf_symbol *than)
 {
@@ -93,7 +93,11 @@ static bool is_better(const struct elf_symbols *symbols, const struct elf_symbol
 	const char *other = elf_symbol_name(symbols, than);
 	bool plain = name[0] != '.' && name[0] != '$';
 	bool other_plain = other[0] != '.' && other[0] != '$';
-	return plain != other_plain ? plain : strcmp(name, other) > 0;
+	if (plain != other_plain)
+		return plain;
+	bool local = ELF64_ST_BIND(symbol->info) == STB_LOCAL;
+	bool other_local = ELF64_ST_BIND(than->info) == STB_LOCAL;
+	return local != other_local ? other_local : strcmp(name, other) > 0;
 }
 
 /**

@@ -116,7 +116,8 @@ static int compare(const void *a, const void *b)
 		return x->start < y->start ? -1 : 1;
 	if (x->end != y->end)
 		return x->end > y->end ? -1 : 1; // the narrower one last, found first
-	return x->die_offset > y->die_offset ? -1 : x->die_offset < y->die_offset;
+	// Of names for the same code (assembly aliases, folded functions) gdb shows the last.
+	return x->die_offset < y->die_offset ? -1 : x->die_offset > y->die_offset;
 }
 
 static void build(struct unit *unit, struct function_table *table)
