@@ -64,14 +64,26 @@ static void forget(struct physical_frame *frame, unsigned number)
 	frame->registers[number] = frame->saved_at[number] = 0;
 }
 
+/** A symbol starts at `pc`. */
+static bool starts_function(struct unwinder *unwinder, uint64_t pc)
+{
+	struct strobe_symbol symbol;
+	return strobe_symbol_at(unwinder->symbols, pc, &symbol) && symbol.address == pc;
+}
+
 /** Fills in what follows from the registers: pc, and how it is looked up. */
 static void settle(struct unwinder *unwinder, struct physical_frame *frame)
 {
 	const struct cfi_row *row;
 	frame->pc = frame->registers[FRAME_RIP];
 	frame->lookup_pc = frame->innermost || !frame->pc ? frame->pc : frame->pc - 1;
-	frame->signal_frame = cfi_row_at(unwinder->symbols, frame->lookup_pc, &row) == CFI_FOUND &&
-			      row->signal_frame;
+	bool found = cfi_row_at(unwinder->symbols, frame->lookup_pc, &row) == CFI_FOUND;
+	if (!found && !frame->innermost && starts_function(unwinder, frame->pc)) {
+		// No call: makecontext() and the like make a function's start a return address.
+		frame->lookup_pc = frame->pc;
+		found = cfi_row_at(unwinder->symbols, frame->pc, &row) == CFI_FOUND;
+	}
+	frame->signal_frame = found && row->signal_frame;
 	// glibc's description of its trampoline starts a byte early, for unwinders that look up the
 	// byte before a return address; the code itself starts at pc.
 	if (frame->signal_frame)
@@ -357,9 +369,7 @@ bool unwind_step(struct unwinder *unwinder, struct physical_frame *frame,
 		return true;
 	}
 	const struct cfi_row *row;
-	enum cfi_result result = cfi_row_at(
-		unwinder->symbols,
-		frame->signal_frame && !frame->innermost ? frame->pc - 1 : frame->lookup_pc, &row);
+	enum cfi_result result = cfi_row_at(unwinder->symbols, frame->lookup_pc, &row);
 	bool stepped;
 	if (result == CFI_FOUND) {
 		stepped = step_by_row(unwinder, frame, row, caller, stop);

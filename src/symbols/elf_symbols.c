@@ -110,6 +110,7 @@ static const struct elf_symbol *best_at(const struct elf_symbols *symbols, uint6
 	if (!extent)
 		return NULL;
 	const struct elf_symbol *best = NULL;
+	bool passed = false; // a function that ends before the address: labels before it are past
 	size_t end = count_up_to(symbols, address);
 	for (size_t i = end; i-- > 0 && end - i <= NEAR_LIMIT;) {
 		const struct elf_symbol *symbol = &symbols->symbols.items[i];
@@ -117,12 +118,10 @@ static const struct elf_symbol *best_at(const struct elf_symbols *symbols, uint6
 		    (best && best->size && symbol->value != best->value))
 			break;
 		if (symbol->size && !holds(symbol, address)) {
-			// A label behind the end of a function is nearer than any of its elders.
-			if (best && !best->size && symbol->value < best->value)
-				break;
+			passed = true;
 			continue;
 		}
-		if (!symbol->size && best && symbol->value != best->value)
+		if (!symbol->size && (passed || (best && symbol->value != best->value)))
 			continue;
 		if (!best || is_better(symbols, symbol, best))
 			best = symbol;

@@ -182,7 +182,7 @@ static void recursion_agrees(void)
 
 static const char alternate_stack[] =
 	"#include <signal.h>\n#include <stdlib.h>\n"
-	"__attribute__((noinline)) void inner(int *p) { *p = 1; }\n"
+	"__attribute__((noinline)) void inner(int *p) { *(volatile int *)p = 1; }\n"
 	"void handler(int s) { abort(); }\n"
 	"int main() { static char room[65536];\n"
 	"stack_t st = {.ss_sp = room, .ss_size = sizeof room}; sigaltstack(&st, 0);\n"
@@ -335,7 +335,7 @@ static const char coroutine[] =
 static void coroutine_ends(void)
 {
 	check_frames("gcc -g -O0", coroutine, "work[registers] co[cfi] __start_context[cfi]",
-		     STROBE_STOP_OUTERMOST);
+		     STROBE_STOP_LIMIT); // what follows depends on glibc's version
 }
 
 static void registers_of_callers(void)
