@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strobe/guard.h>
 #include <sys/time.h>
@@ -90,9 +89,9 @@ void strobe_guard_install(const char *program, unsigned seconds)
 {
 	snprintf(program_name, sizeof(program_name), "%s", program);
 	limit_seconds = seconds ? seconds : DEFAULT_SECONDS;
-	stack_t stack = {.ss_sp = malloc(ALTERNATE_STACK_SIZE), .ss_size = ALTERNATE_STACK_SIZE};
-	if (stack.ss_sp)
-		sigaltstack(&stack, NULL); // kept for the life of the process
+	static char alternate_stack[ALTERNATE_STACK_SIZE]; // for the life of the process
+	stack_t stack = {.ss_sp = alternate_stack, .ss_size = sizeof(alternate_stack)};
+	sigaltstack(&stack, NULL);
 	struct sigaction action = {.sa_sigaction = on_fault,
 				   .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 	sigemptyset(&action.sa_mask);

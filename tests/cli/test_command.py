@@ -300,6 +300,38 @@ def test_disasm():
     run("disasm", CORE, "0x10", status=1)
 
 
+# The same condition has two names.
+ALIASES = {"jz": "je", "jnz": "jne", "jnb": "jae", "jnbe": "ja", "jnle": "jg", "jnl": "jge", "setz": "sete",
+           "setnz": "setne", "cmovz": "cmove", "cmovnz": "cmovne", "cmovnb": "cmovae", "cmovnbe": "cmova",
+           "cmovnle": "cmovg", "cmovnl": "cmovge", "setnb": "setae", "setnbe": "seta", "setnle": "setg", "setnl": "setge"}
+
+
+def objdump(path, start, size):
+    """{address: (bytes, mnemonic)} of the instructions in a file."""
+    text = subprocess.run(["objdump", "-d", "-w", "-z", "-M", "intel", f"--start-address={start}",
+                           f"--stop-address={start + size}", path], capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"^ +([0-9a-f]+):\t((?:[0-9a-f]{2} )+) *\t(\S*)", text, re.M)
+    return {int(address, 16): (code.replace(" ", ""), mnemonic) for address, code, mnemonic in found}
+
+
+def test_disasm_of_the_c_library_is_objdumps():
+    libc = next(m for m in document("modules", CORE)["modules"] if m["name"].startswith("libc"))
+    bias, size = int(libc["bias"], 16), 100000
+    headers = subprocess.run(["objdump", "-h", libc["file"]], capture_output=True, text=True, check=True).stdout
+    start = int(re.search(r" \.text +\w+ +(\w+)", headers)[1], 16)
+    where = f"{start + bias:#x},{start + bias + size:#x}"
+    theirs = objdump(libc["file"], start, size)
+    last = max(theirs)  # the stop address may cut this one short
+    for syntax in ("intel", "att"):
+        instructions = document("disasm", CORE, where, "--syntax", syntax)["instructions"]
+        ours = {int(i["address"], 16) - bias: (i["bytes"], i["text"].split()[0]) for i in instructions}
+        assert set(ours) == set(theirs) and len(ours) > 10000
+        assert not [a for a in ours if a != last and ours[a][0] != theirs[a][0]]
+        if syntax == "intel":
+            same = sum(ALIASES.get(ours[a][1], ours[a][1]) == theirs[a][1] for a in ours)
+            assert same > 0.97 * len(ours), f"{same} of {len(ours)} mnemonics are objdump's"
+
+
 def test_bad_usage():
     for words in ([], ["nosuchverb"], ["info"], ["info", CORE, "surplus"], ["bt", CORE, "--nosuch"],
                   ["bt", CORE, "--thread"], ["bt", CORE, "--thread", "x"], ["bt", CORE, "--json=1"],
