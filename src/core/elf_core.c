@@ -94,11 +94,38 @@ static void recognise_maker(struct strobe_view *view, const struct elf_image *im
 		view->info.source_maker = "kernel";
 }
 
+/** What packed the file, if a packer did: systemd-coredump and others do. */
+static const char *name_packer(const struct file *file)
+{
+	static const struct {
+		const char *name, *magic;
+		size_t size;
+	} packers[] = {
+		{"zstd", "\x28\xb5\x2f\xfd", 4},
+		{"xz",
+		 "\xfd"
+		 "7zXZ",
+		 5},
+		{"gzip", "\x1f\x8b", 2},
+		{"lz4", "\x04\x22\x4d\x18", 4},
+		{"bzip2", "BZh", 3},
+	};
+	for (size_t i = 0; i < sizeof(packers) / sizeof(packers[0]); i++)
+		if (file->size >= packers[i].size &&
+		    memcmp(file->data, packers[i].magic, packers[i].size) == 0)
+			return packers[i].name;
+	return NULL;
+}
+
 /** Without an ELF header that says CORE there is nothing to show. */
 static struct strobe_error *check(const struct strobe_view *view, struct elf_image *image)
 {
 	const char *why;
 	const char *path = view->info.source_path;
+	const char *packer = name_packer(view->source);
+	if (packer)
+		return error_new(STROBE_ERROR_UNSUPPORTED,
+				 "%s: compressed: unpack it with %s -d first", path, packer);
 	if (!elf_image_init(image, view->source->data, view->source->size, &why))
 		return error_new(STROBE_ERROR_FORMAT, "%s: not a core file: %s", path, why);
 	if (image->header.e_type != ET_CORE)

@@ -436,6 +436,10 @@ static void explains_what_is_no_core(void)
 	struct strobe_error *error = strobe_view_open(path, NULL, &view);
 	CHECK(error && strstr(strobe_error_message(error), "not a core file: ELF type DYN"));
 	strobe_error_free(error);
+	write_file(empty, "\x28\xb5\x2f\xfd....", 8);
+	error = strobe_view_open(empty, NULL, &view);
+	CHECK(error && strstr(strobe_error_message(error), "unpack it with zstd -d first"));
+	strobe_error_free(error);
 	write_file(empty, "", 0);
 	error = strobe_view_open(empty, NULL, &view);
 	CHECK(error && strstr(strobe_error_message(error), "empty file"));
