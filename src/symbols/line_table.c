@@ -254,19 +254,31 @@ struct machine {
 	uint64_t discriminator;
 	bool discriminated; // the line has had a discriminator
 	bool any;	    // a row of `last_file` and `last_line` came before
-	uint64_t last_file, last_line;
+	uint64_t last_file, last_line, last_address;
+	bool has_statement; // a row of `last_address` was one
 };
 
-/** gdb leaves out the further blocks of a line that has discriminators: then an earlier row at the
- *  same address may be the one that it shows. */
-static bool is_further_block(struct machine *machine)
+/**
+ * True for rows that gdb leaves out, for with them another line would be shown: further blocks of
+ * a line that has discriminators, and, at an address that has a statement, other files' rows that
+ * are none.
+ */
+static bool is_left_out(struct machine *machine)
 {
-	bool further = machine->any && machine->discriminated &&
-		       machine->file == machine->last_file && machine->line == machine->last_line;
+	bool file_changed = !machine->any || machine->file != machine->last_file;
+	bool same_address = machine->any && machine->address == machine->last_address;
+	bool left_out = !(uint32_t)machine->line || (file_changed && same_address &&
+						     !machine->statement && machine->has_statement);
+	machine->has_statement = (same_address && machine->has_statement) || machine->statement;
+	machine->last_address = machine->address;
+	machine->discriminator = 0;
+	if (left_out)
+		return true;
+	bool further =
+		!file_changed && machine->discriminated && machine->line == machine->last_line;
 	machine->any = true;
 	machine->last_file = machine->file;
 	machine->last_line = machine->line;
-	machine->discriminator = 0;
 	return further;
 }
 
@@ -279,8 +291,8 @@ static void add_line(struct machine *machine, int64_t delta)
 
 static bool emit(struct line_table *table, struct machine *machine, bool end)
 {
-	// Line 0 marks code of no line: as gdb, let it belong to the line before.
-	if (!end && (!(uint32_t)machine->line || is_further_block(machine)))
+	// Line 0 marks code of no line: as with gdb, it belongs to the line before.
+	if (!end && is_left_out(machine))
 		return true;
 	// Rows without an instruction before the end would run on behind it.
 	while (end && table->rows.count > machine->sequence &&
