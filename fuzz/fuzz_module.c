@@ -73,9 +73,6 @@ static void look_at_names(struct strobe_symbols *symbols)
 		strobe_value_close(value);
 		free(text);
 	}
-	char *text = NULL;
-	strobe_error_free(strobe_type_describe(symbols, "struct node", &text));
-	free(text);
 }
 
 static void look_at_code(struct strobe_symbols *symbols)
