@@ -42,9 +42,9 @@ show strobe print core --frame 1 'session->user[0]@17'
 show strobe mem read core --frame 1 session 48
 remark 'The code that read it, as source and as instructions:'
 show strobe list core --frame 0
-show strobe disasm core --frame 0 --count 5
-remark 'Who writes user[]? And whom does it concern?'
-show strobe print core 'server.sessions[4]@2'
+show strobe disasm core '*$rip' --count 4
+remark 'Does it concern others? All users, from any frame:'
+show strobe print core 'server.sessions[3].user' 'server.sessions[4].user' 'server.sessions[5].user'
 remark 'What were the others doing?'
 show strobe threads core
 remark 'And where else is that name?'

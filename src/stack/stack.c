@@ -220,6 +220,12 @@ static void run(struct walk *walk)
 	}
 	while (add(walk, &frames[now]) && advance(walk, &frames[now], &frames[!now]))
 		now = !now;
+	// At the limit the last frame's caller is not wanted, but its own CFA is: locals need it.
+	if (walk->stop.reason == STROBE_STOP_LIMIT && frames[now].index < walk->stack->records.count) {
+		struct unwind_stop ignored = {0};
+		unwind_step(&walk->unwinder, &frames[now], &frames[!now], &ignored);
+		finish(walk, &frames[now]);
+	}
 }
 
 static size_t module_of_program(const struct strobe_view *view)
