@@ -50,6 +50,12 @@ static struct strobe_error *follow_reference(struct evaluator *e, const struct n
 	if (type->kind != TYPE_REFERENCE && type->kind != TYPE_RVALUE_REFERENCE)
 		return NULL;
 	enum read_state state = value_scalar(value, &raw, &bad);
+	if (state == READ_SYNTHETIC && value->store->target) {
+		struct strobe_value inner = value_copy(value->store->target);
+		value_fini(value);
+		*value = inner;
+		return NULL;
+	}
 	if (state != READ_GOOD)
 		return lost(node, value, state, bad);
 	struct type *target = type->target ? type->target : type_builtin(e->symbols, "void");

@@ -13,6 +13,7 @@ enum {
 	CALL_SITE_DIE_LIMIT = 100000,
 	CALL_SITE_DEPTH_LIMIT = 64,
 	ENTRY_DEPTH_LIMIT = 8,
+	VALUE_EXPRESSION_LIMIT = 1024, // bytes
 	TAIL_CALL_LIMIT = 256, // functions that one may jump on to
 };
 
@@ -57,8 +58,16 @@ static bool value_of(struct place_frame *frame, struct unit *unit, const uint8_t
 {
 	struct expression_context context;
 	struct location location = {0};
+	uint8_t copy[VALUE_EXPRESSION_LIMIT + 1];
 	place_context(frame, unit, &context);
-	expression_evaluate(&context, bytes, size, &location);
+	if (size > VALUE_EXPRESSION_LIMIT)
+		return false;
+	// What it computes is the value itself, which may be of a type that no address has.
+	memcpy(copy, bytes, size);
+	copy[size] = DW_OP_stack_value;
+	bool place = size > 0 && bytes[0] >= DW_OP_reg0 && bytes[0] <= DW_OP_regx &&
+		     (bytes[0] <= DW_OP_reg31 || bytes[0] == DW_OP_regx);
+	expression_evaluate(&context, copy, place ? size : size + 1, &location);
 	const struct location_piece *piece = &location.pieces[0];
 	bool good = location.piece_count == 1;
 	size_t room = 8;

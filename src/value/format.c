@@ -305,9 +305,9 @@ static bool put_lost(struct printer *p, const struct strobe_value *value, const 
 		state = READ_PROBLEM;
 	else if (type->size)
 		state = value_read(value, 0, &byte, 1, &bad);
-	if (state == READ_GOOD || type->kind == TYPE_FUNCTION)
+	if (state == READ_GOOD || state == READ_SYNTHETIC || type->kind == TYPE_FUNCTION)
 		return false;
-	if (state == READ_SYNTHETIC || state == READ_PROBLEM || value->place != PLACE_STORE) {
+	if (state == READ_PROBLEM || value->place != PLACE_STORE) {
 		if (state == READ_UNREADABLE && value_state(value, NULL) == STROBE_VALUE_PARTIAL)
 			return false;
 		format_missing(p, value, state, bad);

@@ -260,6 +260,12 @@ static void put_reference(struct printer *p, const struct strobe_value *value, s
 	enum read_state state = value_scalar(value, &raw, &bad);
 	if (state != READ_GOOD) {
 		format_missing(p, value, state, bad);
+		if (state == READ_SYNTHETIC && !p->depth && value->store->target) {
+			text_append(p->out, ": ");
+			p->depth++;
+			format_value(p, value->store->target);
+			p->depth--;
+		}
 		return;
 	}
 	text_printf(p->out, "@0x%llx", (unsigned long long)raw);

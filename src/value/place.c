@@ -8,7 +8,10 @@
 #include "symbols/module.h"
 #include "value/entry_value.h"
 
-enum { OBJECT_LIMIT = 1 << 20 }; // bytes of an object put together from pieces
+enum {
+	OBJECT_LIMIT = 1 << 20, // bytes of an object put together from pieces
+	SYNTHETIC_LIMIT = 4,	// references to references
+};
 
 static bool get_register(void *data, unsigned number, void *buffer, size_t *size,
 			 uint64_t *address)
@@ -234,6 +237,23 @@ static struct strobe_value from_location(struct place_frame *frame, struct type 
 	return from_pieces(frame, type, location);
 }
 
+/** A reference that exists only in the debug information still refers to something. */
+static void follow_synthetic(struct place_frame *frame, struct strobe_value *value)
+{
+	struct type *type = value_stripped(value);
+	if ((type->kind != TYPE_REFERENCE && type->kind != TYPE_RVALUE_REFERENCE) ||
+	    value->place != PLACE_STORE || !value->store->states || !type->target ||
+	    value->store->states[0] != BYTE_SYNTHETIC || frame->depth > SYNTHETIC_LIMIT)
+		return;
+	frame->depth++;
+	struct strobe_value target = place_synthetic_target(frame, type->target, value);
+	frame->depth--;
+	if (target.place == PLACE_PROBLEM)
+		value_fini(&target);
+	else
+		value->store->target = value_box(&target);
+}
+
 struct strobe_value place_variable(struct place_frame *frame, const struct variable *variable)
 {
 	struct expression_context context;
@@ -244,6 +264,7 @@ struct strobe_value place_variable(struct place_frame *frame, const struct varia
 	struct strobe_value value = from_location(frame, type, &location);
 	location_fini(&location);
 	value.language = variable->unit->language;
+	follow_synthetic(frame, &value);
 	return value;
 }
 

@@ -30,6 +30,7 @@ static void store_unref(struct value_store *store)
 {
 	if (!store || --store->refs)
 		return;
+	strobe_value_close(store->target);
 	free(store->states);
 	free(store);
 }

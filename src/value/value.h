@@ -21,6 +21,7 @@ struct value_store {
 	uint64_t unreadable_address; // of the first unreadable byte, if any
 	uint64_t synthetic_die;	     // implicit pointer: DIE it points to ...
 	int64_t synthetic_offset;    // ... and the offset in it
+	struct strobe_value *target; // of a synthetic reference: what it refers to; owned
 	uint8_t bytes[];
 };
 
