@@ -268,6 +268,20 @@ static bool sort_modules(struct strobe_view *view)
 	return true;
 }
 
+/** Does a PT_LOAD of module `index` reach `address`? Others may have mapped something between. */
+static bool is_loaded_at(const struct strobe_view *view, size_t index, uint64_t address)
+{
+	const struct module_state *state = &view->module_states.items[index];
+	uint64_t bias = view->modules.items[index].bias;
+	for (size_t i = 0; i < state->segment_count; i++) {
+		const Elf64_Phdr *load = &state->segments[i];
+		if (address >= page_floor(load->p_vaddr) + bias &&
+		    address < load->p_vaddr + load->p_memsz + bias)
+			return true;
+	}
+	return false;
+}
+
 /** Gives the mappings that module `index` covers to it: its file's, and its zeroed data. */
 static void claim_mappings(struct strobe_view *view, size_t index)
 {
@@ -276,7 +290,8 @@ static void claim_mappings(struct strobe_view *view, size_t index)
 	const char *path = i == SIZE_MAX ? NULL : view->mappings.items[i].path;
 	for (; i < view->mappings.count && view->mappings.items[i].start < module->end; i++) {
 		struct strobe_mapping *mapping = &view->mappings.items[i];
-		bool ours = !mapping->path || !path || strcmp(mapping->path, path) == 0;
+		bool ours = mapping->path && path ? strcmp(mapping->path, path) == 0
+						  : is_loaded_at(view, index, mapping->start);
 		if (ours && mapping->module_index == SIZE_MAX)
 			mapping->module_index = index;
 	}

@@ -83,6 +83,7 @@ struct shape {
 	bool with_header;  // the program's first page
 	bool with_private; // changed pages: data and stack
 	bool with_data;	   // a mapped data file
+	bool with_hole;	   // between code and data, and somebody else's memory in it
 };
 
 static struct strobe_view *view_of(const struct shape *shape)
@@ -102,15 +103,19 @@ static struct strobe_view *view_of(const struct shape *shape)
 	core_writer_segment(&writer, program_at, PAGE, PF_R, program,
 			    shape->with_header ? PAGE : 0);
 	core_writer_segment(&writer, program_at + PAGE, PAGE, PF_R | PF_X, NULL, 0);
-	core_writer_segment(&writer, program_at + 2 * PAGE, PAGE, PF_R | PF_W, program + 2 * PAGE,
+	uint64_t data_at = program_at + (shape->with_hole ? 3 : 2) * PAGE;
+	if (shape->with_hole)
+		core_writer_segment(&writer, program_at + 2 * PAGE, PAGE, PF_R | PF_W, stack, PAGE);
+	core_writer_segment(&writer, data_at, PAGE, PF_R | PF_W, program + 2 * PAGE,
 			    shape->with_private ? PAGE : 0);
 	core_writer_segment(&writer, stack_at, PAGE, PF_R | PF_W, stack,
 			    shape->with_private ? PAGE : 0);
 	if (shape->with_data)
 		core_writer_segment(&writer, 0x10000, 2 * PAGE, PF_R, NULL, 0);
-	for (int i = 0; shape->with_list && i < 3; i++)
-		core_writer_file(&writer, program_at + i * PAGE, program_at + (i + 1) * PAGE, i,
-				 program_path);
+	for (int i = 0; shape->with_list && i < 3; i++) {
+		uint64_t at = i == 2 ? data_at : program_at + i * PAGE;
+		core_writer_file(&writer, at, at + PAGE, i, program_path);
+	}
 	if (shape->with_data)
 		core_writer_file(&writer, 0x10000, 0x10000 + 2 * PAGE, 0, data_path);
 	core_writer_save(&writer, core);
@@ -139,7 +144,7 @@ static void uses_an_unchecked_file_with_a_warning(void)
 {
 	make_program();
 	write_file(program_path, program, sizeof(program));
-	struct strobe_view *view = view_of(&(struct shape){true, true, true, false});
+	struct strobe_view *view = view_of(&(struct shape){true, true, true, false, false});
 	uint16_t word = 0;
 	CHECK_EQUAL(strobe_memory_read(view, program_at + PAGE, &word, 2), 2);
 	CHECK_EQUAL(word, FIRST_WORD);
@@ -154,7 +159,7 @@ static void refuses_a_file_that_memory_contradicts(void)
 	memcpy(other, program, sizeof(other));
 	other[2000] ^= 1; // in the header page, which the core holds
 	write_file(program_path, other, sizeof(other));
-	struct strobe_view *view = view_of(&(struct shape){true, true, true, false});
+	struct strobe_view *view = view_of(&(struct shape){true, true, true, false, false});
 	CHECK_EQUAL(state_at(view, program_at + PAGE), STROBE_MEMORY_MISSING);
 	CHECK(warned(view, "differs from the pages in memory"));
 	CHECK(!strobe_view_module(view, 0)->file);
@@ -167,7 +172,7 @@ static void refuses_a_file_newer_than_the_core(void)
 	write_file(program_path, program, sizeof(program));
 	struct utimbuf future = {time(NULL) + 1000, time(NULL) + 1000};
 	utime(program_path, &future);
-	struct strobe_view *view = view_of(&(struct shape){true, true, true, false});
+	struct strobe_view *view = view_of(&(struct shape){true, true, true, false, false});
 	CHECK_EQUAL(state_at(view, program_at + PAGE), STROBE_MEMORY_MISSING);
 	CHECK(warned(view, "was modified after"));
 	strobe_view_close(view);
@@ -178,7 +183,7 @@ static void does_not_take_changed_pages_from_files(void)
 	make_program();
 	write_file(program_path, program, sizeof(program));
 	// coredump_filter 0: neither headers nor private pages.
-	struct strobe_view *view = view_of(&(struct shape){true, false, false, false});
+	struct strobe_view *view = view_of(&(struct shape){true, false, false, false, false});
 	CHECK_EQUAL(strobe_view_module_count(view), 1);
 	CHECK_EQUAL(state_at(view, program_at), STROBE_MEMORY_FILE);
 	CHECK_EQUAL(state_at(view, program_at + PAGE), STROBE_MEMORY_FILE);
@@ -192,7 +197,7 @@ static void names_modules_by_the_loaders_list(void)
 {
 	make_program();
 	write_file(program_path, program, sizeof(program));
-	struct strobe_view *view = view_of(&(struct shape){false, true, true, false});
+	struct strobe_view *view = view_of(&(struct shape){false, true, true, false, false});
 	CHECK_EQUAL(strobe_view_module_count(view), 1);
 	CHECK_STRING(strobe_view_module(view, 0)->path, program_path);
 	CHECK_STRING(strobe_view_process_info(view)->executable, program_path);
@@ -208,7 +213,7 @@ static void reads_data_files_that_did_not_change(void)
 	make_program();
 	write_file(program_path, program, sizeof(program));
 	write_file(data_path, page, sizeof(page));
-	struct strobe_view *view = view_of(&(struct shape){true, true, true, true});
+	struct strobe_view *view = view_of(&(struct shape){true, true, true, true, false});
 	uint8_t bytes[16] = {0};
 	CHECK_EQUAL(strobe_memory_read(view, 0x10000 + PAGE + 8, bytes, 16), 16);
 	CHECK_EQUAL(bytes[0], 0x3c);
@@ -216,14 +221,28 @@ static void reads_data_files_that_did_not_change(void)
 	CHECK_EQUAL(strobe_view_module_at(view, 0x10000), SIZE_MAX);
 	strobe_view_close(view);
 	write_file(data_path, page, 10); // shorter now
-	view = view_of(&(struct shape){true, true, true, true});
+	view = view_of(&(struct shape){true, true, true, true, false});
 	CHECK_EQUAL(state_at(view, 0x10000), STROBE_MEMORY_FILE);
 	CHECK_EQUAL(state_at(view, 0x10000 + PAGE), STROBE_MEMORY_MISSING);
 	strobe_view_close(view);
 	struct utimbuf future = {time(NULL) + 1000, time(NULL) + 1000};
 	utime(data_path, &future);
-	view = view_of(&(struct shape){true, true, true, true});
+	view = view_of(&(struct shape){true, true, true, true, false});
 	CHECK_EQUAL(state_at(view, 0x10000), STROBE_MEMORY_MISSING);
+	strobe_view_close(view);
+}
+
+static void leaves_others_memory_to_them(void)
+{
+	make_program();
+	put(64 + 3 * sizeof(Elf64_Phdr) + offsetof(Elf64_Phdr, p_vaddr), 3 * PAGE);
+	write_file(program_path, program, sizeof(program));
+	struct strobe_view *view = view_of(&(struct shape){true, true, true, false, true});
+	CHECK_EQUAL(strobe_view_module_count(view), 1);
+	CHECK_EQUAL(strobe_view_module(view, 0)->end, program_at + 4 * PAGE);
+	CHECK_EQUAL(strobe_view_module_at(view, program_at + PAGE), 0);
+	CHECK_EQUAL(strobe_view_module_at(view, program_at + 2 * PAGE), SIZE_MAX);
+	CHECK_EQUAL(strobe_view_module_at(view, program_at + 3 * PAGE), 0);
 	strobe_view_close(view);
 }
 
@@ -234,7 +253,7 @@ static void takes_another_file_for_the_program(void)
 	snprintf(moved, sizeof(moved), "%s/moved", directory);
 	write_file(moved, program, sizeof(program));
 	unlink(program_path);
-	strobe_view_close(view_of(&(struct shape){true, true, true, false}));
+	strobe_view_close(view_of(&(struct shape){true, true, true, false, false}));
 	struct strobe_view_options options = {
 		.size = sizeof(options), .no_debuginfod = true, .executable = moved};
 	struct strobe_view *view = NULL;
@@ -266,6 +285,8 @@ int main(void)
 		 names_modules_by_the_loaders_list},
 		{"mapped data files are read if they did not change",
 		 reads_data_files_that_did_not_change},
+		{"memory that others mapped into a hole is not the module's",
+		 leaves_others_memory_to_them},
 		{"another file may stand in for the program", takes_another_file_for_the_program},
 	};
 	strcpy(directory, "/tmp/strobe-pages-XXXXXX");
