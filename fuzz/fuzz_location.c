@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// DWARF expressions as we evaluate them. Surroundings answer from the input's own tail.
+// DWARF expressions and location lists as we read them. Surroundings answer from the input's own
+// tail; the whole input serves as a section of location lists, too.
 #include <string.h>
 
 #include "symbols/expression.h"
+#include "symbols/location.h"
 
 struct input {
 	const uint8_t *data;
@@ -52,11 +54,34 @@ static bool get_entry_value(void *data, const uint8_t *expression, size_t size, 
 	return data != NULL;
 }
 
+/** Looks up in the list at byte 2 on, in the form and at the address that byte 1 chooses. */
+static void find_location(const uint8_t *data, size_t size)
+{
+	const uint8_t *bytes;
+	size_t length;
+	if (size < 2)
+		return;
+	const struct unit unit = {.version = 2 + data[0] % 4,
+				  .address_size = data[0] & 0x40 ? 4 : 8,
+				  .offset_size = data[0] & 0x20 ? 8 : 4,
+				  .split = data[0] & 0x10,
+				  .low_pc = 0x1000,
+				  .addr = data,
+				  .addr_size = size,
+				  .loclists = data + 1,
+				  .loclists_size = size - 1,
+				  .loclists_base = data[1] & 7};
+	if (location_list_find(&unit, data[1], data[0] & 0x80, data[1] * 16, &bytes, &length) &&
+	    length > 0 && (bytes < data || bytes + length > data + size))
+		__builtin_trap();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (size < 1)
 		return 0;
+	find_location(data, size);
 	size_t expression_size = data[0] < size - 1 ? data[0] : size - 1;
 	struct input input = {data + 1 + expression_size, size - 1 - expression_size, 0};
 	const struct expression_context context = {
