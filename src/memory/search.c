@@ -14,6 +14,10 @@
 // longest pattern.
 enum { STEP_SIZE = 16 << 20, PATTERN_SIZE_LIMIT = 65536 };
 
+// From this size on a hole in a sparse file is passed over, but for the bytes at its edges that a
+// match may reach.
+enum { HOLE_SIZE = 1 << 20, HOLE_EDGE = REGEX_SPAN };
+
 /**
  * A search under way. Invariant: `tail` holds the last bytes, one less than the pattern at most,
  * of the run of touching pieces that ends at `run_end`; matches that lie in it wholly cannot be.
@@ -34,6 +38,7 @@ struct walk {
 	bool in_run;
 
 	struct scan_regex regex;
+	bool finds_zeros; // a match may consist of zeros alone: holes cannot be passed over
 };
 
 // Passes one hit on; false when the search ends with it.
@@ -121,7 +126,7 @@ static void populate(const uint8_t *bytes, size_t size)
 }
 
 // `size` bytes at `address` that touch what came before or begin a run; in steps.
-static bool visit_bytes(struct walk *walk, const uint8_t *bytes, size_t size, uint64_t address)
+static bool visit_data(struct walk *walk, const uint8_t *bytes, size_t size, uint64_t address)
 {
 	if (walk->in_run && walk->run_end != address && !end_run(walk))
 		return false;
@@ -143,6 +148,45 @@ static bool visit_bytes(struct walk *walk, const uint8_t *bytes, size_t size, ui
 		size -= step;
 	}
 	walk->run_end = address;
+	return true;
+}
+
+// The next hole that is worth passing over among the first bytes: its size, and in `*before` how
+// many bytes to look through before it (all of `size`, or fewer when there are many small holes).
+static uint64_t next_hole(const struct walk *walk, const uint8_t *bytes, size_t size,
+			  size_t *before)
+{
+	size_t at = 0;
+	*before = size;
+	while (!walk->finds_zeros && at < size && at < STEP_SIZE) {
+		uint64_t data, hole = view_hole(walk->view, bytes + at, size - at, &data);
+		if (hole == 0)
+			return 0;
+		*before = at + (size_t)data;
+		if (hole >= HOLE_SIZE)
+			return hole;
+		at = *before += (size_t)hole;
+	}
+	return 0;
+}
+
+// visit_data() for all but the inside of large holes.
+static bool visit_bytes(struct walk *walk, const uint8_t *bytes, size_t size, uint64_t address)
+{
+	while (size > 0) {
+		size_t step;
+		uint64_t hole = next_hole(walk, bytes, size, &step);
+		size_t inside = hole ? (size_t)hole - 2 * HOLE_EDGE : 0;
+		if (hole)
+			step += HOLE_EDGE;
+		if (!visit_data(walk, bytes, step, address))
+			return false;
+		walk->done += inside;
+		step += inside;
+		bytes += step;
+		address += step;
+		size -= step;
+	}
 	return true;
 }
 
@@ -237,6 +281,31 @@ static struct strobe_error *check(const struct strobe_search *search)
 	return NULL;
 }
 
+static bool count_hit(void *context, uint64_t address, uint64_t size)
+{
+	*(bool *)context = true;
+	return false;
+}
+
+// Would the search find something where there is nothing but zeros?
+static struct strobe_error *try_zeros(struct walk *walk)
+{
+	static const uint8_t zeros[HOLE_EDGE];
+	struct scan_regex regex;
+	if (walk->search->kind != STROBE_SEARCH_REGEX) {
+		walk->finds_zeros = memcmp(walk->scan.pattern, zeros, walk->scan.size) == 0;
+		return NULL;
+	}
+	struct strobe_error *error =
+		scan_regex_init(&regex, walk->search, count_hit, &walk->finds_zeros);
+	if (error)
+		return error;
+	if (scan_regex_feed(&regex, zeros, sizeof(zeros), 0))
+		(void)scan_regex_end_run(&regex);
+	scan_regex_fini(&regex);
+	return NULL;
+}
+
 static struct strobe_error *walk_init(struct walk *walk)
 {
 	const struct strobe_search *search = walk->search;
@@ -270,6 +339,8 @@ struct strobe_error *strobe_memory_search(const struct strobe_view *view,
 			    .context = context};
 	uint64_t last = search->end ? search->end - 1 : UINT64_MAX;
 	error = walk_init(&walk);
+	if (!error)
+		error = try_zeros(&walk);
 	if (!error) {
 		walk.total = total_bytes(&walk, search->start, last);
 		visit_all(&walk, search->start, last);

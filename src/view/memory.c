@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "elf/elf_image.h"
 #include "view/build.h"
@@ -267,4 +269,25 @@ void view_count_totals(struct strobe_view *view)
 		}
 	}
 	view->totals_known = true;
+}
+
+uint64_t view_hole(const struct strobe_view *view, const uint8_t *bytes, uint64_t size,
+		   uint64_t *before)
+{
+	const struct file *source = view->source;
+	uintptr_t start = source ? (uintptr_t)source->data : 0, at = (uintptr_t)bytes;
+	*before = size;
+	if (!source || !source->data || at < start || at - start >= source->size)
+		return 0;
+	// The descriptor's position is nobody's: the file is mapped.
+	uint64_t offset = at - start;
+	off_t hole = lseek(source->fd, (off_t)offset, SEEK_HOLE);
+	if (hole < 0 || (uint64_t)hole - offset >= size)
+		return 0; // none, or a file system that cannot tell
+	off_t data = lseek(source->fd, hole, SEEK_DATA);
+	if (data < 0 && errno != ENXIO)
+		return 0;
+	uint64_t end = data < 0 ? source->size : (uint64_t)data;
+	*before = (uint64_t)hole - offset;
+	return end - offset < size ? end - (uint64_t)hole : size - *before;
 }

@@ -22,6 +22,14 @@ void view_warn(const struct strobe_view *view, const char *format, ...)
  */
 const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, size_t *available);
 
+/**
+ * The first stretch among the `size` bytes at `bytes`, which view_pointer() gave, that is zero
+ * because the source's file has a hole there: its size, and in `*before` how many bytes come before
+ * it. 0 where there is none, or nobody can tell. Touches no page.
+ */
+uint64_t view_hole(const struct strobe_view *view, const uint8_t *bytes, uint64_t size,
+		   uint64_t *before);
+
 /** Reads a little-endian unsigned integer of 1, 2, 4 or 8 bytes; false if unreadable. */
 bool view_read_unsigned(const struct strobe_view *view, uint64_t address, unsigned size_bytes,
 			uint64_t *ret);

@@ -59,6 +59,22 @@ const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, si
 	return piece->bytes + (address - piece->start);
 }
 
+static uint64_t hole_start, hole_end; // addresses that are said to be a hole
+
+uint64_t view_hole(const struct strobe_view *view, const uint8_t *bytes, uint64_t size,
+		   uint64_t *before)
+{
+	*before = size;
+	if (!hole_end)
+		return 0;
+	uint64_t address = view->pieces[0].start + (uint64_t)(bytes - view->pieces[0].bytes);
+	uint64_t start = address > hole_start ? address : hole_start;
+	if (start >= hole_end || start - address >= size)
+		return 0;
+	*before = start - address;
+	return hole_end - address < size ? hole_end - start : size - *before;
+}
+
 size_t strobe_view_mapping_count(const struct strobe_view *view)
 {
 	return view->count;
@@ -375,6 +391,43 @@ static void endless_regex_match_still_ends(void)
 	clear();
 }
 
+static void passes_over_holes_but_not_their_edges(void)
+{
+	enum { TOTAL = 8 << 20, FROM = 5000, TO = TOTAL - 7000 };
+	uint8_t *bytes = add(0x10000, TOTAL, NULL);
+	memset(bytes, 0, TOTAL);
+	memcpy(bytes + FROM - 2, "ab", 2);
+	memcpy(bytes + TO, "cd", 2);
+	memcpy(bytes + (TOTAL / 2), "xyz", 3); // would only be found if the hole were searched
+	hole_start = 0x10000 + FROM;
+	hole_end = 0x10000 + TO;
+	struct strobe_search what = text("xyz");
+	search(&what);
+	CHECK_EQUAL(found.count, 0);
+	what = (struct strobe_search){.size = sizeof(what), .pattern = "ab\0\0", .pattern_size = 4};
+	search(&what);
+	CHECK_EQUAL(found.count, 1);
+	CHECK_EQUAL(found.addresses[0], 0x10000 + FROM - 2);
+	what.pattern = "\0\0cd";
+	search(&what);
+	CHECK_EQUAL(found.count, 1);
+	CHECK_EQUAL(found.addresses[0], 0x10000 + TO - 2);
+	what = text("b\\0{3}|\\0{3}c");
+	what.kind = STROBE_SEARCH_REGEX;
+	search(&what);
+	CHECK_EQUAL(found.count, 2);
+	memset(bytes + (TOTAL / 2), 0, 3);
+	what = (struct strobe_search){.size = sizeof(what),
+				      .pattern = "\0\0\0\0",
+				      .pattern_size = 4,
+				      .alignment = 4096,
+				      .limit = HIT_LIMIT - 1};
+	compare(&what);
+	CHECK(found.count > 2000);
+	hole_end = 0;
+	clear();
+}
+
 static void refuses_what_it_cannot_search_for(void)
 {
 	struct strobe_search what = text("");
@@ -401,4 +454,5 @@ CHECK_MAIN({"finds what brute force finds", finds_what_brute_force_finds},
 	    regex_matches_follow_each_other_across_windows},
 	   {"regex finds a match of 64 KiB whole", regex_finds_a_match_of_64_kib_whole},
 	   {"an endless regex match still ends", endless_regex_match_still_ends},
+	   {"passes over holes, but not their edges", passes_over_holes_but_not_their_edges},
 	   {"refuses what it cannot search for", refuses_what_it_cannot_search_for})
