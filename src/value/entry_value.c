@@ -210,12 +210,21 @@ static bool may_reenter(struct strobe_symbols *symbols, const struct code_scope 
 	return calls.uncertain;
 }
 
+/** Whether a parameter's place is the one asked for; a register may be asked for with a type. */
+static bool same_place(const uint8_t *place, size_t place_size, const uint8_t *asked, size_t size)
+{
+	if (place_size == size && memcmp(place, asked, size) == 0)
+		return true;
+	bool typed = size > 2 && (asked[0] == DW_OP_regval_type || asked[0] == DW_OP_GNU_regval_type);
+	return typed && place_size == 1 && asked[1] < 32 && place[0] == DW_OP_reg0 + asked[1];
+}
+
 /** That a call site's parameter is the one asked for: by register, or by its DIE. */
 static bool is_parameter(struct unit *callee, Dwarf_Die *die, const uint8_t *expression,
 			 size_t size, const uint8_t *bytes, size_t length)
 {
 	if (expression[0] != DW_OP_GNU_parameter_ref)
-		return bytes && length == size && memcmp(bytes, expression, size) == 0;
+		return bytes && same_place(bytes, length, expression, size);
 	uint32_t offset;
 	Dwarf_Die wanted;
 	if (size != 5)
