@@ -82,8 +82,8 @@ static bool holds(const struct elf_symbol *symbol, uint64_t address)
 	return address - symbol->value < symbol->size;
 }
 
-/** Better of two names for one address: as in gdb the last in the alphabet of those that are not
- *  local; never what the assembler made up (".L1"). */
+/** Better of two names for one address: as in gdb the one that stands last in the string table,
+ *  unless it is what the assembler made up (".L1"). */
 static bool is_better(const struct elf_symbols *symbols, const struct elf_symbol *symbol,
 		      const struct elf_symbol *than)
 {
@@ -95,9 +95,7 @@ static bool is_better(const struct elf_symbols *symbols, const struct elf_symbol
 	bool other_plain = other[0] != '.' && other[0] != '$';
 	if (plain != other_plain)
 		return plain;
-	bool local = ELF64_ST_BIND(symbol->info) == STB_LOCAL;
-	bool other_local = ELF64_ST_BIND(than->info) == STB_LOCAL;
-	return local != other_local ? other_local : strcmp(name, other) > 0;
+	return symbol->table == than->table ? symbol->name > than->name : strcmp(name, other) > 0;
 }
 
 /**
@@ -170,6 +168,13 @@ static size_t bare_size(const char *name)
 {
 	const char *at = strchr(name, '@');
 	return at && at != name && strcmp(at, "@plt") != 0 ? (size_t)(at - name) : strlen(name);
+}
+
+/** An old version of a symbol ("memcpy@GLIBC_2.2.5"): no caller compiled today gets it. */
+static bool is_old_version(const char *name)
+{
+	const char *at = name + bare_size(name);
+	return at[0] == '@' && at[1] != '@';
 }
 
 /** The linkage name, for as long as the symbols live. */
@@ -329,6 +334,9 @@ static bool visit_exact(struct elf_symbols *symbols, const char *name, match_vis
 		const struct elf_symbol *symbol = &symbols->symbols.items[next - 1];
 		const char *text = elf_symbol_name(symbols, symbol);
 		if (strncmp(text, name, wanted.size) != 0 || bare_size(text) != wanted.size)
+			continue;
+		// "f@OLD" is what programs linked long ago get; "f" and "f@@NEW" are f.
+		if (is_old_version(text))
 			continue;
 		found = true;
 		if (!visit(context, symbol))

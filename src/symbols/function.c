@@ -139,6 +139,15 @@ static void fill_lines(struct unit *unit, uint64_t pc, struct code_scope *scopes
 	}
 }
 
+/** The assembler describes each label as a function; gdb shows the ELF symbol there. */
+static void name_by_symbol(struct symbols_module *module, uint64_t pc, struct code_scope *scope)
+{
+	uint64_t start;
+	const char *name = elf_symbols_function_at(module, pc, &start);
+	if (name && start + module->module->bias == scope->start)
+		scope->function = name;
+}
+
 static void fill_from_dwarf(struct code_position *position, uint64_t pc)
 {
 	struct symbols_module *module = position->module;
@@ -157,6 +166,8 @@ static void fill_from_dwarf(struct code_position *position, uint64_t pc)
 		for (size_t i = 0; i < chain->count; i++)
 			fill_scope(unit, chain->offsets[chain->count - 1 - i], &scopes[i]);
 		fill_lines(unit, pc, scopes, chain->count);
+		if (unit->language == DW_LANG_Mips_Assembler)
+			name_by_symbol(module, pc, &scopes[chain->count - 1]);
 		position->scopes = scopes;
 		position->scope_count = chain->count;
 	}
