@@ -34,7 +34,7 @@ cd "$folder"
 remark "The server answered $answered requests, then signal $signal killed it. Who died, and of what?"
 show strobe info core
 remark 'Where? What were its arguments and locals?'
-show strobe bt core --thread signal --frames 4 --locals
+show strobe bt core --thread signal --frames 2 --locals
 remark 'entry is no pointer. It came from session->last:'
 show strobe print core --frame 1 '*session'
 remark "0x72 is 'r': one letter of the user's name too many. The bytes side by side:"
