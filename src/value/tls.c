@@ -2,7 +2,7 @@
 // Thread-local storage on x86-64 (variant II): blocks end below the thread pointer; dlopen'ed
 // modules are found through the dynamic thread vector, whose slots the C library numbers.
 #include <elf.h>
-#include <gelf.h>
+#include <elf.h>
 #include <string.h>
 
 #include "symbols/module.h"
