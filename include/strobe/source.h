@@ -14,9 +14,9 @@ extern "C" {
 struct strobe_source;
 
 /**
- * Opens the source file that debug information names: the path itself, then below each
- * ':'-separated directory of `search_path` (may be NULL) with leading components removed one by
- * one, then, if the symbols' view has a sysroot, below it; then debuginfod by the module's build id
+ * Opens the source file that debug information names: below the sysroot if the symbols' view has
+ * one, then at the path itself, then below each ':'-separated directory of `search_path` (may be
+ * NULL) with leading components removed one by one, then from debuginfod by the module's build id
  * where DEBUGINFOD_URLS is set (`module_index` SIZE_MAX = do not ask).
  * Errors: NOT_FOUND names what was tried.
  */

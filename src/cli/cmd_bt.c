@@ -32,12 +32,21 @@ struct request {
 	struct frame_style style;
 };
 
-// Threads with one stack; `tids` of them is a list in thread order.
+/** Threads with one stack, chained through grouping.next by their places in the request. */
 struct group {
 	uint64_t hash;
 	size_t frame_count;
-	size_t first_thread; // index into the view
+	size_t first, last;
 	size_t count;
+};
+
+/** The groups of a request's threads, and a table that finds them by hash. */
+struct grouping {
+	struct group *groups;
+	size_t count;
+	size_t *next;	   // of each thread of the request; SIZE_MAX ends a chain
+	size_t *slots;	   // group index + 1, 0 = empty
+	size_t slot_count; // a power of two, at least twice the threads
 };
 
 static int add_thread(const struct command *command, struct request *request, char *word)
@@ -251,17 +260,23 @@ static uint64_t stack_hash(const struct strobe_stack *stack)
 	return (hash ^ (uint64_t)strobe_stack_stop(stack)) * UINT64_C(0x100000001b3);
 }
 
-static struct group *find_group(struct group *groups, size_t count, uint64_t hash, size_t frames)
+// The group of stacks like this one; a new one (of no threads) if there is none.
+static struct group *find_group(struct grouping *grouping, uint64_t hash, size_t frames)
 {
-	for (size_t i = 0; i < count; i++)
-		if (groups[i].hash == hash && groups[i].frame_count == frames)
-			return &groups[i];
-	return NULL;
+	size_t slot = hash & (grouping->slot_count - 1);
+	for (; grouping->slots[slot]; slot = (slot + 1) & (grouping->slot_count - 1)) {
+		struct group *group = &grouping->groups[grouping->slots[slot] - 1];
+		if (group->hash == hash && group->frame_count == frames)
+			return group;
+	}
+	struct group *group = &grouping->groups[grouping->count++];
+	grouping->slots[slot] = grouping->count;
+	*group = (struct group){.hash = hash, .frame_count = frames};
+	return group;
 }
 
-// Fills `group_of` (one a thread of the request) and `groups`; -1 after telling an error.
 static int make_groups(const struct command *command, const struct request *request,
-		       struct group *groups, size_t *group_of, size_t *group_count)
+		       struct grouping *grouping)
 {
 	for (size_t i = 0; i < request->thread_count; i++) {
 		struct strobe_stack *stack = NULL;
@@ -269,77 +284,66 @@ static int make_groups(const struct command *command, const struct request *requ
 			open_stack(command, request, request->threads[i], &stack);
 		if (error)
 			return command_error(command, "stack", error);
-		uint64_t hash = stack_hash(stack);
-		size_t frames = strobe_stack_frame_count(stack);
-		struct group *group = find_group(groups, *group_count, hash, frames);
-		if (!group) {
-			group = &groups[(*group_count)++];
-			*group = (struct group){hash, frames, request->threads[i], 0};
-		}
-		group->count++;
-		group_of[i] = (size_t)(group - groups);
+		struct group *group =
+			find_group(grouping, stack_hash(stack), strobe_stack_frame_count(stack));
 		strobe_stack_close(stack);
+		if (group->count++ == 0)
+			group->first = i;
+		else
+			grouping->next[group->last] = i;
+		group->last = i;
+		grouping->next[i] = SIZE_MAX;
 	}
 	return STATUS_DONE;
 }
 
 static void group_heading(const struct command *command, const struct request *request,
-			  const size_t *group_of, size_t group)
+			  const struct grouping *grouping, const struct group *group)
 {
 	enum { TIDS_SHOWN = 10 };
-	size_t shown = 0, count = 0;
-	for (size_t i = 0; i < request->thread_count; i++)
-		count += group_of[i] == group;
+	size_t shown = 0;
 	printf("%s%zu threads with this stack:%s", style_start(command->color, STYLE_HEADING),
-	       count, style_end(command->color));
-	for (size_t i = 0; i < request->thread_count && shown < TIDS_SHOWN; i++)
-		if (group_of[i] == group) {
-			printf("%s %d", shown ? "," : "",
-			       strobe_view_thread(command->view, request->threads[i])->tid);
-			shown++;
-		}
-	puts(shown < count ? ", ..." : "");
+	       group->count, style_end(command->color));
+	for (size_t i = group->first; i != SIZE_MAX && shown < TIDS_SHOWN; i = grouping->next[i])
+		printf("%s %d", shown++ ? "," : "",
+		       strobe_view_thread(command->view, request->threads[i])->tid);
+	puts(shown < group->count ? ", ..." : "");
 }
 
 static void group_json(const struct command *command, const struct request *request,
-		       const size_t *group_of, size_t group, struct json *json)
+		       const struct grouping *grouping, const struct group *group,
+		       struct json *json)
 {
-	bool first = true;
-	for (size_t i = 0; i < request->thread_count; i++) {
-		if (group_of[i] != group)
-			continue;
-		const struct strobe_thread *thread =
-			strobe_view_thread(command->view, request->threads[i]);
-		if (first) {
-			json_signed(json, "tid", thread->tid);
-			json_string(json, "name", thread->name);
-			json_array(json, "tids", false);
-		}
-		first = false;
-		json_signed(json, NULL, thread->tid);
-	}
+	const struct strobe_thread *first =
+		strobe_view_thread(command->view, request->threads[group->first]);
+	json_signed(json, "tid", first->tid);
+	json_string(json, "name", first->name);
+	json_array(json, "tids", false);
+	for (size_t i = group->first; i != SIZE_MAX; i = grouping->next[i])
+		json_signed(json, NULL,
+			    strobe_view_thread(command->view, request->threads[i])->tid);
 	json_array_end(json);
 }
 
 static int show_group(const struct command *command, const struct request *request,
-		      const struct group *groups, const size_t *group_of, size_t group,
-		      struct json *json)
+		      const struct grouping *grouping, size_t index, struct json *json)
 {
 	struct strobe_stack *stack = NULL;
-	size_t thread = groups[group].first_thread;
+	const struct group *group = &grouping->groups[index];
+	size_t thread = request->threads[group->first];
 	struct strobe_error *error = open_stack(command, request, thread, &stack);
 	if (error)
 		return command_error(command, "stack", error);
 	if (json) {
 		json_object(json, NULL);
-		group_json(command, request, group_of, group, json);
+		group_json(command, request, grouping, group, json);
 		stack_json(command, request, stack, json);
 		json_object_end(json);
 	} else {
-		if (group > 0)
+		if (index > 0)
 			putchar('\n');
-		if (groups[group].count > 1)
-			group_heading(command, request, group_of, group);
+		if (group->count > 1)
+			group_heading(command, request, grouping, group);
 		else
 			thread_heading(command, strobe_view_thread(command->view, thread));
 		stack_text(command, request, stack);
@@ -351,18 +355,20 @@ static int show_group(const struct command *command, const struct request *reque
 static int each_group(const struct command *command, const struct request *request,
 		      struct json *json)
 {
-	struct group *groups = calloc(request->thread_count + 1, sizeof(*groups));
-	size_t *group_of = calloc(request->thread_count + 1, sizeof(*group_of));
-	size_t count = 0;
-	int status = STATUS_DONE;
-	if (!groups || !group_of)
-		status = command_fail(command, "out of memory");
-	else
-		status = make_groups(command, request, groups, group_of, &count);
-	for (size_t i = 0; i < count && !status; i++)
-		status = show_group(command, request, groups, group_of, i, json);
-	free(groups);
-	free(group_of);
+	struct grouping grouping = {.slot_count = 16};
+	while (grouping.slot_count < 2 * request->thread_count)
+		grouping.slot_count *= 2;
+	grouping.groups = calloc(request->thread_count + 1, sizeof(*grouping.groups));
+	grouping.next = calloc(request->thread_count + 1, sizeof(*grouping.next));
+	grouping.slots = calloc(grouping.slot_count, sizeof(*grouping.slots));
+	int status = grouping.groups && grouping.next && grouping.slots
+			     ? make_groups(command, request, &grouping)
+			     : command_fail(command, "out of memory");
+	for (size_t i = 0; i < grouping.count && !status; i++)
+		status = show_group(command, request, &grouping, i, json);
+	free(grouping.groups);
+	free(grouping.next);
+	free(grouping.slots);
 	return status;
 }
 
