@@ -17,6 +17,7 @@
 /** Named limits. */
 enum {
 	STACK_FRAMES_DEFAULT = 1000000,
+	LANGUAGE_RUST = 0x1c,	   // DW_LANG_Rust
 	STACK_SWITCH_LIMIT = 1024, // times the stack pointer may go down: other stacks, signals
 };
 
@@ -29,6 +30,7 @@ struct walk {
 	size_t main_module; // SIZE_MAX = any
 	unsigned switches;
 	bool past_main;
+	bool is_rust; // a frame of Rust was seen
 	bool no_memory;
 };
 
@@ -140,6 +142,7 @@ static bool add(struct walk *walk, struct physical_frame *frame)
 	if (frame->chain && scopes)
 		scopes = 1;
 	for (size_t i = 0; i < scopes; i++) {
+		walk->is_rust |= frame->position->scopes[i].unit->language == LANGUAGE_RUST;
 		if (!push_entry(walk, scope_entry(walk, frame, i)))
 			return false;
 	}
@@ -149,7 +152,8 @@ static bool add(struct walk *walk, struct physical_frame *frame)
 static bool is_main(const struct walk *walk, const struct physical_frame *frame)
 {
 	const struct code_position *position = frame->position;
-	if (!position || !position->module)
+	// The C main() around a Rust program is not the user's; gdb goes on below it.
+	if (!position || !position->module || (walk->is_rust && !position->scope_count))
 		return false;
 	const char *name = position->scope_count
 				   ? position->scopes[position->scope_count - 1].function
@@ -221,7 +225,8 @@ static void run(struct walk *walk)
 	while (add(walk, &frames[now]) && advance(walk, &frames[now], &frames[!now]))
 		now = !now;
 	// At the limit the last frame's caller is not wanted, but its own CFA is: locals need it.
-	if (walk->stop.reason == STROBE_STOP_LIMIT && frames[now].index < walk->stack->records.count) {
+	if (walk->stop.reason == STROBE_STOP_LIMIT &&
+	    frames[now].index < walk->stack->records.count) {
 		struct unwind_stop ignored = {0};
 		unwind_step(&walk->unwinder, &frames[now], &frames[!now], &ignored);
 		finish(walk, &frames[now]);
