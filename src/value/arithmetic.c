@@ -28,7 +28,7 @@ static struct type *integer_type(struct evaluator *e, uint64_t size, bool is_sig
 static struct type *promoted(struct evaluator *e, struct type *type)
 {
 	if (type->kind == TYPE_FLOAT)
-		return type;
+		return type->size == 2 ? type_builtin(e->symbols, "float") : type;
 	bool small = type->size < 4;
 	return integer_type(e, small ? 4 : type->size, small || type->is_signed);
 }
@@ -37,8 +37,8 @@ static struct type *common_type(struct evaluator *e, struct type *a, struct type
 {
 	if (a->kind == TYPE_FLOAT || b->kind == TYPE_FLOAT) {
 		if (a->kind != TYPE_FLOAT)
-			return b;
-		return b->kind != TYPE_FLOAT || a->size >= b->size ? a : b;
+			return promoted(e, b);
+		return promoted(e, b->kind != TYPE_FLOAT || a->size >= b->size ? a : b);
 	}
 	a = promoted(e, a);
 	b = promoted(e, b);

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "symbols/module.h"
 #include "value/evaluate.h"
+#include "value/format.h"
 
 static struct strobe_error *lost(const struct node *node, const struct strobe_value *value,
 				 enum read_state state, uint64_t bad)
@@ -130,9 +131,9 @@ static struct strobe_error *read_float(const struct node *node, const struct str
 	memcpy(&f, bytes, 4);
 	memcpy(&d, bytes, 8);
 	if (size == 2) {
-		_Float16 h;
-		memcpy(&h, bytes, 2);
-		ret->floating = (float)h;
+		uint16_t half;
+		memcpy(&half, bytes, 2);
+		ret->floating = format_half(half);
 	} else if (size == 4) {
 		ret->floating = f;
 	} else if (size == 8) {
@@ -188,9 +189,7 @@ struct strobe_value convert_from_number(struct evaluator *e, struct type *type,
 				    : (long double)(__int128)number->integer;
 		float single = (float)f;
 		double twice = (double)f;
-		_Float16 half = (_Float16)single;
-		memcpy(bytes, real->size == 2 ? (void *)&half
-			      : real->size == 4 ? (void *)&single
+		memcpy(bytes, real->size == 4 ? (void *)&single
 			      : real->size == 8 ? (void *)&twice : (void *)&f,
 		       real->size < 10 ? real->size : 10);
 	} else {
@@ -247,7 +246,7 @@ struct strobe_error *convert_cast(struct evaluator *e, const struct node *node, 
 		value->type = type;
 		return NULL;
 	}
-	if (!is_scalar(real))
+	if (!is_scalar(real) || (real->kind == TYPE_FLOAT && real->size == 2))
 		return error_column(STROBE_ERROR_TYPE, node->column, "cannot cast a \"%s\" to \"%s\"",
 				    type_name(e->symbols, value->type), type_name(e->symbols, type));
 	error = convert_to_number(e, node->left ? node->left : node, value, &number);

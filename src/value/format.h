@@ -52,6 +52,8 @@ void format_pointer(struct printer *p, struct type *target, uint64_t address);
 void format_indent(struct printer *p, unsigned level);
 /** Rust's own notation; false if the type has none and C's is to be used. */
 bool format_rust(struct printer *p, const struct strobe_value *value);
+/** The value of an IEEE 754 binary16. */
+float format_half(uint16_t raw);
 /** A floating-point number of `size` bytes. */
 void format_float(struct printer *p, const uint8_t *bytes, uint64_t size);
 

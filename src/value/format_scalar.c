@@ -104,7 +104,7 @@ void format_pointer(struct printer *p, struct type *target, uint64_t address)
 }
 
 // IEEE 754 binary16, by hand: clang 14 knows _Float16 on some targets only.
-static float half_value(uint16_t raw)
+float format_half(uint16_t raw)
 {
 	int exponent = raw >> 10 & 31, mantissa = raw & 0x3ff;
 	float size = exponent == 31 ? (mantissa ? NAN : INFINITY)
@@ -137,7 +137,7 @@ void format_float(struct printer *p, const uint8_t *bytes, uint64_t size)
 	} else if (size == 2) {
 		uint16_t raw;
 		memcpy(&raw, bytes, 2);
-		value = half_value(raw);
+		value = format_half(raw);
 		mantissa = raw & 0x3ff;
 		snprintf(buffer, sizeof(buffer), "%.5g", (double)value);
 	} else if (size >= 10) {
