@@ -166,7 +166,7 @@ def bench_search(bench):
                                           capture_output=True).stdout.split()[1])
                      for _ in range(3))
         empty = bench.measure([bench.strobe, "info", core])[0]
-        ours = bench.measure([bench.strobe, "mem", core, "search", "--text", text], 3)[0] - empty
+        ours = bench.measure([bench.strobe, "mem", "search", core, "--text", text], 3)[0] - empty
         bench.row(f"`mem search`: 1 GiB, {name}", f"{1 / ours:.2f} GiB/s",
                   f"memmem {1 / theirs:.2f} GiB/s", f"half: {theirs / ours:.2f}",
                   ours <= 2 * theirs)
