@@ -54,7 +54,7 @@ class Bench:
         for _ in range(rounds + 1):
             told = subprocess.run([self.path("measure"), *command], check=True, text=True,
                                   capture_output=True).stdout.split()
-            if told[0] != "0":
+            if told[0] not in ("0", "1"): # 1: nothing found
                 sys.exit(f"bench: {' '.join(command)}: exit {told[0]}")
             seconds = float(told[1])
             if best is None:
