@@ -41,6 +41,10 @@ static struct strobe_error *format_error(const char *origin, enum strobe_error_c
 		error->origin = origin;
 		snprintf(error->message, size, "%s%s%s", text, suffix ? ": " : "",
 			 suffix ? suffix : "");
+		// Names in it come from outside: a message is one line all the same.
+		for (char *c = error->message; *c; c++)
+			if ((unsigned char)*c < ' ' || *c == 0x7f)
+				*c = '?';
 	}
 	free(text);
 	return error ? error : error_no_memory();

@@ -97,6 +97,7 @@ struct type {
 	struct type *container;
 	// Filled by type_complete():
 	bool completed;
+	struct type *definition; // of a declaration, once found; NULL
 	size_t member_count;
 	struct type_member *members;
 	size_t enumerator_count;

@@ -33,7 +33,6 @@ struct compiled_type {
 	Dwarf_Die die; // addr is NULL for builtins and derived types
 	bool compiling;
 	bool completing;
-	struct type *definition; // of a declaration, once found
 	struct compiled_type *next_array;
 };
 

@@ -327,9 +327,10 @@ static void complete(struct compiled_type *compiled)
 
 struct type *type_complete(struct strobe_symbols *symbols, struct type *type)
 {
-	struct compiled_type *compiled = (struct compiled_type *)type;
+	// Types that were made elsewhere are complete from the start; there is no compiled_type around them.
 	if (type->completed)
-		return compiled->definition ? compiled->definition : type;
+		return type->definition ? type->definition : type;
+	struct compiled_type *compiled = (struct compiled_type *)type;
 	struct type_table *table = type_table_of(symbols);
 	// Bases are completed within their classes: as deep as a hostile file chains them.
 	if (!table || !compiled->die.addr || compiled->completing ||
@@ -341,11 +342,11 @@ struct type *type_complete(struct strobe_symbols *symbols, struct type *type)
 	table->depth++;
 	struct type *definition = type->declaration ? find_definition(symbols, compiled) : NULL;
 	if (definition && definition != type)
-		compiled->definition = type_complete(symbols, definition);
+		compiled->type.definition = type_complete(symbols, definition);
 	else
 		complete(compiled);
 	table->depth--;
 	compiled->completing = false;
 	type->completed = true;
-	return compiled->definition ? compiled->definition : type;
+	return compiled->type.definition ? compiled->type.definition : type;
 }

@@ -37,6 +37,14 @@ static void points_at_column_and_address(void)
 	strobe_error_free(error);
 }
 
+static void stays_one_line(void)
+{
+	struct strobe_error *error = error_new(STROBE_ERROR_NOT_FOUND, "no file '%s'", "a\nb\033[1m");
+	CHECK_STRING(strobe_error_message(error), "no file 'a?b?[1m'");
+	strobe_error_free(error);
+}
+
 CHECK_MAIN({"carries its detail", carries_its_detail},
 	   {"out of memory is static", out_of_memory_is_static},
+	   {"stays one line whatever names it quotes", stays_one_line},
 	   {"points at column and address", points_at_column_and_address})
