@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "symbols/module.h"
+#include "symbols/function.h"
 #include "value/format.h"
 
 typedef unsigned __int128 wide;
@@ -53,22 +53,51 @@ static bool symbol_for(struct printer *p, uint64_t address, struct strobe_symbol
 	return mapping && mapping->permissions & STROBE_PERMISSION_EXECUTE;
 }
 
+/**
+ * The function that debug information knows at `address`, if it says more than the ELF symbol: in
+ * a part that the compiler moved away ("f.cold"), and under the names that link-time optimisation
+ * invents. The rule is gdb's, and so is the offset, which may be negative.
+ */
+static const char *function_for(struct printer *p, uint64_t address, const char *symbol,
+				uint64_t symbol_start, int64_t *offset)
+{
+	const struct strobe_mapping *mapping = strobe_view_mapping_at(p->symbols->view, address);
+	if (!mapping || !(mapping->permissions & STROBE_PERMISSION_EXECUTE))
+		return NULL;
+	const struct code_position *position = code_position_at(p->symbols, address);
+	if (!position || !position->scope_count)
+		return NULL;
+	const struct code_scope *scope = &position->scopes[position->scope_count - 1];
+	// C++ and Rust names are spelled with their parameters: only the ELF symbol has these.
+	if (!scope->function || scope->linkage_name || strstr(scope->function, "::") ||
+	    (symbol && symbol_start > scope->start))
+		return NULL;
+	*offset = (int64_t)(address - scope->start);
+	return scope->function;
+}
+
 void format_address(struct printer *p, uint64_t address)
 {
 	text_printf(p->out, "0x%llx", (unsigned long long)address);
 	struct strobe_symbol symbol;
-	if (p->options.no_symbols || !symbol_for(p, address, &symbol))
+	if (p->options.no_symbols)
 		return;
-	unsigned long long offset = address - symbol.address;
-	if (offset)
-		text_printf(p->out, " <%s+%llu>", symbol.name, offset);
-	else
-		text_printf(p->out, " <%s>", symbol.name);
+	bool known = symbol_for(p, address, &symbol);
+	int64_t offset = known ? (int64_t)(address - symbol.address) : 0;
+	const char *name = known ? symbol.name : NULL;
+	const char *function = function_for(p, address, name, known ? symbol.address : 0, &offset);
+	if (function)
+		name = function;
+	if (name && offset)
+		text_printf(p->out, " <%s%+lld>", name, (long long)offset);
+	else if (name)
+		text_printf(p->out, " <%s>", name);
 }
 
 static const struct type *peel(const struct type *type)
 {
-	for (int i = 0; type && type->kind >= TYPE_TYPEDEF && type->kind <= TYPE_ATOMIC && i < 64; i++)
+	for (int i = 0; type && type->kind >= TYPE_TYPEDEF && type->kind <= TYPE_ATOMIC && i < 64;
+	     i++)
 		type = type->target;
 	return type;
 }
@@ -204,8 +233,8 @@ static void put_integer(struct printer *p, const struct strobe_value *value,
 }
 
 /** Number under an explicit radix. False if the radix does not apply to it. */
-static bool put_radix(struct printer *p, const struct strobe_value *value,
-		      const struct type *type, wide raw)
+static bool put_radix(struct printer *p, const struct strobe_value *value, const struct type *type,
+		      wide raw)
 {
 	unsigned bits = (unsigned)type->size * 8; // bit-fields are extended to their type
 	wide cut = bits < 128 ? raw & (((wide)1 << bits) - 1) : raw;
