@@ -87,6 +87,15 @@ static struct stack_entry plain_entry(const struct walk *walk, const struct phys
 	return entry;
 }
 
+/** From the function's entry, or, in a part that was moved before it, from that part's symbol. */
+static uint64_t offset_of(const struct walk *walk, uint64_t pc, uint64_t start)
+{
+	struct strobe_symbol symbol;
+	if (pc >= start)
+		return pc - start;
+	return strobe_symbol_at(walk->unwinder.symbols, pc, &symbol) ? pc - symbol.address : 0;
+}
+
 static struct stack_entry scope_entry(const struct walk *walk, const struct physical_frame *frame,
 				      size_t index)
 {
@@ -94,7 +103,7 @@ static struct stack_entry scope_entry(const struct walk *walk, const struct phys
 	const struct code_scope *scope = &frame->position->scopes[index];
 	entry.scope = index;
 	entry.frame.function = scope->function;
-	entry.frame.offset_bytes = frame->pc - scope->start;
+	entry.frame.offset_bytes = offset_of(walk, frame->pc, scope->start);
 	entry.frame.file = scope->file;
 	entry.frame.line = scope->line;
 	entry.frame.column = scope->column;

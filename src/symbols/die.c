@@ -195,25 +195,23 @@ bool die_holds_pc(struct unit *unit, Dwarf_Die *die, uint64_t pc)
 	return holds.found;
 }
 
-static bool take_lowest(void *context, uint64_t start, uint64_t end)
+static bool take_entry(void *context, uint64_t start, uint64_t end)
 {
 	(void)end;
-	uint64_t *lowest = context;
-	if (start < *lowest)
-		*lowest = start;
-	return true;
+	*(uint64_t *)context = start;
+	return false;
 }
 
 bool die_entry_pc(struct unit *unit, Dwarf_Die *die, uint64_t *ret)
 {
 	if (die_address(unit, die, DW_AT_low_pc, ret))
 		return true;
-	uint64_t lowest = UINT64_MAX;
-	// The first range holds a split function's entry; gdb takes the lowest as `low_pc`.
-	die_ranges(unit, die, take_lowest, &lowest);
-	if (lowest == UINT64_MAX)
+	// The first range holds a split function's entry, also where its cold part lies below.
+	uint64_t entry = UINT64_MAX;
+	die_ranges(unit, die, take_entry, &entry);
+	if (entry == UINT64_MAX)
 		return false;
-	*ret = lowest;
+	*ret = entry;
 	return true;
 }
 

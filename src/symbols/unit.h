@@ -71,7 +71,8 @@ bool die_reference(Dwarf_Die *die, unsigned at, Dwarf_Die *ret);
 bool die_address(struct unit *unit, Dwarf_Die *die, unsigned at, uint64_t *ret);
 /** Entry `index` of the unit's address table. */
 bool unit_address(struct unit *unit, uint64_t index, uint64_t *ret);
-/** DW_AT_low_pc of a code DIE: its lowest entry address. False if it has no code. */
+/** Where a code DIE is entered: DW_AT_low_pc, or the start of its first range. False if it has no
+ *  code. Parts that the compiler moved away may lie below it. */
 bool die_entry_pc(struct unit *unit, Dwarf_Die *die, uint64_t *ret);
 
 /** True for a link-time address in the module's code: linkers leave zeros and ones for functions
