@@ -72,8 +72,7 @@ static bool find_symbol(struct symbols_module *module, const char *name, uint64_
 	return found;
 }
 
-/** Where a call site leads; false if that depends on the run. */
-static bool target_of(struct unit *unit, Dwarf_Die *site, uint64_t *ret)
+bool call_site_target(struct unit *unit, Dwarf_Die *site, uint64_t *ret)
 {
 	Dwarf_Die origin;
 	if (!die_reference(site,
@@ -86,7 +85,8 @@ static bool target_of(struct unit *unit, Dwarf_Die *site, uint64_t *ret)
 		*ret += unit->module->module->bias;
 		return true;
 	}
-	const char *name = linkage_name(&origin);
+	// An abstract function has any number of instances: which one was called is not said.
+	const char *name = die_flag(&origin, DW_AT_declaration) ? linkage_name(&origin) : NULL;
 	return name && find_symbol(unit->module, name, ret);
 }
 
@@ -147,7 +147,7 @@ static bool follow_site(void *context, struct unit *unit, Dwarf_Die *site)
 	if (!is_tail_call(site))
 		return true;
 	if (hunt->depth == TAIL_CHAIN_LIMIT || !return_pc(unit, site, &pc) ||
-	    !target_of(unit, site, &target)) {
+	    !call_site_target(unit, site, &target)) {
 		hunt->failed = true;
 		return false;
 	}
@@ -196,7 +196,7 @@ static bool start_at_site(void *context, struct unit *unit, Dwarf_Die *site)
 	uint64_t pc, target;
 	if (!return_pc(unit, site, &pc) || pc + unit->module->module->bias != start->pc)
 		return true;
-	if (target_of(unit, site, &target))
+	if (call_site_target(unit, site, &target))
 		follow(start->hunt, target);
 	else
 		start->hunt->failed = true;

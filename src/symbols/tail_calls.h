@@ -13,6 +13,13 @@ enum {
 	TAIL_DIE_LIMIT = 200000,   // DIEs read for one chain
 };
 
+/**
+ * Where a call site leads (run-time entry), if its DW_AT_call_origin says so: a function with code,
+ * or a declaration, found by its symbol. False if that depends on the run, or if only the abstract
+ * instance of a function with clones is named (gdb does not follow that either).
+ */
+bool call_site_target(struct unit *unit, Dwarf_Die *site, uint64_t *ret);
+
 /** Calls between a caller and a callee that are not on the stack any more. */
 struct tail_chain {
 	uint64_t caller_pc, callee; // what it is for

@@ -4,8 +4,8 @@
 #include <dwarf.h>
 #include <string.h>
 
-#include "base/error.h"
 #include "symbols/module.h"
+#include "symbols/tail_calls.h"
 #include "value/place.h"
 
 /** Named limits of the search for call sites in a function's tree, and for chains of tail calls. */
@@ -14,7 +14,7 @@ enum {
 	CALL_SITE_DEPTH_LIMIT = 64,
 	ENTRY_DEPTH_LIMIT = 8,
 	VALUE_EXPRESSION_LIMIT = 1024, // bytes
-	TAIL_CALL_LIMIT = 256, // functions that one may jump on to
+	TAIL_CALL_LIMIT = 256,	       // functions that one may jump on to
 };
 
 struct search {
@@ -29,8 +29,8 @@ static bool is_call_site(struct search *s, Dwarf_Die *die)
 	int tag = dwarf_tag(die);
 	if (tag == DW_TAG_call_site)
 		return die_address(s->unit, die, DW_AT_call_return_pc, &pc) && pc == s->return_pc;
-	return tag == DW_TAG_GNU_call_site &&
-	       die_address(s->unit, die, DW_AT_low_pc, &pc) && pc == s->return_pc;
+	return tag == DW_TAG_GNU_call_site && die_address(s->unit, die, DW_AT_low_pc, &pc) &&
+	       pc == s->return_pc;
 }
 
 static bool find_call_site(struct search *s, Dwarf_Die *parent, unsigned depth, Dwarf_Die *ret)
@@ -84,30 +84,17 @@ static bool value_of(struct place_frame *frame, struct unit *unit, const uint8_t
 	return good;
 }
 
-static const char *function_name(Dwarf_Die *die)
-{
-	Dwarf_Attribute attribute;
-	if (die_attribute(die, DW_AT_linkage_name, &attribute))
-		return dwarf_formstring(&attribute);
-	return die_name(die);
-}
-
 /** That the call site calls this very function, and not one that jumped on to it. */
 static bool calls_us(struct place_frame *caller, struct unit *unit, Dwarf_Die *site,
 		     const struct code_scope *callee)
 {
-	Dwarf_Die origin, own = callee->die;
-	if (die_reference(site, DW_AT_call_origin, &origin) ||
-	    die_reference(site, DW_AT_abstract_origin, &origin)) {
-		const char *a = function_name(&origin), *b = function_name(&own);
-		const char *c = die_name(&origin), *d = die_name(&own);
-		return (a && b && strcmp(a, b) == 0) || (c && d && strcmp(c, d) == 0);
-	}
+	uint64_t target;
+	if (call_site_target(unit, site, &target))
+		return target == callee->start;
 	const uint8_t *bytes;
 	size_t size;
-	uint64_t target;
 	unsigned at = dwarf_tag(site) == DW_TAG_call_site ? DW_AT_call_target
-							   : DW_AT_GNU_call_site_target;
+							  : DW_AT_GNU_call_site_target;
 	return attribute_expression(unit, site, at, 0, &bytes, &size) &&
 	       value_of(caller, unit, bytes, size, &target) && target == callee->start;
 }
@@ -136,27 +123,11 @@ static void reach(struct tail_calls *calls, uint64_t address)
 /** Where a tail call goes: only what its DIE names can be known without the frame. */
 static void reach_origin(struct tail_calls *calls, struct unit *unit, Dwarf_Die *site)
 {
-	Dwarf_Die origin;
-	uint64_t entry;
-	struct strobe_function function;
-	if (!die_reference(site, DW_AT_call_origin, &origin) &&
-	    !die_reference(site, DW_AT_abstract_origin, &origin)) {
-		calls->uncertain = true;
-		return;
-	}
-	struct unit *owner = unit_of_die(unit->module, &origin);
-	if (owner && die_entry_pc(owner, &origin, &entry)) {
-		reach(calls, entry + unit->module->module->bias);
-		return;
-	}
-	const char *name = function_name(&origin);
-	struct strobe_error *error =
-		name ? strobe_function_find(calls->symbols, name, &function) : error_no_memory();
-	if (error)
-		calls->uncertain = true;
+	uint64_t target;
+	if (call_site_target(unit, site, &target))
+		reach(calls, target);
 	else
-		reach(calls, function.start);
-	strobe_error_free(error);
+		calls->uncertain = true;
 }
 
 static void collect_tail_calls(struct tail_calls *calls, struct unit *unit, Dwarf_Die *parent,
@@ -206,7 +177,7 @@ static bool may_reenter(struct strobe_symbols *symbols, const struct code_scope 
 	array_fini(&calls.reached);
 	// Out of memory only costs time here.
 	(void)!hash_put(&symbols->reentry_cache, function->start,
-			 (void *)(calls.uncertain ? &yes : &no));
+			(void *)(calls.uncertain ? &yes : &no));
 	return calls.uncertain;
 }
 
@@ -215,7 +186,8 @@ static bool same_place(const uint8_t *place, size_t place_size, const uint8_t *a
 {
 	if (place_size == size && memcmp(place, asked, size) == 0)
 		return true;
-	bool typed = size > 2 && (asked[0] == DW_OP_regval_type || asked[0] == DW_OP_GNU_regval_type);
+	bool typed =
+		size > 2 && (asked[0] == DW_OP_regval_type || asked[0] == DW_OP_GNU_regval_type);
 	return typed && place_size == 1 && asked[1] < 32 && place[0] == DW_OP_reg0 + asked[1];
 }
 
@@ -232,8 +204,7 @@ static bool is_parameter(struct unit *callee, Dwarf_Die *die, const uint8_t *exp
 	memcpy(&offset, expression + 1, 4);
 	return (die_reference(die, DW_AT_call_parameter, &wanted) ||
 		die_reference(die, DW_AT_abstract_origin, &wanted)) &&
-	       dwarf_cuoffset(&wanted) == offset &&
-	       unit_of_die(callee->module, &wanted) == callee;
+	       dwarf_cuoffset(&wanted) == offset && unit_of_die(callee->module, &wanted) == callee;
 }
 
 static bool parameter(struct place_frame *caller, struct unit *unit, Dwarf_Die *site,
@@ -253,7 +224,7 @@ static bool parameter(struct place_frame *caller, struct unit *unit, Dwarf_Die *
 		if (!is_parameter(callee, &die, expression, size, bytes, length))
 			continue;
 		unsigned at = tag == DW_TAG_call_site_parameter ? DW_AT_call_value
-								 : DW_AT_GNU_call_site_value;
+								: DW_AT_GNU_call_site_value;
 		return attribute_expression(unit, &die, at, 0, &bytes, &length) &&
 		       value_of(caller, unit, bytes, length, ret);
 	} while (dwarf_siblingof(&die, &die) == 0);
