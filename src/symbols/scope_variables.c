@@ -24,12 +24,6 @@ struct walk {
 
 typedef ARRAY(const void *) address_array;
 
-/** Abstract DIEs that a concrete block has instances of. */
-struct known {
-	address_array direct; // of its children
-	address_array nested; // of the children of its blocks that name no origin themselves
-};
-
 static bool is_block(int tag)
 {
 	return tag == DW_TAG_lexical_block || tag == DW_TAG_try_block || tag == DW_TAG_catch_block;
@@ -63,11 +57,11 @@ static void visit_variable(struct walk *walk, struct unit *unit, Dwarf_Die *die)
 }
 
 static void visit_children(struct walk *walk, struct unit *unit, Dwarf_Die *parent,
-			   const struct known *known);
+			   const address_array *known);
 
 static void visit_child(struct walk *walk, struct unit *unit, Dwarf_Die *child)
 {
-	static const struct known none;
+	static const address_array none;
 	int tag = dwarf_tag(child);
 	if (tag == DW_TAG_variable || tag == DW_TAG_formal_parameter)
 		visit_variable(walk, unit, child);
@@ -91,28 +85,13 @@ static bool holds(const address_array *known, const void *address)
 					   sizeof(*known->items), compare_addresses) != NULL;
 }
 
-/** Whether the concrete block has an instance of this abstract DIE. clang's blocks name no origin:
- *  what is in them does. */
-static bool is_known(const struct known *known, Dwarf_Die *die)
-{
-	Dwarf_Die child;
-	if (holds(&known->direct, die->addr))
-		return true;
-	if (known->nested.count == 0 || !is_block(dwarf_tag(die)))
-		return false;
-	for (bool more = children_first(die, &child); more; more = children_next(&child))
-		if (holds(&known->nested, child.addr))
-			return true;
-	return false;
-}
-
 static void visit_children(struct walk *walk, struct unit *unit, Dwarf_Die *parent,
-			   const struct known *known)
+			   const address_array *known)
 {
 	Dwarf_Die child;
 	for (bool more = children_first(parent, &child); more && !walk->stopped;
 	     more = children_next(&child))
-		if (!is_known(known, &child))
+		if (!holds(known, child.addr))
 			visit_child(walk, unit, &child);
 }
 
@@ -131,39 +110,46 @@ static bool last_origin(const Dwarf_Die *die, Dwarf_Die *ret)
 	return true;
 }
 
-static void sort_addresses(address_array *addresses)
+/** Whether the DIEs have children of the same tags. */
+static bool same_children(Dwarf_Die *a, Dwarf_Die *b)
 {
-	if (addresses->count > 1)
-		qsort(addresses->items, addresses->count, sizeof(*addresses->items),
-		      compare_addresses);
+	Dwarf_Die left, right;
+	bool more_left = children_first(a, &left), more_right = children_first(b, &right);
+	while (more_left && more_right && dwarf_tag(&left) == dwarf_tag(&right)) {
+		more_left = children_next(&left);
+		more_right = children_next(&right);
+	}
+	return !more_left && !more_right;
 }
 
-/** What the children of `concrete` are instances of. */
-static void collect_origins(Dwarf_Die *concrete, struct known *ret)
+/**
+ * The abstract DIEs that children of `concrete` stand for, sorted. clang's blocks name no origin:
+ * like gdb, take the one in the same position where the instances are alike, and believe that the
+ * abstract block is left out where they are not.
+ */
+static void collect_origins(Dwarf_Die *concrete, Dwarf_Die *abstract, address_array *ret)
 {
-	Dwarf_Die child, inner, origin;
-	bool more, good = true;
-	for (more = children_first(concrete, &child); more && good; more = children_next(&child)) {
-		if (last_origin(&child, &origin)) {
-			good = array_push(&ret->direct, origin.addr);
-			continue;
+	Dwarf_Die child, origin, twin;
+	bool alike = same_children(concrete, abstract) && children_first(abstract, &twin);
+	for (bool more = children_first(concrete, &child); more; more = children_next(&child)) {
+		bool found = last_origin(&child, &origin);
+		if (!found && alike && is_block(dwarf_tag(&child))) {
+			origin = twin;
+			found = true;
 		}
-		if (!is_block(dwarf_tag(&child)))
-			continue;
-		for (more = children_first(&child, &inner); more && good;
-		     more = children_next(&inner))
-			if (last_origin(&inner, &origin))
-				good = array_push(&ret->nested, origin.addr);
+		if (found && !array_push(ret, origin.addr))
+			break;
+		alike = alike && children_next(&twin);
 	}
-	sort_addresses(&ret->direct);
-	sort_addresses(&ret->nested);
+	if (ret->count > 1)
+		qsort(ret->items, ret->count, sizeof(*ret->items), compare_addresses);
 }
 
 /** One block's own variables: those of the concrete DIE, then those only the abstract one has. */
 static void visit_block(struct walk *walk, Dwarf_Die *concrete)
 {
-	static const struct known none;
-	struct known known = {0};
+	static const address_array none;
+	address_array known = {0};
 	Dwarf_Attribute attribute;
 	Dwarf_Die origin;
 	visit_children(walk, walk->unit, concrete, &none);
@@ -173,10 +159,9 @@ static void visit_block(struct walk *walk, Dwarf_Die *concrete)
 	struct unit *unit = unit_of_die(walk->unit->module, &origin);
 	if (!unit)
 		return;
-	collect_origins(concrete, &known);
+	collect_origins(concrete, &origin, &known);
 	visit_children(walk, unit, &origin, &known);
-	array_fini(&known.direct);
-	array_fini(&known.nested);
+	array_fini(&known);
 }
 
 /** The blocks that hold the pc, outermost first, below `parent`. */
