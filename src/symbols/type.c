@@ -52,6 +52,27 @@ struct compiled_type *type_new(struct strobe_symbols *symbols, enum type_kind ki
 	return compiled;
 }
 
+struct type *type_make(struct strobe_symbols *symbols, enum type_kind kind)
+{
+	struct compiled_type *made = type_new(symbols, kind);
+	if (!made)
+		return NULL;
+	made->type.completed = true;
+	return &made->type;
+}
+
+struct type *type_copy(struct strobe_symbols *symbols, const struct type *type)
+{
+	struct compiled_type *copy = type_new(symbols, type->kind);
+	if (!copy)
+		return NULL;
+	*copy = *(const struct compiled_type *)type;
+	copy->compiling = copy->completing = false;
+	copy->next_array = NULL;
+	copy->type.spelled = NULL;
+	return &copy->type;
+}
+
 bool type_die(struct type *type, struct unit **unit, Dwarf_Die *die)
 {
 	struct compiled_type *compiled = (struct compiled_type *)type;

@@ -123,6 +123,12 @@ const char *type_name(struct strobe_symbols *symbols, struct type *type);
 /** Derived types, made and kept in the symbols. */
 struct type *type_pointer_to(struct strobe_symbols *symbols, struct type *target);
 struct type *type_array_of(struct strobe_symbols *symbols, struct type *element, uint64_t count);
+/** A new type of `kind`, complete as its maker leaves it, kept in the symbols. Types come from here, from
+ *  type_copy() or from debug information, never from elsewhere: type_complete() relies on it. NULL
+ *  when memory is short. */
+struct type *type_make(struct strobe_symbols *symbols, enum type_kind kind);
+/** A type like `type` that can be changed; it is completed by itself. NULL when memory is short. */
+struct type *type_copy(struct strobe_symbols *symbols, const struct type *type);
 /** C's own types with their size on x86-64: "int", "unsigned long", "char", "double", ... */
 struct type *type_builtin(struct strobe_symbols *symbols, const char *name);
 /** The named type, by C or C++ spelling without declarator ("struct conn", "pid_t",

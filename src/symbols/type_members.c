@@ -327,7 +327,6 @@ static void complete(struct compiled_type *compiled)
 
 struct type *type_complete(struct strobe_symbols *symbols, struct type *type)
 {
-	// Types that were made elsewhere are complete from the start; there is no compiled_type around them.
 	if (type->completed)
 		return type->definition ? type->definition : type;
 	struct compiled_type *compiled = (struct compiled_type *)type;

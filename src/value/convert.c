@@ -259,11 +259,11 @@ struct strobe_error *convert_cast(struct evaluator *e, const struct node *node, 
 
 static struct type *derive(struct evaluator *e, enum type_kind kind, struct type *target)
 {
-	struct type *type = arena_alloc(&e->symbols->arena, sizeof(*type));
+	struct type *type = type_make(e->symbols, kind);
 	if (!type)
 		return NULL;
-	*type = (struct type){.kind = kind, .target = target, .completed = true,
-			      .language = e->language};
+	type->target = target;
+	type->language = e->language;
 	if (kind == TYPE_REFERENCE) {
 		type->size = 8;
 		type->size_known = true;

@@ -300,11 +300,9 @@ static struct type *resolve(struct place_frame *frame, struct unit *unit, struct
 		return type;
 	if (type->kind == TYPE_FUNCTION)
 		return type;
-	struct type *copy = arena_alloc(&frame->symbols->arena, sizeof(*copy));
+	struct type *copy = type_copy(frame->symbols, type);
 	if (!copy)
 		return type;
-	*copy = *type;
-	copy->spelled = NULL;
 	copy->target = resolve(frame, unit, type->target, depth + 1);
 	copy->dynamic = false;
 	if (type->kind == TYPE_ARRAY && type->dimension.dynamic) {

@@ -10,14 +10,15 @@
 /** Elements of vector registers: plain numbers, also where they are one byte wide. */
 static struct type *element_type(struct evaluator *e, bool real, uint64_t size)
 {
-	struct type *type = arena_alloc(&e->symbols->arena, sizeof(*type));
-	if (!type)
-		return NULL;
 	// An enumeration without enumerators reads as a number where an int8_t reads as a character.
 	bool byte = size == 1;
-	*type = (struct type){.kind = real ? TYPE_FLOAT : byte ? TYPE_ENUM : TYPE_INTEGER,
-			      .size = size, .size_known = true, .is_signed = size < 16,
-			      .completed = true};
+	struct type *type =
+		type_make(e->symbols, real ? TYPE_FLOAT : byte ? TYPE_ENUM : TYPE_INTEGER);
+	if (!type)
+		return NULL;
+	type->size = size;
+	type->size_known = true;
+	type->is_signed = size < 16;
 	static const char *const integers[] = {"int8_t", "int16_t", "int32_t", "int64_t", "uint128_t"};
 	type->name = real ? (size == 4 ? "float" : size == 2 ? "_Float16" : "double")
 			  : integers[__builtin_ctzll(size)];
@@ -50,10 +51,11 @@ static bool add_member(struct evaluator *e, struct type *type, bool real, uint64
 /** The union of all the ways to look at a vector register. */
 static struct type *vector_type(struct evaluator *e, uint64_t size)
 {
-	struct type *type = arena_alloc(&e->symbols->arena, sizeof(*type));
+	struct type *type = type_make(e->symbols, TYPE_UNION);
 	if (!type)
 		return NULL;
-	*type = (struct type){.kind = TYPE_UNION, .size = size, .size_known = true, .completed = true};
+	type->size = size;
+	type->size_known = true;
 	type->name = size == 16 ? "vec128" : size == 32 ? "vec256" : "vec512";
 	type->members = arena_alloc(&e->symbols->arena, 8 * sizeof(*type->members));
 	if (!type->members)
@@ -77,13 +79,8 @@ static struct type *type_of(struct evaluator *e, const char *name, const struct 
 	bool stack = is_one_of(name, "rsp", "rbp", "sp", "fp");
 	if (code || stack) {
 		struct type *target = type_builtin(e->symbols, "void");
-		if (code && target) {
-			struct type *function = arena_alloc(&e->symbols->arena, sizeof(*function));
-			if (!function)
-				return NULL;
-			*function = (struct type){.kind = TYPE_FUNCTION, .completed = true};
-			target = function;
-		}
+		if (code && target)
+			target = type_make(e->symbols, TYPE_FUNCTION);
 		return target ? type_pointer_to(e->symbols, target) : NULL;
 	}
 	switch (r->size_bytes) {
