@@ -74,7 +74,10 @@ enum strobe_match {
 };
 /** Called for each symbol; return false to stop. */
 typedef bool (*strobe_symbol_visit)(void *context, const struct strobe_symbol *symbol);
-/** Visits matching symbols of all modules, or of the module with that name or path if not NULL. */
+/**
+ * Visits matching symbols of all modules, or of the module with that name or path if not NULL; a
+ * library's name may lack its ".so...". Errors: NOT_FOUND (no such module), SYNTAX (pattern).
+ */
 STROBE_EXPORT struct strobe_error *
 strobe_symbols_find(struct strobe_symbols *symbols, enum strobe_match match, const char *pattern,
 		    const char *module, strobe_symbol_visit visit,
@@ -99,6 +102,14 @@ STROBE_EXPORT struct strobe_error *strobe_line_find(struct strobe_symbols *symbo
 						    const char *file, unsigned line,
 						    strobe_line_visit visit,
 						    void *context) STROBE_MUST_CHECK;
+
+/**
+ * The full name of the first source file that `file` matches as above, also if no code stands in
+ * it, and the index of its module. Errors: NOT_FOUND.
+ */
+STROBE_EXPORT struct strobe_error *strobe_line_file(struct strobe_symbols *symbols,
+						    const char *file, const char **ret,
+						    size_t *ret_module) STROBE_MUST_CHECK;
 
 /** Where a function's source stands; from a name as print takes it ("f", "ns::f", "'a.c'::f"). */
 struct strobe_function {

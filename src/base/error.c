@@ -98,6 +98,13 @@ struct strobe_error *error_make_at_address(const char *origin, enum strobe_error
 	return error;
 }
 
+struct strobe_error *error_set_column(struct strobe_error *error, unsigned column)
+{
+	if (error != error_no_memory())
+		error->column = column;
+	return error;
+}
+
 struct strobe_error *error_make_wrap(const char *origin, struct strobe_error *cause,
 				     const char *format, ...)
 {

@@ -39,6 +39,9 @@ struct strobe_error *error_make_wrap(const char *origin, struct strobe_error *ca
 /** error_wrap(cause, format, ...): "formatted: cause's message"; owns `cause`; keeps its detail. */
 #define error_wrap(...) error_make_wrap(ERROR_ORIGIN, __VA_ARGS__)
 
+/** Tells where in an expression it went wrong, too; returns `error`. */
+struct strobe_error *error_set_column(struct strobe_error *error, unsigned column);
+
 /** For __attribute__((cleanup)): frees an error that was only looked at. */
 void error_freep(struct strobe_error **error);
 #define cleanup_error __attribute__((cleanup(error_freep)))

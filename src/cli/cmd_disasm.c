@@ -152,55 +152,80 @@ static bool show(void *context, const struct strobe_instruction *instruction)
 	return !ferror(stdout);
 }
 
-// "ADDR,ADDR" with plain numbers; false if `text` is something else.
-static bool parse_addresses(const char *text, uint64_t *start, uint64_t *end)
-{
-	char first[32];
-	const char *comma = strchr(text, ',');
-	if (!comma || (size_t)(comma - text) >= sizeof(first))
-		return false;
-	memcpy(first, text, (size_t)(comma - text));
-	first[comma - text] = '\0';
-	if (!parse_number(first, start))
-		return false;
-	if (comma[1] == '+')
-		return parse_size(comma + 2, end) && !__builtin_add_overflow(*start, *end, end);
-	return parse_number(comma + 1, end) && *end > *start;
-}
-
 /** What to disassemble. */
 struct range {
 	uint64_t start, end, count;
 };
 
+// The end of "START,END" or "START,+SIZE", NULL if `text` is none of these: a signature has commas.
+static const char *find_end(const char *text)
+{
+	uint64_t number;
+	const char *comma = text ? strrchr(text, ',') : NULL;
+	if (!comma || comma == text)
+		return NULL;
+	const char *end = comma + 1;
+	return (*end == '+' ? parse_size(end + 1, &number) : parse_number(end, &number)) ? end
+											  : NULL;
+}
+
+static int find_start(struct command *command, const char *text, const char *end,
+		      struct location *location)
+{
+	char *start = text ? strndup(text, end ? (size_t)(end - 1 - text) : strlen(text)) : NULL;
+	if (text && !start)
+		return command_fail(command, "out of memory");
+	int status = location_find(command, start, location);
+	if (!status && !location->has_address)
+		status = command_fail(command, "%s: no code stands there", start);
+	free(start);
+	return status;
+}
+
+static int set_end(struct command *command, const char *end, struct range *range)
+{
+	bool good = end[0] == '+' ? parse_size(end + 1, &range->end) &&
+					    !__builtin_add_overflow(range->start, range->end,
+								    &range->end)
+				  : parse_number(end, &range->end);
+	if (!good || range->end <= range->start)
+		return command_usage(command, "'%s' is no end behind 0x%" PRIx64, end, range->start);
+	return STATUS_DONE;
+}
+
+// A function is shown whole, and so is the frame's.
+static void choose_function(struct command *command, const struct location *location, bool of_frame,
+			    struct range *range)
+{
+	struct strobe_symbol symbol;
+	const struct strobe_function *function = &location->function;
+	if (function->name && function->end > function->start &&
+	    (of_frame || location->address == function->start)) {
+		range->start = function->start;
+		range->end = function->end;
+	} else if (strobe_symbol_at(command->symbols, location->address, &symbol) &&
+		   location->address - symbol.address < symbol.size_bytes) {
+		range->start = of_frame ? symbol.address : location->address;
+		range->end = symbol.address + symbol.size_bytes;
+	}
+}
+
 static int choose_range(struct command *command, struct range *range)
 {
 	struct location location;
 	const char *text = command->argument_count > 1 ? command->arguments[1] : NULL;
-	bool given = command_has(command, "count");
-	uint64_t number;
+	const char *end = find_end(text);
 	int status = command_number(command, "count", UINT64_MAX, &range->count);
-	if (status || (text && parse_addresses(text, &range->start, &range->end)))
-		return status;
-	status = location_find(command, text, &location);
+	if (!status)
+		status = find_start(command, text, end, &location);
 	if (status)
 		return status;
 	range->start = location.address;
-	// A function is shown whole, and so is the frame's; an address as far as asked.
-	bool plain = text && (text[0] == '*' || parse_number(text, &number));
-	if (!plain && location.function.name && location.function.end > location.function.start &&
-	    (text ? location.address == location.function.start : true)) {
-		range->start = location.function.start;
-		range->end = location.function.end;
-	} else if (!plain) {
-		struct strobe_symbol symbol;
-		if (strobe_symbol_at(command->symbols, location.address, &symbol) &&
-		    location.address - symbol.address < symbol.size_bytes) {
-			range->start = text ? location.address : symbol.address;
-			range->end = symbol.address + symbol.size_bytes;
-		}
-	}
-	if (!given && range->end == 0)
+	if (end)
+		return set_end(command, end, range);
+	if (!location.is_address) // an address is shown as far as asked
+		choose_function(command, &location, !text, range);
+	if (!command_has(command, "count") && range->end == 0)
 		range->count = COUNT_DEFAULT;
 	return STATUS_DONE;
 }
@@ -260,7 +285,7 @@ static int run_disasm(struct command *command)
 
 const struct verb verb_disasm = {
 	.name = "disasm",
-	.arguments = "CORE [FUNCTION|FILE:LINE|ADDRESS[,ADDRESS]]",
+	.arguments = "CORE [FUNCTION|FILE:LINE|ADDRESS|START,END|START,+SIZE]",
 	.summary = "machine code with symbols and source lines; of the frame's function by default",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

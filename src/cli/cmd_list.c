@@ -28,6 +28,10 @@ static struct excerpt choose_lines(const struct location *location, size_t line_
 	size_t before = (size_t)lines / 2;
 	excerpt.first = location->line > before ? location->line - before : 1;
 	excerpt.last = excerpt.first + (size_t)lines - 1;
+	if (location->last_line) {
+		excerpt.first = location->line;
+		excerpt.last = location->last_line;
+	}
 	if (excerpt.last > line_count)
 		excerpt.last = line_count;
 	return excerpt;
@@ -125,7 +129,7 @@ static int run_list(struct command *command)
 
 const struct verb verb_list = {
 	.name = "list",
-	.arguments = "CORE [FILE:LINE|FUNCTION|*ADDRESS]",
+	.arguments = "CORE [FILE:LINE[,LINE]|FUNCTION|*ADDRESS]",
 	.summary = "source lines: of a frame, a function, a line or an address",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

@@ -24,7 +24,8 @@ static const struct option options[] = {
 	{"ignore-case", 0, NULL, NULL, "Do not tell A from a."},
 	{"range", 0, "START-END|START+SIZE", NULL, "Only at these addresses."},
 	{"perm", 0, "rwx", NULL, "Only in mappings with all these permissions."},
-	{"all", 0, NULL, NULL, "Search the pages that come from local files, too."},
+	{"no-files", 0, NULL, NULL,
+	 "Search only what the core itself holds, not the pages that come from local files."},
 	{"limit", 0, "N", NULL, "Stop after N hits."},
 	{"context", 0, "N", NULL, "Show N bytes before and after each hit."},
 	{"no-symbols", 0, NULL, NULL, "Do not look up the hits' symbols."},
@@ -189,8 +190,8 @@ static int search(struct hunt *hunt, const struct strobe_search *what)
 		return command_expression_error(command, command_option(command, "regex"), error);
 	if (error)
 		return command_error(command, NULL, error);
-	if (hunt->hits == 0 && !command->json)
-		return command_fail(command, "%s: not found", command->arguments[0]);
+	if (hunt->hits == 0 && !command->quiet) // a result, so the status is that of success
+		command_fail(command, "%s: not found", command->arguments[0]);
 	return STATUS_DONE;
 }
 

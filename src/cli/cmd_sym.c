@@ -14,8 +14,8 @@ static const struct option options[] = {
 	{"glob", 0, NULL, NULL, "The argument is a pattern of * ? [...]; so is one with * or ?."},
 	{"regex", 'r', NULL, NULL, "The argument is a PCRE2 regular expression."},
 	{"module", 'm', "NAME", NULL, "Only symbols of this module."},
-	{"type", 0, "TYPE", NULL,
-	 "Only symbols of this type: function, object, tls, ifunc, notype."},
+	{"type", 0, "TYPE", "function|object|tls|ifunc|notype|common|other",
+	 "Only symbols of this type."},
 	{"limit", 0, "N", NULL, "Stop after N symbols."},
 	OPTIONS_FRAME,
 };
@@ -97,10 +97,10 @@ static int find_by_name(struct listing *listing, const char *pattern)
 		match = STROBE_MATCH_GLOB;
 	struct strobe_error *error = strobe_symbols_find(
 		command->symbols, match, pattern, command_option(command, "module"), show, listing);
-	if (!error || strobe_error_code(error) == STROBE_ERROR_NOT_FOUND) {
-		strobe_error_free(error);
+	if (!error)
 		return STATUS_DONE;
-	}
+	if (strobe_error_code(error) == STROBE_ERROR_NOT_FOUND)
+		return command_error(command, NULL, error);
 	return match == STROBE_MATCH_REGEX ? command_expression_error(command, pattern, error)
 					   : command_error(command, pattern, error);
 }

@@ -38,7 +38,10 @@ static void thread_json(const struct command *command, struct json *json, size_t
 	json_string(json, "function", frame ? frame->function : NULL);
 	json_string(json, "module", frame ? frame->module : NULL);
 	json_string(json, "file", frame ? frame->file : NULL);
-	json_unsigned(json, "line", frame ? frame->line : 0);
+	if (frame && frame->line)
+		json_unsigned(json, "line", frame->line);
+	else
+		json_null(json, "line");
 	signal_json(json, "signal", &thread->signal, -1);
 	json_object_end(json);
 	strobe_stack_close(stack);

@@ -66,7 +66,10 @@ static void put_option(const struct option *option)
 	} else {
 		printf("%*s", HELP_INDENT - size, "");
 	}
-	put_wrapped(stdout, option->help, HELP_INDENT, HELP_INDENT, help_width());
+	char help[512];
+	snprintf(help, sizeof(help), "%s%s%s%s", option->help, option->choices ? " One of " : "",
+		 option->choices ? option->choices : "", option->choices ? "." : "");
+	put_wrapped(stdout, help, HELP_INDENT, HELP_INDENT, help_width());
 }
 
 void help_verb(const struct verb *verb)

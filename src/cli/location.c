@@ -51,6 +51,7 @@ static int find_expression(struct command *command, const char *text, struct loc
 	strobe_value_close(value);
 	if (!status)
 		set_address(command, address, ret);
+	ret->is_address = true;
 	return status;
 }
 
@@ -64,29 +65,46 @@ static bool take_first(void *context, uint64_t address, const struct strobe_line
 	return false;
 }
 
+// "LINE" or "LINE,LINE".
+static bool parse_lines(const char *text, struct location *ret)
+{
+	char first[16];
+	uint64_t line, last = 0;
+	size_t size = strcspn(text, ",");
+	if (size >= sizeof(first))
+		return false;
+	memcpy(first, text, size);
+	first[size] = '\0';
+	if (!parse_number(first, &line) || line == 0 || line > INT32_MAX)
+		return false;
+	if (text[size] && (!parse_number(text + size + 1, &last) || last < line || last > INT32_MAX))
+		return false;
+	ret->line = (unsigned)line;
+	ret->last_line = (unsigned)last;
+	return true;
+}
+
 static int find_line(struct command *command, const char *text, const char *colon,
 		     struct location *ret)
 {
-	uint64_t line;
+	struct strobe_error *error = NULL;
+	if (!parse_lines(colon + 1, ret))
+		return command_usage(command, "'%s' is not FILE:LINE", text);
 	char *file = strndup(text, (size_t)(colon - text));
 	if (!file)
 		return command_fail(command, "out of memory");
-	int status = STATUS_DONE;
-	if (!parse_number(colon + 1, &line) || line == 0 || line > INT32_MAX)
-		status = command_usage(command, "'%s' is not FILE:LINE", text);
-	struct strobe_error *error = NULL;
-	if (!status)
-		error = strobe_line_find(command->symbols, file, (unsigned)line, take_first, ret);
-	if (error)
-		status = command_error(command, text, error);
-	else if (!status && !ret->has_address)
-		status = command_fail(command, "%s: no code stands there", text);
+	unsigned line = ret->line;
+	error = strobe_line_find(command->symbols, file, line, take_first, ret);
+	if (!error && ret->has_address)
+		ret->module_index = strobe_view_module_at(command->view, ret->address);
+	else if (!error) // a comment, say: it can be listed all the same
+		error = strobe_line_file(command->symbols, file, &ret->file, &ret->module_index);
 	free(file);
-	if (status)
-		return status;
-	ret->line = (unsigned)line;
-	ret->module_index = strobe_view_module_at(command->view, ret->address);
-	if (!strobe_function_at(command->symbols, ret->address, &ret->function))
+	if (error)
+		return command_error(command, text, error);
+	ret->line = line;
+	if (!ret->has_address ||
+	    !strobe_function_at(command->symbols, ret->address, &ret->function))
 		ret->function = (struct strobe_function){0};
 	return STATUS_DONE;
 }
@@ -94,6 +112,11 @@ static int find_line(struct command *command, const char *text, const char *colo
 static int find_function(struct command *command, const char *text, struct location *ret)
 {
 	struct strobe_error *error = strobe_function_find(command->symbols, text, &ret->function);
+	if (error && strobe_error_code(error) == STROBE_ERROR_NOT_FOUND &&
+	    strpbrk(text, "$&+-*[(")) { // no name has these, but for those of operators
+		strobe_error_free(error);
+		return find_expression(command, text, ret);
+	}
 	if (error)
 		return command_error(command, text, error);
 	struct strobe_function function = ret->function;
@@ -114,6 +137,7 @@ int location_find(struct command *command, const char *text, struct location *re
 		return find_frame(command, ret);
 	if (parse_number(text + (text[0] == '*'), &address)) {
 		set_address(command, address, ret);
+		ret->is_address = true;
 		return STATUS_DONE;
 	}
 	if (text[0] == '*')

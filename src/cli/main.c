@@ -49,7 +49,14 @@ static int unknown_verb(const char *name)
 	return STATUS_USAGE;
 }
 
-// "mem read" is one verb of two words.
+static const struct verb *find_second(const char *group, const char *word)
+{
+	char name[64];
+	snprintf(name, sizeof(name), "%s %s", group, word);
+	return verb_find(name);
+}
+
+// "mem read CORE" is a verb of two words; so is "mem CORE read", as all verbs take their target.
 static int run_second_word(int count, char **words)
 {
 	char name[64];
@@ -64,9 +71,13 @@ static int run_second_word(int count, char **words)
 		help_group(stderr, words[0]);
 		return STATUS_USAGE;
 	}
+	const struct verb *verb = find_second(words[0], words[1]);
+	if (!verb && count > 2 && (verb = find_second(words[0], words[2])))
+		words[2] = words[1];
+	if (verb)
+		return run_verb(verb, count - 2, words + 2);
 	snprintf(name, sizeof(name), "%s %s", words[0], words[1]);
-	const struct verb *verb = verb_find(name);
-	return verb ? run_verb(verb, count - 2, words + 2) : unknown_verb(name);
+	return unknown_verb(name);
 }
 
 static bool is_any(const char *word, const char *a, const char *b)

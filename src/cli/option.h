@@ -55,7 +55,7 @@ bool choice_allowed(const char *choices, const char *value);
 
 // Options that several verbs share.
 #define OPTIONS_FRAME                                                                              \
-	{"thread", 't', "TID", NULL, "Use this thread. Default: the one that took the signal."},   \
+	{"thread", 't', "TID", NULL, "Use this thread. Default: 'signal', the one that took it."},  \
 	{                                                                                          \
 		"frame", 'f', "N", NULL,                                                           \
 			"Use this frame of the thread's stack. Default: 0, the innermost."         \

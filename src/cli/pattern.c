@@ -126,7 +126,8 @@ static int set_pointer(struct command *command, struct pattern *pattern, const c
 			status = command_frame(command, &frame);
 		if (!status)
 			status = command_evaluate(command, frame, text, &value);
-		if (!status && !strobe_value_integer(value, &address))
+		if (!status && !strobe_value_integer(value, &address) &&
+		    !strobe_value_address(value, &address)) // of a structure, where it stands
 			status = command_fail(command, "%s: is not an address", text);
 		strobe_value_close(value);
 	}
@@ -149,8 +150,8 @@ static int set_what(struct command *command, struct pattern *pattern)
 	const char *pointer = command_option(command, "pointer");
 	const char *regex = command_option(command, "regex");
 	if (!!plain + !!text + !!hex + !!integer + !!pointer + !!regex != 1)
-		return command_usage(command, "needs one of PATTERN, --text, --bytes, --int, "
-					      "--pointer, --regex");
+		return command_usage(command, "give one thing to look for: PATTERN, --text, --bytes, "
+					      "--int, --pointer or --regex");
 	if (command_has(command, "mask") && !hex && !integer && !pointer)
 		return command_usage(command, "--mask goes with --bytes, --int and --pointer");
 	if (regex)
@@ -188,7 +189,7 @@ int pattern_parse(struct command *command, struct pattern *ret)
 	*search = (struct strobe_search){.size = sizeof(*search),
 					 .pattern = ret->bytes,
 					 .ignore_case = command_has(command, "ignore-case"),
-					 .file_backed = command_has(command, "all")};
+					 .file_backed = !command_has(command, "no-files")};
 	if (range && !parse_range(range, &search->start, &search->end))
 		return command_usage(command, "--range: '%s' is neither START-END nor START+SIZE",
 				     range);

@@ -61,7 +61,7 @@ int command_thread(const struct command *command, size_t *ret)
 {
 	const char *text = command_option(command, "thread");
 	size_t count = strobe_view_thread_count(command->view);
-	if (!text) {
+	if (!text || strcmp(text, "signal") == 0) {
 		int tid = strobe_view_process_info(command->view)->signal_tid;
 		size_t index = tid > 0 ? strobe_view_thread_index(command->view, tid) : SIZE_MAX;
 		if (count == 0)

@@ -39,8 +39,10 @@ bool line_path_matches(const char *path, const char *file)
 struct search {
 	const char *file;
 	unsigned line;
-	strobe_line_visit visit;
+	strobe_line_visit visit; // NULL: only the file's name is asked for
 	void *context;
+	const char *full_name;
+	size_t module_index;
 	bool file_found;
 	bool stopped;
 };
@@ -66,19 +68,30 @@ static void visit_row(struct search *search, struct unit *unit, const struct lin
 	search->stopped = !search->visit(search->context, row->address + bias, &line);
 }
 
-static void search_unit(struct search *search, struct unit *unit)
+// The first file of the unit that `file` matches, or NULL.
+static const char *find_file(struct unit *unit, const char *file)
 {
 	size_t count = line_table_file_count(unit);
-	// Only the last component decides for most files: cheap, and before any path is made.
-	bool matching = false;
-	for (size_t i = 0; i < count && !matching; i++) {
-		const char *path =
-			line_table_may_match(unit, i, search->file) ? unit_file(unit, i) : NULL;
-		matching = path && line_path_matches(path, search->file);
+	for (size_t i = 0; i < count; i++) {
+		// Only the last component decides for most files: cheap, and before any path is made.
+		const char *path = line_table_may_match(unit, i, file) ? unit_file(unit, i) : NULL;
+		if (path && line_path_matches(path, file))
+			return path;
 	}
-	if (!matching)
+	return NULL;
+}
+
+static void search_unit(struct search *search, struct unit *unit)
+{
+	const char *found = find_file(unit, search->file);
+	if (!found)
 		return;
 	search->file_found = true;
+	if (!search->visit) {
+		search->full_name = found;
+		search->stopped = true;
+		return;
+	}
 	struct line_rows rows = line_table_rows(unit);
 	for (size_t i = 0; i < rows.count && !search->stopped; i++) {
 		const struct line_row *row = &rows.items[i];
@@ -90,24 +103,42 @@ static void search_unit(struct search *search, struct unit *unit)
 	}
 }
 
-struct strobe_error *strobe_line_find(struct strobe_symbols *symbols, const char *file,
-				      unsigned line, strobe_line_visit visit, void *context)
+static struct strobe_error *search_modules(struct strobe_symbols *symbols, struct search *search)
 {
-	struct search search = {.file = file, .line = line, .visit = visit, .context = context};
-	for (size_t i = 0; i < symbols->module_count && !search.stopped; i++) {
+	for (size_t i = 0; i < symbols->module_count && !search->stopped; i++) {
 		struct symbols_module *module = symbols_module(symbols, i);
 		if (!module || !module->dwarf)
 			continue;
 		GUARD(module->debug_path);
+		search->module_index = i;
 		size_t count = unit_count(module);
-		for (size_t j = 0; j < count && !search.stopped; j++) {
+		for (size_t j = 0; j < count && !search->stopped; j++) {
 			struct unit *unit = unit_plain(module, j);
 			if (unit)
-				search_unit(&search, unit);
+				search_unit(search, unit);
 		}
 	}
-	if (!search.file_found)
+	if (!search->file_found)
 		return error_new(STROBE_ERROR_NOT_FOUND, "no debug information has a file '%s'",
-				 file);
+				 search->file);
+	return NULL;
+}
+
+struct strobe_error *strobe_line_find(struct strobe_symbols *symbols, const char *file,
+				      unsigned line, strobe_line_visit visit, void *context)
+{
+	struct search search = {.file = file, .line = line, .visit = visit, .context = context};
+	return search_modules(symbols, &search);
+}
+
+struct strobe_error *strobe_line_file(struct strobe_symbols *symbols, const char *file,
+				      const char **ret, size_t *ret_module)
+{
+	struct search search = {.file = file};
+	struct strobe_error *error = search_modules(symbols, &search);
+	if (error)
+		return error;
+	*ret = search.full_name;
+	*ret_module = search.module_index;
 	return NULL;
 }

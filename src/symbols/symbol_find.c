@@ -55,10 +55,14 @@ static bool pass_on(void *context, const struct strobe_symbol *symbol)
 	return search->visit(search->context, symbol);
 }
 
+// "libc" is libc.so.6, too.
 static bool is_module(const struct strobe_module *module, const char *name)
 {
-	return (module->name && strcmp(module->name, name) == 0) ||
-	       (module->path && strcmp(module->path, name) == 0);
+	size_t size = strlen(name);
+	if (module->name && strncmp(module->name, name, size) == 0 &&
+	    (!module->name[size] || strncmp(module->name + size, ".so", 3) == 0))
+		return size > 0;
+	return module->path && strcmp(module->path, name) == 0;
 }
 
 struct strobe_error *strobe_symbols_find(struct strobe_symbols *symbols, enum strobe_match match,

@@ -24,7 +24,7 @@ static struct strobe_error *lost(const struct node *node, const struct strobe_va
 		error = error_address(STROBE_ERROR_UNREADABLE, bad,
 				      "cannot access memory at address 0x%llx",
 				      (unsigned long long)bad);
-		return error;
+		return error_set_column(error, node->column);
 	}
 }
 

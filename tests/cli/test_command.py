@@ -51,7 +51,7 @@ SCHEMAS = {
              "source": STRING, "source_kind": STRING, "source_maker": or_null(STRING), "machine": STRING},
     "threads": {"threads": [{"tid": NUMBER, "name": or_null(STRING), "pc": or_null(ADDRESS), "sp": or_null(ADDRESS),
                              "function": or_null(STRING), "module": or_null(STRING), "file": or_null(STRING),
-                             "line": NUMBER, "signal": SIGNAL}]},
+                             "line": or_null(NUMBER), "signal": SIGNAL}]},
     "maps": {"mappings": [{"start": ADDRESS, "end": ADDRESS, "permissions": re.compile("[r-][w-][x-][ps]"),
                            "offset": NUMBER, "path": or_null(STRING), "build_id": or_null(STRING),
                            "present_bytes": NUMBER}]},
@@ -201,6 +201,7 @@ def test_print():
     text, errors = run("print", CORE, "counter + nosuch", status=1)
     assert text == "" and errors.splitlines()[-1] == " " * 12 + "^", errors
     assert document("print", CORE, "counter +", status=1)["error"]["message"]
+    assert document("print", CORE, "1 + *(int *)16", status=1)["error"]["column"] == 5
 
 
 def test_maps_and_modules():
@@ -236,6 +237,9 @@ def test_sym():
     assert {s["name"] for s in document("sym", CORE, "list_*")["symbols"]} >= {"list_head", "list_tail"}
     assert {s["name"] for s in document("sym", CORE, "--regex", "^list_(head|tail)$")["symbols"]} == {"list_head", "list_tail"}
     assert len(document("sym", CORE, "list_*", "--limit", "1")["symbols"]) == 1
+    assert document("sym", CORE, "malloc", "--module", "libc")["symbols"][0]["module"].startswith("libc.so")
+    assert "no module" in run("sym", CORE, "malloc", "--module", "nosuch", status=1)[1]
+    run("sym", CORE, "malloc", "--type", "nosuch", status=2)
     _, errors = run("sym", CORE, "no_such_symbol", status=1)
     assert errors == "strobe: sym: no_such_symbol: no such symbol\n", errors
 
@@ -262,9 +266,13 @@ def addresses(*words):
 def test_mem_search():
     banner, counter, head = symbol("banner")["address"], symbol("counter")["address"], symbol("list_tail")["address"]
     data = symbol("bytes")["address"]
-    assert banner in addresses("strobe-banner-text", "--all")
-    assert banner in addresses("STROBE-banner", "--ignore-case", "--all")
-    assert banner in addresses("--regex", "strobe-[a-z]+-text", "--all")
+    assert banner in addresses("strobe-banner-text")
+    assert banner in addresses("STROBE-banner", "--ignore-case")
+    in_program = document("mem search", CORE, "strobe-banner-text")["hits"]
+    assert set(addresses("strobe-banner-text", "--no-files")) <= {hit["address"] for hit in in_program}
+    assert addresses("--pointer", "list_tail") == addresses("--pointer", "&list_tail") != []
+    assert json.loads(run("mem", CORE, "search", "strobe-banner-text", "--json")[0])["hits"] == in_program
+    assert banner in addresses("--regex", "strobe-[a-z]+-text")
     assert counter in addresses("--int", "54", "--perm", "w")
     assert symbol("list_head")["address"] in addresses("--pointer", head)
     found = addresses("--bytes", "de ad ?? be ef", "--range", f"{data}+10")
@@ -272,7 +280,7 @@ def test_mem_search():
     assert addresses("--bytes", "de ad 01", "--mask", "ffff00", "--range", f"{data}+10") == found
     assert len(addresses("--bytes", "00", "--limit", "5")) == 5
     assert addresses("no such text anywhere in it, surely") == []
-    text, errors = run("mem", "search", CORE, "no such text anywhere in it, surely", status=1)
+    text, errors = run("mem", "search", CORE, "no such text anywhere in it, surely")
     assert text == "" and errors.endswith("not found\n")
     assert "^" in run("mem", "search", CORE, "--regex", "a(b", status=1)[1]
 
@@ -284,6 +292,10 @@ def test_list():
     assert re.search(r"^=> +%d  .*dies here" % line, run("list", CORE)[0], re.M)
     assert document("list", CORE, f"crash.c:{line}", "-n", "1")["lines"][0]["number"] == line
     assert document("list", CORE, "wait_forever")["function"] == "wait_forever"
+    comment = document("list", CORE, "crash.c:1,2")["lines"]
+    assert [l["number"] for l in comment] == [1, 2] and "SPDX" in comment[0]["text"]
+    run("list", CORE, "crash.c:2,1", status=2)
+    assert "lines, not 99999" in run("list", CORE, "crash.c:99999", status=1)[1]
     run("list", CORE, "nosuch.c:3", status=1)
     run("list", CORE, "no_such_function", status=1)
 
@@ -297,6 +309,14 @@ def test_disasm():
     assert text.startswith("crash:\n") and "dies here" in text
     assert "%rbp" in run("disasm", CORE, "main", "--syntax", "att")[0]
     assert len(document("disasm", CORE, "main", "-n", "3")["instructions"]) == 3
+    first = document("disasm", CORE, "main", "-n", "2")["instructions"]
+    assert document("disasm", CORE, "main+0", "-n", "2")["instructions"] == first
+    size = int(first[1]["address"], 16) - int(first[0]["address"], 16)
+    assert len(document("disasm", CORE, f"main,+{size + 1}")["instructions"]) == 2
+    assert document("disasm", CORE, "$rip", "-n", "1")["instructions"][0]["current"]
+    run("disasm", CORE, "main,0x10", status=2)
+    run("disasm", CORE, "crash.c:1", status=1)
+    assert "^" in run("disasm", CORE, "$nosuch", status=1)[1]
     run("disasm", CORE, "0x10", status=1)
 
 
