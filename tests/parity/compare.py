@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
 import tempfile
@@ -26,11 +27,20 @@ def gdb_view(program, core, folder):
     out = os.path.join(folder, "gdb.json")
     environment = dict(os.environ, GDB_DUMP=out, GDB_FRAMES=str(MAX_FRAMES))
     environment.pop("DEBUGINFOD_URLS", None)
-    subprocess.run(["gdb", "-nx", "-batch", "-iex", "set auto-load no",
-                    "-iex", "set debuginfod enabled off",
-                    "-x", os.path.join(corpus.HERE, "gdb_dump.py"), program, core],
-                   env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                   check=True, timeout=600)
+
+    def no_core():  # gdb's own would lie over the program's
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    done = subprocess.run(["gdb", "-nx", "-batch", "-iex", "set auto-load no",
+                           "-iex", "set debuginfod enabled off",
+                           "-x", os.path.join(corpus.HERE, "gdb_dump.py"), program, core],
+                          env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                          preexec_fn=no_core, timeout=600)
+    if done.returncode != 0:
+        said = [line for line in done.stderr.decode(errors="replace").splitlines()
+                if "error" in line or "problem" in line]
+        raise corpus.Unavailable("gdb failed: " + (said[0] if said else
+                                                   "exit %d" % done.returncode))
     with open(out) as text:
         return json.load(text)
 

@@ -34,7 +34,10 @@ fn total(user: &User, shapes: &[Shape], limit: Option<u32>) -> f64 {
 fn main() {
     let boss = User { id: 1, name: "ann", tags: vec!["x".to_string()], boss: None };
     let user = User { id: 2, name: "bob", tags: vec![], boss: Some(Box::new(boss)) };
-    let shapes = [Shape::Circle(1.5), Shape::Rect { w: 2, h: 3 }, Shape::Empty];
+    // On an array of these gdb 13 ends in an internal error.
+    let shapes = vec![Shape::Circle(1.5), Shape::Rect { w: 2, h: 3 }, Shape::Empty];
+    let circle = Shape::Circle(2.5);
+    println!("{:?}", circle);
     let mut map: HashMap<u32, &str> = HashMap::new();
     map.insert(3, "three");
     let none: Option<u32> = None;
