@@ -134,6 +134,19 @@ struct type *type_builtin(struct strobe_symbols *symbols, const char *name);
 /** The named type, by C or C++ spelling without declarator ("struct conn", "pid_t",
  *  "unsigned long", "ns::T"); prefers `near` (may be NULL), its module, then all. NULL if none. */
 struct type *type_find(struct strobe_symbols *symbols, struct unit *near, const char *name);
+/** The virtual method in entry `slot` of the virtual table at `adjustment` bytes in `class`, with
+ *  its parameters: "ns::C::f(int) const". NULL if there is none. */
+const char *type_virtual_method(struct strobe_symbols *symbols, struct type *class, uint64_t slot,
+				uint64_t adjustment);
+/** A method that a class itself declares. */
+struct type_method {
+	struct type *type;
+	bool has_code;	  // somewhere in the process, out of line
+	uint64_t address; // of the code, run-time
+};
+/** The first method of that name, one with code before others; false if `class` has none. */
+bool type_method(struct strobe_symbols *symbols, struct type *class, const char *name,
+		 struct type_method *ret);
 /** Whether two types are the same for comparisons and assignment (names and layout). */
 bool type_equal(struct strobe_symbols *symbols, struct type *a, struct type *b);
 

@@ -119,7 +119,8 @@ struct spelling {
 	const char *at;
 	unsigned depth;	      // of template arguments
 	char before, before2; // what was written last
-	uint64_t constant;    // bit n: "const" is to follow the type being written at depth n
+	// Bit n: "const", "volatile" is to follow the type being written at depth n.
+	uint64_t constant, changing;
 };
 
 static void put(struct spelling *spelling, const char *text, size_t size)
@@ -153,6 +154,11 @@ static bool spell_argument(struct spelling *spelling)
 		spelling->at += 6;
 		return true;
 	}
+	if (strncmp(at, "volatile ", 9) == 0 && spelling->depth < 64) {
+		spelling->changing |= UINT64_C(1) << spelling->depth;
+		spelling->at += 9;
+		return true;
+	}
 	size_t address = strncmp(at, "(& ", 3) == 0 ? strcspn(at + 3, "<>()") : 0;
 	if (address == 0 || at[3 + address] != ')')
 		return false;
@@ -168,6 +174,10 @@ static bool spell_word(struct spelling *spelling)
 	const char *spelled, *at = spelling->at;
 	if (!is_word(*at) || is_word(spelling->before))
 		return false;
+	// "int *const" of clang is "int* const" here.
+	if (spelling->depth > 0 && (spelling->before == '*' || spelling->before == '&') &&
+	    (strncmp(at, "const", 5) == 0 || strncmp(at, "volatile", 8) == 0))
+		put_string(spelling, " ");
 	size_t run = base_run(at, &spelled);
 	if (run > 0) {
 		put_string(spelling, spelled);
@@ -191,10 +201,14 @@ static void spell_mark(struct spelling *spelling)
 	// "int *" of clang is "int*" here.
 	if (c == ' ' && spelling->depth > 0 && (*spelling->at == '*' || *spelling->at == '&'))
 		return;
-	if (strchr(",>*&(", c) && (spelling->constant & bit)) {
-		put_string(spelling, " const");
+	if (strchr(",>*&(", c)) {
+		put_string(spelling, spelling->constant & bit ? " const" : "");
+		put_string(spelling, spelling->changing & bit ? " volatile" : "");
 		spelling->constant &= ~bit;
+		spelling->changing &= ~bit;
 	}
+	if (c == '[' && spelling->depth > 0 && spelling->before != ' ' && spelling->before != ']')
+		put_string(spelling, " ");
 	if (c == '>' && spelling->before == '>' && spelling->depth > 1)
 		put_string(spelling, " ");
 	if (c == '<')

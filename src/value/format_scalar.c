@@ -343,7 +343,29 @@ static void put_data_member(struct printer *p, struct type *container, uint64_t 
 	text_printf(p->out, "%lld", (long long)offset);
 }
 
-/** Pointers to members: the offset for data; address and adjustment for functions. */
+/** Code address, or one more than the offset in the virtual table; and what to add to `this`. */
+static void put_method_pointer(struct printer *p, const struct strobe_value *value,
+			       const struct type *type, uint64_t code, uint64_t adjustment)
+{
+	const char *name = code & 1 ? type_virtual_method(p->symbols, type->container,
+							  (code - 1) / 8, adjustment)
+				    : NULL;
+	if (name) {
+		text_printf(p->out, "&virtual %s", name);
+		return;
+	}
+	if (code & 1) {
+		text_printf(p->out, "&virtual table offset %llu", (unsigned long long)code - 1);
+	} else if (code) {
+		text_printf(p->out, "(%s) ", type_name(p->symbols, value_stripped(value)));
+		format_address(p, code);
+	} else {
+		text_append(p->out, "NULL");
+	}
+	if (adjustment)
+		text_printf(p->out, ", this adjustment %lld", (long long)adjustment);
+}
+
 static void put_member_pointer(struct printer *p, const struct strobe_value *value,
 			       const struct type *type)
 {
@@ -351,18 +373,12 @@ static void put_member_pointer(struct printer *p, const struct strobe_value *val
 	const struct type *target = peel(type->target);
 	bool method = target && target->kind == TYPE_FUNCTION;
 	enum read_state state = value_read(value, 0, parts, method ? 16 : 8, &bad);
-	if (state != READ_GOOD) {
+	if (state != READ_GOOD)
 		format_missing(p, value, state, bad);
-	} else if (!method) {
+	else if (method)
+		put_method_pointer(p, value, type, parts[0], parts[1]);
+	else
 		put_data_member(p, type->container, parts[0]);
-	} else if (parts[0] & 1) {
-		text_printf(p->out, "&virtual table offset %llu, this adjustment %lld",
-			    (unsigned long long)parts[0] - 1, (long long)parts[1]);
-	} else {
-		format_address(p, parts[0]);
-		if (parts[1])
-			text_printf(p->out, ", this adjustment %lld", (long long)parts[1]);
-	}
 }
 
 static void put_float(struct printer *p, const struct strobe_value *value, const struct type *type)
@@ -426,8 +442,9 @@ void format_scalar(struct printer *p, const struct strobe_value *value)
 {
 	struct type *type = value_stripped(value);
 	switch (type->kind) {
-	case TYPE_VOID:
-		text_append(p->out, "void");
+	case TYPE_VOID: // C++ has another type without a description: nullptr_t
+		text_append(p->out,
+			    type->name && strstr(type->name, "nullptr") ? "nullptr" : "void");
 		break;
 	case TYPE_FUNCTION:
 		put_function(p, value);
