@@ -104,6 +104,7 @@ check_all() {
 		step clang-tidy tidy_clang
 		step cppcheck cppcheck_all
 		step 'fuzzers, a minute each' fuzz_all 60
+		step 'damaged files' python3 tests/damage/damage.py "$build/strobe"
 		step 'parity with gdb' python3 tests/parity/compare.py "$build/strobe"
 	fi
 	[ "$failures" = 0 ]

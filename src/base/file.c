@@ -10,11 +10,13 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/guard.h"
 
 struct file *file_close(struct file *file)
 {
 	if (!file)
 		return NULL;
+	guard_unmap(file->data, file->size);
 	if (file->data)
 		munmap((void *)file->data, file->size);
 	if (file->fd >= 0)
@@ -62,6 +64,7 @@ struct strobe_error *file_open(const char *path, struct file **ret)
 			return error;
 		}
 		file->data = data;
+		guard_map(data, file->size, file->path);
 	}
 	*ret = file;
 	return NULL;

@@ -2,6 +2,9 @@
 #include "base/guard.h"
 
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strobe/guard.h>
@@ -31,6 +34,59 @@ void guard_leave(const char *before)
 	guarded_ticks = 0;
 }
 
+/** `start` is 0 in a free entry and CLAIMED while one is being filled in. */
+struct mapped {
+	atomic_uintptr_t start;
+	size_t size;
+	const char *path;
+};
+
+enum { CLAIMED = 1 };
+
+static struct mapped mapped_files[GUARD_MAP_LIMIT];
+static atomic_size_t mapped_end; // entries from here on were never used
+
+void guard_map(const void *start, size_t size, const char *path)
+{
+	for (size_t i = 0; start && size && i < GUARD_MAP_LIMIT; i++) {
+		struct mapped *entry = &mapped_files[i];
+		uintptr_t free_entry = 0;
+		if (!atomic_compare_exchange_strong(&entry->start, &free_entry, CLAIMED))
+			continue;
+		entry->size = size;
+		entry->path = path;
+		atomic_store(&entry->start, (uintptr_t)start);
+		size_t end = atomic_load(&mapped_end);
+		while (end <= i && !atomic_compare_exchange_weak(&mapped_end, &end, i + 1))
+			continue;
+		return;
+	}
+}
+
+void guard_unmap(const void *start, size_t size)
+{
+	size_t end = atomic_load(&mapped_end);
+	for (size_t i = 0; start && i < end; i++) {
+		uintptr_t entry = atomic_load(&mapped_files[i].start);
+		if (entry >= (uintptr_t)start && entry - (uintptr_t)start < size)
+			atomic_store(&mapped_files[i].start, 0);
+	}
+}
+
+/** The file mapped at `address`, with the offset there; NULL if there is none. */
+static const char *file_at(uintptr_t address, size_t *offset)
+{
+	for (size_t i = 0; i < atomic_load(&mapped_end); i++) {
+		const struct mapped *entry = &mapped_files[i];
+		uintptr_t start = atomic_load(&entry->start);
+		if (start <= CLAIMED || address < start || address - start >= entry->size)
+			continue;
+		*offset = address - start;
+		return entry->path;
+	}
+	return NULL;
+}
+
 static void say(const char *text)
 {
 	if (write(STDERR_FILENO, text, strlen(text)) < 0)
@@ -53,10 +109,39 @@ static const char *fault_name(int number)
 	}
 }
 
+static void say_hex(size_t number)
+{
+	char text[2 + 2 * sizeof(number) + 1], *at = text + sizeof(text);
+	*--at = '\0';
+	do
+		*--at = "0123456789abcdef"[number % 16];
+	while (number /= 16);
+	*--at = 'x';
+	*--at = '0';
+	say(at);
+}
+
+static void say_cut_short(const char *path, size_t offset)
+{
+	say(program_name);
+	say(": ");
+	say(path);
+	say(": cannot be read at ");
+	say_hex(offset);
+	say(": it was cut short while it was being read, or its disk fails\n");
+	_exit(1);
+}
+
 static void on_fault(int number, siginfo_t *info, void *context)
 {
-	(void)info;
+	size_t offset;
+	const char *path = NULL;
 	(void)context;
+	// si_code > 0: the kernel says so, not another process's kill().
+	if (number == SIGBUS && info->si_code > 0)
+		path = file_at((uintptr_t)info->si_addr, &offset);
+	if (path)
+		say_cut_short(path, offset);
 	if (!guarded) {
 		// Our own bug: die as if there were no handler, so that it leaves a core.
 		signal(number, SIG_DFL);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "base/file.h"
+#include "base/guard.h"
 
 enum { PAGE = 4096, COPY_LIMIT = 256 << 10, NAME_SIZE = 32 };
 
@@ -22,8 +23,28 @@ static void *map(size_t size)
 
 void image_free(void *image, size_t size)
 {
-	if (image)
-		munmap(image, size);
+	if (!image)
+		return;
+	guard_unmap(image, size);
+	munmap(image, size);
+}
+
+Elf *image_open_elf(const struct file *file)
+{
+	// Not elf_memory(): libelf writes into what it decompresses from, which is read-only here.
+	Elf *elf = elf_begin(file->fd, ELF_C_READ_MMAP, NULL);
+	size_t size = 0;
+	const char *data = elf ? elf_rawfile(elf, &size) : NULL;
+	guard_map(data, size, file->path);
+	return elf;
+}
+
+void image_close_elf(Elf *elf)
+{
+	size_t size = 0;
+	const char *data = elf ? elf_rawfile(elf, &size) : NULL;
+	guard_unmap(data, size);
+	elf_end(elf);
 }
 
 static uint64_t round_up(uint64_t value)
@@ -88,13 +109,22 @@ void *image_from_memory(const struct strobe_view *view, const struct strobe_modu
 	return image;
 }
 
+/** The file that parts come from, as libelf holds it. */
+struct origin {
+	const struct file *file;
+	const uint8_t *data;
+	size_t size;
+};
+
 /** Where a part goes: small ones are copied, large ones are the file's pages, mapped in place. */
 static bool place_part(uint8_t *image, uint64_t *position, const struct section_bytes *part,
-		       const struct file *file, Elf64_Shdr *shdr, bool really)
+		       const struct origin *origin, Elf64_Shdr *shdr, bool really)
 {
-	bool inside = file && file->data && part->data >= file->data &&
-		      part->data + part->size <= file->data + file->size;
-	uint64_t offset = inside ? (uint64_t)(part->data - file->data) : 0;
+	const struct file *file = origin->file;
+	uintptr_t start = (uintptr_t)origin->data, at = (uintptr_t)part->data;
+	bool inside = origin->data && at >= start && at - start <= origin->size &&
+		      part->size <= origin->size - (at - start);
+	uint64_t offset = inside ? at - start : 0;
 	if (!inside || part->size < COPY_LIMIT) {
 		if (really)
 			memcpy(image + *position, part->data, part->size);
@@ -108,13 +138,15 @@ static bool place_part(uint8_t *image, uint64_t *position, const struct section_
 			   MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file->fd,
 			   (off_t)(offset - lead)) == MAP_FAILED)
 		return false;
+	if (really)
+		guard_map(image + *position, mapped, file->path);
 	shdr->sh_offset = *position + lead;
 	*position += mapped;
 	return true;
 }
 
 static bool lay_out(uint8_t *image, const struct section_bytes parts[SECTION_COUNT],
-		    const struct file *file, uint64_t *total)
+		    const struct origin *origin, uint64_t *total)
 {
 	bool really = image != NULL;
 	Elf64_Shdr shdrs[SECTION_COUNT + 2] = {0};
@@ -132,7 +164,7 @@ static bool lay_out(uint8_t *image, const struct section_bytes parts[SECTION_COU
 		shdr->sh_type = SHT_PROGBITS;
 		shdr->sh_size = parts[i].size;
 		shdr->sh_addralign = 1;
-		if (!place_part(image, &position, &parts[i], file, shdr, really))
+		if (!place_part(image, &position, &parts[i], origin, shdr, really))
 			return false;
 	}
 	shdrs[count] = (Elf64_Shdr){.sh_type = SHT_STRTAB,
@@ -160,14 +192,16 @@ static bool lay_out(uint8_t *image, const struct section_bytes parts[SECTION_COU
 	return true;
 }
 
-void *image_of_sections(const struct section_bytes parts[SECTION_COUNT], const struct file *file,
-			size_t *size)
+void *image_of_sections(const struct section_bytes parts[SECTION_COUNT], Elf *elf,
+			const struct file *file, size_t *size)
 {
 	uint64_t total;
-	if (!lay_out(NULL, parts, file, &total))
+	struct origin origin = {.file = file};
+	origin.data = (const uint8_t *)elf_rawfile(elf, &origin.size);
+	if (!lay_out(NULL, parts, &origin, &total))
 		return NULL;
 	uint8_t *image = map(total);
-	if (image && !lay_out(image, parts, file, &total)) {
+	if (image && !lay_out(image, parts, &origin, &total)) {
 		image_free(image, total);
 		return NULL;
 	}

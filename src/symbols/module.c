@@ -38,13 +38,12 @@ static bool has_dwarf(Elf *elf)
 static Elf *open_elf(struct symbols_module *module, const struct file *file)
 {
 	GUARD(file->path);
-	// Not elf_memory(): libelf writes into what it decompresses from, which is read-only here.
-	Elf *elf = elf_begin(file->fd, ELF_C_READ_MMAP, NULL);
+	Elf *elf = image_open_elf(file);
 	if (elf && elf_kind(elf) == ELF_K_ELF && gelf_getclass(elf) == ELFCLASS64)
 		return elf;
 	module_problem(module, arena_printf(&module->symbols->arena, "%s: not a usable ELF file",
 					    file->path));
-	elf_end(elf);
+	image_close_elf(elf);
 	return NULL;
 }
 

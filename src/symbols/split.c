@@ -29,7 +29,7 @@ static void split_close(struct split *split)
 {
 	if (split->dwarf)
 		dwarf_end(split->dwarf);
-	elf_end(split->elf);
+	image_close_elf(split->elf);
 	image_free(split->image, split->image_size);
 	file_close(split->file);
 	free(split->sections);
@@ -92,7 +92,7 @@ static struct split *open_package_part(struct symbols_module *module, struct spl
 	if (!split)
 		return NULL;
 	split->path = split_package_path(package);
-	split->image = image_of_sections(parts, split_package_file(package), &split->image_size);
+	split->image = split_package_image(package, parts, &split->image_size);
 	GUARD(split->path);
 	if (split->image)
 		split->elf = elf_memory(split->image, split->image_size);
@@ -130,7 +130,7 @@ static struct split *open_file(struct symbols_module *module, struct splits *spl
 	if (!split->path)
 		split->path = ".dwo";
 	GUARD(split->path);
-	split->elf = elf_begin(file->fd, ELF_C_READ_MMAP, NULL);
+	split->elf = image_open_elf(file);
 	return finish(module, splits, split);
 }
 

@@ -7,6 +7,7 @@
 #include "base/guard.h"
 #include "files/files.h"
 #include "symbols/bytes.h"
+#include "symbols/image.h"
 
 enum { COLUMN_LIMIT = 16 };
 
@@ -76,7 +77,7 @@ struct split_package *split_package_close(struct split_package *package)
 {
 	if (!package)
 		return NULL;
-	elf_end(package->elf);
+	image_close_elf(package->elf);
 	file_close(package->file);
 	free(package);
 	return NULL;
@@ -100,7 +101,7 @@ struct split_package *split_package_open(struct symbols_module *module, const ch
 	}
 	GUARD(file->path);
 	package->file = file;
-	package->elf = elf_begin(file->fd, ELF_C_READ_MMAP, NULL);
+	package->elf = image_open_elf(file);
 	if (package->elf && elf_kind(package->elf) == ELF_K_ELF)
 		sections_read(package->elf, true, &package->sections);
 	read_index(&package->sections.of[SECTION_CU_INDEX], &package->units);
@@ -116,9 +117,10 @@ const char *split_package_path(const struct split_package *package)
 	return package->file->path;
 }
 
-const struct file *split_package_file(const struct split_package *package)
+void *split_package_image(const struct split_package *package,
+			  const struct section_bytes parts[SECTION_COUNT], size_t *size)
 {
-	return package->file;
+	return image_of_sections(parts, package->elf, package->file, size);
 }
 
 /** The 1-based row of unit `id`, 0 if there is none. */

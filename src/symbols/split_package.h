@@ -14,9 +14,11 @@ struct split_package;
 struct split_package *split_package_open(struct symbols_module *module, const char *path);
 struct split_package *split_package_close(struct split_package *package);
 const char *split_package_path(const struct split_package *package);
-const struct file *split_package_file(const struct split_package *package);
 /** The sections of the compile unit `id`; false if the package does not have it. */
 bool split_package_find(const struct split_package *package, uint64_t id,
 			struct section_bytes ret[SECTION_COUNT]);
+/** An ELF file of these parts of the package, see image_of_sections(). */
+void *split_package_image(const struct split_package *package,
+			  const struct section_bytes parts[SECTION_COUNT], size_t *size);
 
 #endif

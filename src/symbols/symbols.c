@@ -46,10 +46,10 @@ static void close_module(struct symbols_module *module)
 		dwarf_end(module->dwarf);
 	if (module->alternate)
 		dwarf_end(module->alternate);
-	elf_end(module->alternate_elf);
+	image_close_elf(module->alternate_elf);
 	if (module->debug_elf != module->main_elf)
-		elf_end(module->debug_elf);
-	elf_end(module->main_elf);
+		image_close_elf(module->debug_elf);
+	image_close_elf(module->main_elf);
 	image_free(module->image, module->image_size);
 	file_close(module->debug_file);
 	file_close(module->alternate_file);
