@@ -12,20 +12,34 @@
 #include "files/files.h"
 #include "symbols/image.h"
 #include "symbols/sections.h"
+#include "view/view.h"
 
 enum { BUILD_ID_LIMIT = 64 };
 
-void module_problem(struct symbols_module *module, const char *problem)
+static void note_problem(struct symbols_module *module, const char *problem)
 {
 	if (!module->debug.problem)
 		module->debug.problem = problem;
 }
 
-/** Takes over a malloc'ed line. */
+void module_problem(struct symbols_module *module, const char *problem)
+{
+	if (!module->debug.problem && problem)
+		view_warn(module->symbols->view, "%s", problem);
+	note_problem(module, problem);
+}
+
+/** Takes over a malloc'ed line of files/files.h. That there is no debug information is no news. */
 static void take_problem(struct symbols_module *module, char *problem)
 {
-	if (problem && *problem)
-		module_problem(module, arena_strdup(&module->symbols->arena, problem));
+	static const char absent[] = "not found";
+	if (problem && *problem) {
+		const char *line = arena_strdup(&module->symbols->arena, problem);
+		if (strncmp(problem, absent, sizeof(absent) - 1) == 0)
+			note_problem(module, line);
+		else
+			module_problem(module, line);
+	}
 	free(problem);
 }
 
@@ -191,7 +205,7 @@ static void describe(struct symbols_module *module)
 		debug->file = module->path;
 	}
 	if (!module->main_elf)
-		module_problem(module, module->module->file_problem);
+		note_problem(module, module->module->file_problem); // the view has warned of it
 }
 
 static void open_module(struct symbols_module *module)

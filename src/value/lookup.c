@@ -94,8 +94,8 @@ static bool member_of_this(struct evaluator *e, const char *name, struct strobe_
 	struct strobe_value self = place_variable(&e->frame, &variable);
 	struct type *type = value_stripped(&self);
 	uint64_t address;
-	bool found = type->kind == TYPE_POINTER && type->target &&
-		     strobe_value_integer(&self, &address);
+	bool found =
+		type->kind == TYPE_POINTER && type->target && strobe_value_integer(&self, &address);
 	value_fini(&self);
 	if (!found)
 		return false;
@@ -107,6 +107,7 @@ static bool member_of_this(struct evaluator *e, const char *name, struct strobe_
 struct global_search {
 	struct evaluator *e;
 	bool found;
+	bool external_only;
 	struct type *declared; // of a variable that is only declared: its symbol has the address
 	struct strobe_value value;
 };
@@ -140,6 +141,8 @@ static bool take_entry(void *context, const struct name_entry *entry)
 	struct global_search *s = context;
 	Dwarf_Die die = entry->die;
 	struct variable variable;
+	if (s->external_only && !entry->external)
+		return true;
 	if (entry->kind == NAME_ENUMERATOR) {
 		s->found = take_enumerator(s, entry);
 	} else if (entry->kind == NAME_FUNCTION) {
@@ -164,16 +167,27 @@ static bool search_module(struct global_search *s, struct symbols_module *module
 	return s->found;
 }
 
+static void search_modules(struct global_search *s, const char *name)
+{
+	for (size_t i = 0; i < s->e->symbols->module_count && !s->found; i++)
+		search_module(s, symbols_module(s->e->symbols, i), name, NULL);
+}
+
+// The frame's own file first, then what has external linkage as the linker sees it, then statics of
+// other files: a global of the program comes before a static that a library happens to have.
 static bool find_global(struct evaluator *e, const char *name, struct strobe_value *ret,
 			struct type **declared)
 {
 	struct global_search s = {.e = e};
 	struct unit *unit = e->frame.scope ? e->frame.scope->unit : NULL;
-	if (unit && !search_module(&s, unit->module, name, unit))
+	if (unit)
+		search_module(&s, unit->module, name, unit);
+	s.external_only = true;
+	search_modules(&s, name);
+	s.external_only = false;
+	if (unit)
 		search_module(&s, unit->module, name, NULL);
-	for (size_t i = 0; i < e->symbols->module_count && !s.found; i++)
-		if (!unit || unit->module->index != i)
-			search_module(&s, symbols_module(e->symbols, i), name, NULL);
+	search_modules(&s, name);
 	*ret = s.value;
 	*declared = s.declared;
 	return s.found;
@@ -186,7 +200,8 @@ static bool find_in_file(struct evaluator *e, const char *file, const char *name
 	for (size_t i = 0; i < e->symbols->module_count && !s.found; i++) {
 		struct symbols_module *module = symbols_module(e->symbols, i);
 		struct unit *unit;
-		for (size_t n = 0; module && !s.found && (unit = names_unit(module, file, n)); n++) {
+		for (size_t n = 0; module && !s.found && (unit = names_unit(module, file, n));
+		     n++) {
 			*file_known = true;
 			search_module(&s, module, name, unit);
 		}
@@ -218,7 +233,8 @@ static bool walk_statics(struct static_search *s, struct unit *unit, Dwarf_Die *
 		if (tag == DW_TAG_lexical_block && walk_statics(s, unit, &die, depth + 1))
 			return true;
 		const char *name = tag == DW_TAG_variable ? die_name(&die) : NULL;
-		if (name && strcmp(name, s->name) == 0 && variable_from_die(unit, &die, &variable)) {
+		if (name && strcmp(name, s->name) == 0 &&
+		    variable_from_die(unit, &die, &variable)) {
 			s->value = place_variable(&s->e->frame, &variable);
 			return true;
 		}
@@ -290,8 +306,8 @@ static struct strobe_error *find_symbol(struct evaluator *e, const struct node *
 		return error_no_memory();
 	type->kind = s.is_function ? TYPE_FUNCTION : TYPE_UNKNOWN;
 	type->completed = true;
-	type->spelled = s.is_function ? "<text variable, no debug info>"
-				      : "<data variable, no debug info>";
+	type->spelled =
+		s.is_function ? "<text variable, no debug info>" : "<data variable, no debug info>";
 	type->target = s.is_function ? type_builtin(e->symbols, "int") : NULL;
 	*ret = value_in_memory(e->symbols, type, s.address);
 	return NULL;
@@ -302,8 +318,8 @@ static struct strobe_error *missing(const struct node *node, bool file_known)
 	if (node->file && !file_known)
 		return error_column(STROBE_ERROR_NOT_FOUND, node->column,
 				    "no source file named \"%s\"", node->file);
-	return error_column(STROBE_ERROR_NOT_FOUND, node->column, "no symbol \"%s\"%s%s", node->name,
-			    node->file ? " in " : "", node->file ? node->file : "");
+	return error_column(STROBE_ERROR_NOT_FOUND, node->column, "no symbol \"%s\"%s%s",
+			    node->name, node->file ? " in " : "", node->file ? node->file : "");
 }
 
 struct strobe_error *lookup_name(struct evaluator *e, const struct node *node,
