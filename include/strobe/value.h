@@ -68,6 +68,16 @@ STROBE_EXPORT struct strobe_error *strobe_value_child(const struct strobe_value 
 						      uint64_t index, const char **name,
 						      struct strobe_value **ret) STROBE_MUST_CHECK;
 
+/**
+ * What an object of C++ really is, told by its virtual table: `value` is an object, a pointer or a
+ * reference to one; `*ret` the same for the whole object it is part of, with that class and the
+ * address where it starts ("Shape *" -> "Circle *"). `*ret` is NULL if it is just what its type
+ * says, or nothing can be told.
+ */
+STROBE_EXPORT struct strobe_error *strobe_value_dynamic(const struct strobe_value *value,
+							struct strobe_value **ret)
+	STROBE_MUST_CHECK;
+
 /** Kind of a variable of a frame. */
 enum strobe_variable_kind {
 	STROBE_VARIABLE_ARGUMENT,

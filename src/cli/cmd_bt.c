@@ -19,6 +19,7 @@ static const struct option options[] = {
 	 "Show the arguments in full; text has scalar ones in the frame's line in any case."},
 	{"group", 'g', NULL, NULL, "Show threads with the same stack together, once."},
 	{"past-main", 0, NULL, NULL, "Go on below main(), into the C library's start code."},
+	OPTION_DYNAMIC,
 	OPTIONS_FORMAT,
 };
 
@@ -122,6 +123,7 @@ static int parse_request(const struct command *command, struct request *request)
 		return command_usage(command, "--frames: '%s' is neither N, A..B nor -N", frames);
 	request->style.args = command_has(command, "args");
 	request->style.locals = command_has(command, "locals");
+	request->style.dynamic = command_has(command, "dynamic");
 	request->stack.past_main = command_has(command, "past-main");
 	if (!request->from_end && request->last < UINT32_MAX)
 		request->stack.max_frames = request->last + 1;

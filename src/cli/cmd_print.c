@@ -12,16 +12,25 @@ static const struct option options[] = {
 	 "Show numbers as x hexadecimal, d signed, u unsigned, o octal, t binary, c character, "
 	 "a address with symbol, f floating point, s string."},
 	{"type", 'T', NULL, NULL, "Show the type before the value."},
+	OPTION_DYNAMIC,
 	OPTIONS_FORMAT,
 };
 
-static void value_json(struct json *json, const char *expression, const struct strobe_value *value,
-		       const char *text)
+/** A value that was asked for, and what it really is. */
+struct result {
+	struct strobe_value *value, *dynamic; // `dynamic` is NULL if it says no more than `value`
+	char *text;
+};
+
+static void value_json(struct json *json, const char *expression, const struct result *result)
 {
+	const struct strobe_value *value = result->value;
 	uint64_t address;
 	json_string(json, "expression", expression);
 	json_string(json, "type", strobe_value_type(value));
-	json_string(json, "value", text);
+	if (result->dynamic)
+		json_string(json, "dynamic_type", strobe_value_type(result->dynamic));
+	json_string(json, "value", result->text);
 	if (strobe_value_address(value, &address))
 		json_address(json, "address", address);
 	else
@@ -45,54 +54,62 @@ static void error_json(struct json *json, const char *expression, const struct s
 }
 
 static void value_line(const struct command *command, const char *expression,
-		       const struct strobe_value *value, const char *text)
+		       const struct result *result)
 {
+	bool dynamic = result->dynamic && command_has(command, "dynamic");
+	const struct strobe_value *value = dynamic ? result->dynamic : result->value;
 	if (command->argument_count > 2) {
 		put_styled(stdout, command->color, STYLE_NAME, expression);
 		fputs(" = ", stdout);
 	}
-	if (command_has(command, "type")) {
+	if (dynamic || command_has(command, "type")) {
 		fputs("(", stdout);
 		put_styled(stdout, command->color, STYLE_FAINT, strobe_value_type(value));
 		fputs(") ", stdout);
 	}
-	put_safe_lines(stdout, text, 0);
+	put_safe_lines(stdout, result->text, 0);
 	putchar('\n');
 }
 
 static struct strobe_error *evaluate(const struct command *command, size_t frame,
 				     const char *expression, const struct strobe_format *format,
-				     struct strobe_value **value, char **text)
+				     struct result *result)
 {
 	const struct strobe_stack *stack = command->stack;
 	if (stack && frame >= strobe_stack_frame_count(stack))
 		stack = NULL;
 	struct strobe_error *error =
-		strobe_evaluate(command->symbols, stack, frame, expression, value);
-	return error ? error : strobe_value_format(*value, format, text);
+		strobe_evaluate(command->symbols, stack, frame, expression, &result->value);
+	bool dynamic = command_has(command, "dynamic");
+	if (!error && (dynamic || command->json))
+		error = strobe_value_dynamic(result->value, &result->dynamic);
+	return error ? error
+		     : strobe_value_format(dynamic && result->dynamic ? result->dynamic
+								      : result->value,
+					   format, &result->text);
 }
 
 static int print_one(const struct command *command, size_t frame, const char *expression,
 		     const struct strobe_format *format, struct json *json)
 {
-	struct strobe_value *value = NULL;
-	char *text = NULL;
+	struct result result = {0};
 	int status = STATUS_DONE;
-	struct strobe_error *error = evaluate(command, frame, expression, format, &value, &text);
+	struct strobe_error *error = evaluate(command, frame, expression, format, &result);
 	if (json)
 		json_object(json, NULL);
 	if (error && json)
 		error_json(json, expression, error);
 	else if (!error && json)
-		value_json(json, expression, value, text);
+		value_json(json, expression, &result);
 	else if (!error)
-		value_line(command, expression, value, text);
+		value_line(command, expression, &result);
 	if (json)
 		json_object_end(json);
 	if (error)
 		status = command_expression_error(command, expression, error);
-	strobe_value_close(value);
-	free(text);
+	strobe_value_close(result.dynamic);
+	strobe_value_close(result.value);
+	free(result.text);
 	return status;
 }
 

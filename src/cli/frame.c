@@ -38,7 +38,7 @@ static bool is_aggregate(const struct strobe_value *value)
 }
 
 // The value's text; an error in making it is shown in its place.
-static char *value_text(const struct strobe_value *value, const struct strobe_format *format)
+static char *format_value(const struct strobe_value *value, const struct strobe_format *format)
 {
 	char *text = NULL;
 	struct strobe_error *error = strobe_value_format(value, format, &text);
@@ -47,6 +47,30 @@ static char *value_text(const struct strobe_value *value, const struct strobe_fo
 	if (asprintf(&text, "<error: %s>", strobe_error_message(error)) < 0)
 		text = NULL;
 	strobe_error_free(error);
+	return text;
+}
+
+/** What the value is by its virtual table, if that is asked for and says more; else NULL. */
+static struct strobe_value *dynamic_value(const struct strobe_value *value,
+					  const struct frame_style *style)
+{
+	struct strobe_value *dynamic = NULL;
+	if (style->dynamic)
+		strobe_error_free(strobe_value_dynamic(value, &dynamic));
+	return dynamic;
+}
+
+/** The text of the value, behind its type in parentheses if that is not the declared one. */
+static char *value_text(const struct strobe_value *value, const struct frame_style *style)
+{
+	struct strobe_value *dynamic = dynamic_value(value, style);
+	char *text = format_value(dynamic ? dynamic : value, &style->format), *full = NULL;
+	if (dynamic && text &&
+	    asprintf(&full, "(%s) %s", strobe_value_type(dynamic), text) >= 0) {
+		free(text);
+		text = full;
+	}
+	strobe_value_close(dynamic);
 	return text;
 }
 
@@ -62,7 +86,7 @@ static bool visit_argument(void *context, const struct strobe_variable *variable
 	visit->first = false;
 	put_styled(stdout, color, STYLE_NAME, variable->name ? variable->name : "");
 	putc_unlocked('=', stdout);
-	char *text = is_aggregate(value) ? NULL : value_text(value, &visit->style->format);
+	char *text = is_aggregate(value) ? NULL : value_text(value, visit->style);
 	put_safe(stdout, text ? text : "...");
 	free(text);
 	return true;
@@ -76,7 +100,7 @@ static bool visit_local(void *context, const struct strobe_variable *variable,
 	// The frame's line has the scalar arguments already.
 	if (argument ? !visit->style->args && !is_aggregate(value) : !visit->style->locals)
 		return true;
-	char *text = value_text(value, &visit->style->format);
+	char *text = value_text(value, visit->style);
 	printf("%*s", LOCALS_INDENT, "");
 	put_styled(stdout, visit->command->color, STYLE_NAME, variable->name);
 	fputs_unlocked(" = ", stdout);
@@ -151,17 +175,21 @@ static bool visit_json(void *context, const struct strobe_variable *variable,
 	bool argument = variable->kind == STROBE_VARIABLE_ARGUMENT;
 	if (!argument && !visit->style->locals)
 		return false;
-	char *text = value_text(value, &visit->style->format);
+	struct strobe_value *dynamic = dynamic_value(value, visit->style);
+	char *text = format_value(dynamic ? dynamic : value, &visit->style->format);
 	json_object(visit->json, NULL);
 	json_string(visit->json, "name", variable->name);
 	json_string(visit->json, "kind", argument ? "argument" : "local");
 	json_string(visit->json, "type", strobe_value_type(value));
+	if (dynamic)
+		json_string(visit->json, "dynamic_type", strobe_value_type(dynamic));
 	json_string(visit->json, "value", text);
 	if (variable->line)
 		json_unsigned(visit->json, "line", variable->line);
 	if (variable->shadowed)
 		json_bool(visit->json, "shadowed", true);
 	json_object_end(visit->json);
+	strobe_value_close(dynamic);
 	free(text);
 	return true;
 }

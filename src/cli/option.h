@@ -60,6 +60,12 @@ bool choice_allowed(const char *choices, const char *value);
 		"frame", 'f', "N", NULL,                                                           \
 			"Use this frame of the thread's stack. Default: 0, the innermost."         \
 	}
+#define OPTION_DYNAMIC                                                                             \
+	{                                                                                          \
+		"dynamic", 0, NULL, NULL,                                                          \
+			"Show C++ objects, and pointers and references to them, as what they are " \
+			"by their virtual tables."                                                 \
+	}
 #define OPTIONS_FORMAT                                                                             \
 	{"max-elements", 0, "N", NULL,                                                             \
 	 "Show at most N elements of an array and N characters of a string. Default: 200."},       \

@@ -268,8 +268,7 @@ static struct names *names_of(struct symbols_module *module)
 	return names;
 }
 
-/** "ns::f<a::b>" -> "f<a::b>". */
-static const char *last_component(const char *name)
+const char *names_last_component(const char *name)
 {
 	const char *last = name;
 	int depth = 0;
@@ -383,7 +382,7 @@ bool names_find(struct symbols_module *module, const char *name, unsigned kinds,
 	GUARD(module->debug_path);
 	struct query query = {.module = module,
 			      .name = name,
-			      .last = last_component(name),
+			      .last = names_last_component(name),
 			      .kinds = kinds,
 			      .visit = visit,
 			      .context = context};
@@ -396,6 +395,27 @@ bool names_find(struct symbols_module *module, const char *name, unsigned kinds,
 	uint64_t bucket = (uint64_t)query.hash >> (32 - names->bits);
 	uint32_t start = names->buckets[bucket], end = names->buckets[bucket + 1];
 	offer_all(&query, names->entries.items + start, end - start, NULL);
+	return true;
+}
+
+bool names_each_class(struct symbols_module *module, name_visit visit, void *context)
+{
+	if (!module->dwarf)
+		return true;
+	GUARD(module->debug_path);
+	struct names *names = names_of(module);
+	if (!names)
+		return false;
+	for (size_t i = 0; i < names->entries.count; i++) {
+		const struct entry *entry = &names->entries.items[i];
+		struct unit *unit = entry->kinds & NAME_TAG ? unit_slot(module, entry->unit) : NULL;
+		struct name_entry found = {.unit = unit,
+					   .kind = NAME_TAG,
+					   .declaration = entry->flags & ENTRY_DECLARATION};
+		if (unit && skim_libdw(unit, unit->offset + entry->offset, &found.die) &&
+		    !visit(context, &found))
+			break;
+	}
 	return true;
 }
 

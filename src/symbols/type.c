@@ -34,6 +34,10 @@ struct type_table *type_table_free(struct type_table *table)
 	hash_fini(&table->arrays);
 	hash_fini(&table->by_name);
 	hash_fini(&table->canonical);
+	hash_fini(&table->references);
+	hash_fini(&table->constants);
+	hash_fini(&table->vtables);
+	hash_fini(&table->instances);
 	free(table);
 	return NULL;
 }

@@ -122,6 +122,9 @@ bool type_size(struct strobe_symbols *symbols, struct type *type, uint64_t *size
 const char *type_name(struct strobe_symbols *symbols, struct type *type);
 /** Derived types, made and kept in the symbols. */
 struct type *type_pointer_to(struct strobe_symbols *symbols, struct type *target);
+struct type *type_reference_to(struct strobe_symbols *symbols, struct type *target, bool rvalue);
+/** `target` itself where it is const, or memory is short. */
+struct type *type_const_of(struct strobe_symbols *symbols, struct type *target);
 struct type *type_array_of(struct strobe_symbols *symbols, struct type *element, uint64_t count);
 /** A new type of `kind`, complete as its maker leaves it, kept in the symbols. Types come from here, from
  *  type_copy() or from debug information, never from elsewhere: type_complete() relies on it. NULL
@@ -134,6 +137,9 @@ struct type *type_builtin(struct strobe_symbols *symbols, const char *name);
 /** The named type, by C or C++ spelling without declarator ("struct conn", "pid_t",
  *  "unsigned long", "ns::T"); prefers `near` (may be NULL), its module, then all. NULL if none. */
 struct type *type_find(struct strobe_symbols *symbols, struct unit *near, const char *name);
+/** The complete class whose virtual table starts its entries at run-time `vtable` (what an object's
+ *  pointer to it holds); NULL if that is no such table, or the class is not described. */
+struct type *type_of_vtable(struct strobe_symbols *symbols, uint64_t vtable);
 /** The virtual method in entry `slot` of the virtual table at `adjustment` bytes in `class`, with
  *  its parameters: "ns::C::f(int) const". NULL if there is none. */
 const char *type_virtual_method(struct strobe_symbols *symbols, struct type *class, uint64_t slot,

@@ -21,6 +21,10 @@ struct type_table {
 	struct hash pointers;	       // struct type -> pointer to it
 	struct hash arrays;	       // struct type -> list of arrays of it
 	struct hash by_name;	       // hash of the name -> builtin
+	struct hash references;	       // struct type, with bit 0 for && -> reference to it
+	struct hash constants;	       // struct type -> const of it
+	struct hash vtables;	       // address of a virtual table -> its class
+	struct hash instances;	       // type_vtable.c: hash of a name -> instances of templates
 	struct hash canonical;	       // address of a DWARF string -> its canonical spelling
 	unsigned depth;		       // of types being compiled within each other
 	struct compiled_type *unknown; // for what could not be followed

@@ -128,6 +128,37 @@ struct type *type_pointer_to(struct strobe_symbols *symbols, struct type *target
 	return &made->type;
 }
 
+struct type *type_reference_to(struct strobe_symbols *symbols, struct type *target, bool rvalue)
+{
+	struct type_table *table = type_table_of(symbols);
+	uint64_t key = (uintptr_t)target | rvalue;
+	if (!table)
+		return NULL;
+	struct compiled_type *made = hash_get(&table->references, key);
+	if (made)
+		return &made->type;
+	made = derive(symbols, rvalue ? TYPE_RVALUE_REFERENCE : TYPE_REFERENCE, target);
+	if (!made || !hash_put(&table->references, key, made))
+		return NULL;
+	made->type.size = 8;
+	made->type.size_known = true;
+	return &made->type;
+}
+
+struct type *type_const_of(struct strobe_symbols *symbols, struct type *target)
+{
+	struct type_table *table = type_table_of(symbols);
+	if (!table || !target || target->kind == TYPE_CONST)
+		return target;
+	struct compiled_type *made = hash_get(&table->constants, (uintptr_t)target);
+	if (made)
+		return &made->type;
+	made = derive(symbols, TYPE_CONST, target);
+	if (!made || !hash_put(&table->constants, (uintptr_t)target, made))
+		return target;
+	return &made->type;
+}
+
 /** Named limit: arrays of one element type kept to be found again. */
 enum { ARRAY_KEEP_LIMIT = 64 };
 

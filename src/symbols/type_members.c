@@ -225,19 +225,6 @@ static bool is_this(const struct compiled_type *compiled, Dwarf_Die *die, size_t
 	return name ? strcmp(name, "this") == 0 : index == 0;
 }
 
-static struct type *as_const(struct strobe_symbols *symbols, struct type *type)
-{
-	if (!type || type->kind == TYPE_CONST)
-		return type;
-	struct compiled_type *made = type_new(symbols, TYPE_CONST);
-	if (!made)
-		return type;
-	made->type.target = type;
-	made->type.language = type->language;
-	made->type.module = type->module;
-	return &made->type;
-}
-
 static void read_parameters(struct compiled_type *compiled)
 {
 	struct type *type = &compiled->type;
@@ -253,7 +240,7 @@ static void read_parameters(struct compiled_type *compiled)
 		struct type_parameter parameter = {.name = die_name(&child),
 						   .type = type_of_die(compiled->unit, &child)};
 		if (is_this(compiled, &child, parameters.count))
-			parameter.type = as_const(type->module->symbols, parameter.type);
+			parameter.type = type_const_of(type->module->symbols, parameter.type);
 		if (!array_push(&parameters, parameter))
 			break;
 	}

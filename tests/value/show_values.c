@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// show_values CORE FUNCTION: the variables of the innermost frame of FUNCTION, then the value of each
-// expression on standard input; "/x EXPRESSION" in radix x.
+// show_values CORE FUNCTION [--dynamic]: the variables of the innermost frame of FUNCTION, then the value of each
+// expression on standard input; "/x EXPRESSION" in radix x. With --dynamic, an object's value as what
+// it really is, behind that type in parentheses, where it is not the declared one.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,23 +18,28 @@ static bool show_variable(void *context, const struct strobe_variable *variable,
 }
 
 static void show(struct strobe_symbols *symbols, struct strobe_stack *stack, size_t frame,
-		 const char *line)
+		 const char *line, bool is_dynamic)
 {
 	struct strobe_format format = {.size = sizeof(format)};
-	struct strobe_value *value = NULL;
+	struct strobe_value *value = NULL, *dynamic = NULL;
 	char *text = NULL;
 	if (line[0] == '/') {
 		format.radix = line[1];
 		line += 3;
 	}
 	struct strobe_error *error = strobe_evaluate(symbols, stack, frame, line, &value);
+	if (!error && is_dynamic)
+		error = strobe_value_dynamic(value, &dynamic);
 	if (!error)
-		error = strobe_value_format(value, &format, &text);
+		error = strobe_value_format(dynamic ? dynamic : value, &format, &text);
+	if (dynamic && !error)
+		printf("(%s) ", strobe_value_type(dynamic));
 	printf("%s\n", error ? "error" : text);
 	if (error)
 		fprintf(stderr, "%s: %s\n", line, strobe_error_message(error));
 	strobe_error_free(error);
 	free(text);
+	strobe_value_close(dynamic);
 	strobe_value_close(value);
 }
 
@@ -69,7 +75,7 @@ int main(int argc, char **argv)
 	char line[1024];
 	while (fgets(line, sizeof(line), stdin)) {
 		line[strcspn(line, "\n")] = '\0';
-		show(symbols, stack, frame, line);
+		show(symbols, stack, frame, line, argc > 3);
 	}
 	strobe_stack_close(stack);
 	strobe_symbols_close(symbols);

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
+#include <dwarf.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/guard.h"
+#include "symbols/children.h"
+#include "symbols/demangle.h"
+#include "symbols/elf_symbols.h"
+#include "symbols/function.h"
+#include "symbols/names.h"
+#include "symbols/qualify.h"
+#include "symbols/type_canonical.h"
+#include "symbols/type_die.h"
+
+// The class that a virtual table belongs to: Itanium C++ ABI, 2.5 (virtual tables) and 2.9 (run-time
+// type information). The table's symbol names the class; where there is none, or it is a table for
+// the time of construction, the type information does, by a string of its own.
+
+/** A class instantiated from a template. */
+struct instance {
+	struct unit *unit;
+	Dwarf_Die die;
+	struct instance *next;
+};
+
+/** The compilers and the demangler agree on neither blanks nor suffixes of numbers. */
+static void drop_differences(char *name)
+{
+	char *to = name;
+	bool number = false;
+	for (const char *from = name; *from; from++) {
+		if (*from == ' ' || (number && strchr("uUlL", *from)))
+			continue;
+		bool word = to > name && (isalnum((unsigned char)to[-1]) || to[-1] == '_');
+		number = isdigit((unsigned char)*from) && (number || !word);
+		*to++ = *from;
+	}
+	*to = '\0';
+}
+
+/** `name` in the one spelling that instances of templates are compared in; malloc'ed. */
+static char *comparable(struct strobe_symbols *symbols, const char *name)
+{
+	const char *canonical = type_canonical_name(symbols, name, DW_LANG_C_plus_plus);
+	char *copy = strdup(canonical);
+	if (copy)
+		drop_differences(copy);
+	return copy;
+}
+
+static uint64_t instance_key(struct strobe_symbols *symbols, const struct symbols_module *module,
+			     const char *name)
+{
+	char *text = comparable(symbols, name);
+	uint64_t key = text ? hash_bytes(text, strlen(text)) : 0;
+	free(text);
+	return key ^ (module->index + 1) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static bool keep_instance(void *context, const struct name_entry *entry)
+{
+	struct strobe_symbols *symbols = context;
+	struct symbols_module *module = entry->unit->module;
+	Dwarf_Die die = entry->die;
+	const char *name = die_name(&die);
+	if (entry->declaration || !name || !strchr(name, '<'))
+		return true;
+	uint64_t key = instance_key(symbols, module, name);
+	struct instance *instance = arena_alloc(&symbols->arena, sizeof(*instance));
+	if (!instance)
+		return false;
+	*instance = (struct instance){.unit = entry->unit,
+				      .die = die,
+				      .next = hash_get(&symbols->types->instances, key)};
+	return hash_put(&symbols->types->instances, key, instance);
+}
+
+/** An instance of a template, however its arguments are spelled. */
+static struct type *find_instance(struct symbols_module *module, const char *name)
+{
+	struct strobe_symbols *symbols = module->symbols;
+	struct type_table *table = symbols->types;
+	uint64_t marker = (uintptr_t)module;
+	struct type *found = NULL;
+	if (!hash_get(&table->instances, marker)) {
+		names_each_class(module, keep_instance, symbols);
+		if (!hash_put(&table->instances, marker, module))
+			return NULL;
+	}
+	char *wanted = comparable(symbols, name);
+	struct instance *instance = hash_get(
+		&table->instances, instance_key(symbols, module, names_last_component(name)));
+	for (; instance && wanted && !found; instance = instance->next) {
+		const char *full = die_scoped_name(instance->unit, &instance->die);
+		char *text = full ? comparable(symbols, full) : NULL;
+		if (text && strcmp(text, wanted) == 0)
+			found = type_from_die(instance->unit, &instance->die);
+		free(text);
+	}
+	free(wanted);
+	return found;
+}
+
+static bool take_class(void *context, const struct name_entry *entry)
+{
+	struct type **found = context;
+	Dwarf_Die die = entry->die;
+	int tag = dwarf_tag(&die);
+	if (entry->declaration || (tag != DW_TAG_structure_type && tag != DW_TAG_class_type))
+		return true;
+	*found = type_from_die(entry->unit, &die);
+	return !*found;
+}
+
+static bool take_local(Dwarf_Die *parent, const char *name, unsigned depth, Dwarf_Die *ret)
+{
+	if (depth > TYPE_NESTING_LIMIT)
+		return false;
+	for (bool more = children_first(parent, ret); more; more = children_next(ret)) {
+		int tag = dwarf_tag(ret);
+		const char *called = die_name(ret);
+		if ((tag == DW_TAG_structure_type || tag == DW_TAG_class_type) && called &&
+		    strcmp(called, name) == 0)
+			return true;
+		Dwarf_Die block = *ret;
+		if (tag == DW_TAG_lexical_block && take_local(&block, name, depth + 1, ret))
+			return true;
+		*ret = block;
+	}
+	return false;
+}
+
+/** "ns::f(int)::C": a class within a function. */
+static struct type *find_local(struct symbols_module *module, const char *name)
+{
+	const char *last = names_last_component(name);
+	struct strobe_symbol symbol;
+	struct type *found = NULL;
+	if (last < name + 3)
+		return NULL;
+	char *function = strndup(name, (size_t)(last - name) - 2);
+	if (function && elf_symbols_find(module, function, 0, &symbol)) {
+		const struct code_position *at =
+			code_position_at(module->symbols, symbol.address);
+		struct code_scope *scope =
+			at && at->scope_count ? &at->scopes[at->scope_count - 1] : NULL;
+		Dwarf_Die die;
+		if (scope && take_local(&scope->die, last, 0, &die))
+			found = type_from_die(scope->unit, &die);
+	}
+	free(function);
+	return found;
+}
+
+static struct type *find_class(struct symbols_module *module, const char *name)
+{
+	struct type *found = NULL;
+	if (!module || !module->dwarf)
+		return NULL;
+	GUARD(module->debug_path);
+	names_find(module, name, NAME_TAG | NAME_TYPE, NULL, take_class, &found);
+	if (!found && strchr(name, '<'))
+		found = find_instance(module, name);
+	return found ? found : find_local(module, name);
+}
+
+/** The class in the module of its virtual table, else in any other. */
+static struct type *find_anywhere(struct strobe_symbols *symbols, size_t module_index,
+				  const char *name)
+{
+	struct type *found = find_class(symbols_module(symbols, module_index), name);
+	for (size_t i = 0; i < symbols->module_count && !found; i++)
+		if (i != module_index)
+			found = find_class(symbols_module(symbols, i), name);
+	return found;
+}
+
+static bool read_word(struct strobe_symbols *symbols, uint64_t address, uint64_t *ret)
+{
+	return strobe_memory_read(symbols->view, address, ret, sizeof(*ret)) == sizeof(*ret);
+}
+
+/** The class's name out of the type information: "N2ns1CE" -> "ns::C"; malloc'ed, or NULL. */
+static char *name_from_type_information(struct strobe_symbols *symbols, uint64_t vtable)
+{
+	enum { NAME_LIMIT = 4096 };
+	static const char prefix[] = "_ZTI", words[] = "typeinfo for ";
+	uint64_t information, address;
+	if (!read_word(symbols, vtable - 8, &information) ||
+	    !read_word(symbols, information + 8, &address))
+		return NULL;
+	char *mangled = calloc(1, sizeof(prefix) + NAME_LIMIT);
+	if (!mangled)
+		return NULL;
+	memcpy(mangled, prefix, sizeof(prefix) - 1);
+	size_t got = strobe_memory_read(symbols->view, address, mangled + sizeof(prefix) - 1,
+					NAME_LIMIT);
+	char *name = NULL;
+	char *start = mangled + sizeof(prefix) - 1;
+	if (got && *start == '*') // a name that is compared by its address alone
+		memmove(start, start + 1, NAME_LIMIT);
+	if (got && strlen(start) < got)
+		name = demangle(mangled);
+	free(mangled);
+	if (!name || strncmp(name, words, sizeof(words) - 1) != 0) {
+		free(name);
+		return NULL;
+	}
+	memmove(name, name + sizeof(words) - 1, strlen(name) - sizeof(words) + 2);
+	return name;
+}
+
+static struct type *find_type(struct strobe_symbols *symbols, uint64_t vtable)
+{
+	static const char words[] = "vtable for ";
+	struct strobe_symbol symbol;
+	bool known = strobe_symbol_at(symbols, vtable, &symbol);
+	const struct strobe_mapping *mapping = strobe_view_mapping_at(symbols->view, vtable);
+	if (!mapping)
+		return NULL;
+	if (known && strncmp(symbol.name, words, sizeof(words) - 1) == 0)
+		return find_anywhere(symbols, symbol.module_index, symbol.name + sizeof(words) - 1);
+	char *name = name_from_type_information(symbols, vtable);
+	struct type *found =
+		name ? find_anywhere(symbols, known ? symbol.module_index : SIZE_MAX, name) : NULL;
+	free(name);
+	return found;
+}
+
+struct type *type_of_vtable(struct strobe_symbols *symbols, uint64_t vtable)
+{
+	struct type_table *table = type_table_of(symbols);
+	if (!table || vtable < 4096 || vtable % 8 != 0)
+		return NULL;
+	struct type *none = &table->unknown->type;
+	struct type *known = hash_get(&table->vtables, vtable);
+	if (known)
+		return known == none ? NULL : known;
+	struct type *found = find_type(symbols, vtable);
+	if (found)
+		found = type_complete(symbols, found);
+	(void)!hash_put(&table->vtables, vtable, found ? found : none);
+	return found;
+}
