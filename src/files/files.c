@@ -199,8 +199,11 @@ static void attempt_server(struct quest *quest, enum server_kind kind)
 		files->server = server_new();
 	char *path =
 		files->server ? server_fetch(files->server, kind, quest->build_id, NULL) : NULL;
+	const char *problem = files->server ? server_problem(files->server) : NULL;
 	if (path)
 		attempt(quest, path);
+	else if (problem)
+		remember(&quest->tried, "debuginfod (%s) for %s", problem, quest->build_id);
 	else
 		remember(&quest->tried, "debuginfod for %s%s", quest->build_id, "");
 }
