@@ -12,7 +12,7 @@
 
 // Named limits: how much is looked through between two calls of the progress function, and the
 // longest pattern.
-enum { STEP_SIZE = 16 << 20, PATTERN_SIZE_LIMIT = 65536 };
+enum { STEP_SIZE = 8 << 20, PATTERN_SIZE_LIMIT = 65536 };
 
 // From this size on a hole in a sparse file is passed over, but for the bytes at its edges that a
 // match may reach.
@@ -138,6 +138,7 @@ static bool visit_data(struct walk *walk, const uint8_t *bytes, size_t size, uin
 				    ? scan_regex_feed(&walk->regex, bytes, step, address)
 				    : scan_piece(walk, bytes, step, address);
 		walk->done += step;
+		view_release(walk->view, bytes, step);
 		if (more && walk->progress &&
 		    !walk->progress(walk->context, walk->done, walk->total))
 			more = false;

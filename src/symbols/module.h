@@ -25,13 +25,13 @@ struct symbols_module {
 	bool opened;
 	struct strobe_module_debug debug;
 
-	Elf *main_elf;	// file or memory image of the mapped module; NULL if none
-	Elf *debug_elf; // separate debug file, or main_elf
-	Elf *mini_elf;	// unpacked .gnu_debugdata, or NULL
-	Dwarf *dwarf;	// NULL if there is no DWARF
-	Dwarf *alternate; // dwz file, set with dwarf_setalt()
-	const char *path;       // for guards and messages
-	const char *debug_path; // likewise, of debug_elf
+	Elf *main_elf;		     // file or memory image of the mapped module; NULL if none
+	Elf *debug_elf;		     // separate debug file, or main_elf
+	Elf *mini_elf;		     // unpacked .gnu_debugdata, or NULL
+	Dwarf *dwarf;		     // NULL if there is no DWARF
+	Dwarf *alternate;	     // dwz file, set with dwarf_setalt()
+	const char *path;	     // for guards and messages
+	const char *debug_path;	     // likewise, of debug_elf
 	struct file *debug_file;     // owned; NULL if debug_elf is main_elf
 	struct file *alternate_file; // owned
 	Elf *alternate_elf;
@@ -51,11 +51,12 @@ struct strobe_symbols {
 	struct arena arena; // strings and tables that live as long as the symbols
 	struct symbols_module *modules;
 	size_t module_count;
-	struct hash pc_cache;  // function.c: run-time pc -> struct code_position
-	struct hash row_cache; // cfi.c: run-time pc -> struct cfi_row
-	struct hash reentry_cache; // entry_value.c: function -> whether it may jump to itself
-	struct hash tail_cache; // tail_calls.c: caller and callee -> struct tail_chain
-	struct type_table *types; // type.c; freed by type_table_free()
+	struct hash pc_cache;	     // function.c: run-time pc -> struct code_position
+	struct hash row_cache;	     // cfi.c: run-time pc -> struct cfi_row
+	struct hash reentry_cache;   // entry_value.c: function -> whether it may jump to itself
+	struct hash tail_cache;	     // tail_calls.c: caller and callee -> struct tail_chain
+	struct hash variables_cache; // value/variables.c: code_scope -> struct frame_variables
+	struct type_table *types;    // type.c; freed by type_table_free()
 };
 
 // What the other files of this folder hang into a module, released with it.

@@ -219,6 +219,30 @@ static bool locate_symbol(const struct variable *variable, struct location *ret)
 	return false;
 }
 
+/** External variables without a place of their own are declarations of what stands elsewhere. */
+static bool is_elsewhere(const struct variable *variable)
+{
+	Dwarf_Die die = variable->die;
+	return !variable->argument &&
+	       (dwarf_hasattr(&die, DW_AT_declaration) || die_flag(&die, DW_AT_external));
+}
+
+void variable_prepare(struct variable *variable, uint64_t pc)
+{
+	Dwarf_Attribute attribute;
+	struct unit *unit = variable->unit;
+	GUARD(unit->module->debug_path);
+	variable->prepared_pc = pc;
+	variable->expression = NULL;
+	if (die_attribute(&variable->die, DW_AT_const_value, &attribute))
+		return;
+	bool here = die_attribute(&variable->die, DW_AT_location, &attribute);
+	if (here &&
+	    !expression_of(unit, &attribute, pc, &variable->expression, &variable->expression_size))
+		variable->expression = NULL;
+	variable->prepared = here || !is_elsewhere(variable);
+}
+
 void variable_locate(const struct variable *variable, const struct expression_context *context,
 		     struct location *ret)
 {
@@ -227,10 +251,17 @@ void variable_locate(const struct variable *variable, const struct expression_co
 	Dwarf_Die die = variable->die;
 	GUARD(unit->module->debug_path);
 	struct expression_context own = context_in(context, unit);
+	if (variable->prepared && variable->prepared_pc == context->pc) {
+		if (variable->expression)
+			expression_evaluate(&own, variable->expression, variable->expression_size,
+					    ret);
+		else
+			set_single(ret, (struct location_piece){.kind = LOCATION_OPTIMIZED_OUT});
+		return;
+	}
 	if (locate_here(unit, &die, &own, ret))
 		return;
-	bool elsewhere = !variable->argument &&
-			 (dwarf_hasattr(&die, DW_AT_declaration) || die_flag(&die, DW_AT_external));
+	bool elsewhere = is_elsewhere(variable);
 	if (elsewhere && find_definition(variable, &definition)) {
 		struct expression_context other = context_in(&own, definition.unit);
 		if (locate_here(definition.unit, &definition.die, &other, ret))

@@ -18,7 +18,12 @@ struct variable {
 	bool is_static; // has a fixed address
 	bool artificial;
 	unsigned line;
-	unsigned block;	 // lexical depth
+	unsigned block; // lexical depth
+	// Filled by variable_prepare(): the expression in force at one pc, NULL if there is none.
+	bool prepared;
+	uint64_t prepared_pc; // link-time
+	const uint8_t *expression;
+	size_t expression_size;
 };
 
 /** Return false to stop. */
@@ -29,6 +34,9 @@ bool scope_variables(const struct code_scope *scope, uint64_t lookup_pc, variabl
 		     void *context);
 /** A variable from a DIE (DW_TAG_variable, formal_parameter, member). */
 bool variable_from_die(struct unit *unit, Dwarf_Die *die, struct variable *ret);
+/** Looks up what variable_locate() will need at link-time `pc`, for variables that are located many
+ *  times: in every thread, in every call of a recursion. */
+void variable_prepare(struct variable *variable, uint64_t pc);
 /**
  * Where a variable is at context->pc: DW_AT_location (expression or list), DW_AT_const_value
  * (as LOCATION_VALUE), or optimized out.

@@ -10,6 +10,16 @@
 /** Named limit: variables of one frame. */
 enum { FRAME_VARIABLE_LIMIT = 100000 };
 
+/** The variables of a scope at its pc: what is the same in all frames that stand there. Lives as
+ *  long as the symbols. */
+struct frame_variables {
+	size_t count;
+	struct frame_variable {
+		struct variable variable;
+		bool shadowed;
+	} items[];
+};
+
 struct collection {
 	ARRAY(struct variable) list;
 	bool failed;
@@ -38,15 +48,63 @@ static bool is_shadowed(struct hash *names, const struct variable *variable)
 	return strcmp(inner->name, variable->name) == 0 && inner->block != variable->block;
 }
 
-static bool visit_one(struct place_frame *frame, const struct variable *variable, bool shadowed,
+static void find_shadowed(struct frame_variables *variables)
+{
+	struct hash names = {0};
+	for (int arguments = 0; arguments < 2; arguments++) {
+		for (size_t i = 0; i < variables->count; i++) {
+			struct frame_variable *item = &variables->items[i];
+			if (item->variable.argument == (bool)arguments)
+				item->shadowed = is_shadowed(&names, &item->variable);
+		}
+	}
+	hash_fini(&names);
+}
+
+static struct frame_variables *make_variables(struct strobe_symbols *symbols,
+					      const struct code_scope *scope, uint64_t pc)
+{
+	struct collection c = {0};
+	struct frame_variables *made = NULL;
+	scope_variables(scope, pc, collect, &c);
+	if (!c.failed)
+		made = arena_alloc(&symbols->arena,
+				   sizeof(*made) + c.list.count * sizeof(made->items[0]));
+	if (made) {
+		made->count = c.list.count;
+		for (size_t i = 0; i < c.list.count; i++) {
+			made->items[i] = (struct frame_variable){.variable = c.list.items[i]};
+			variable_prepare(&made->items[i].variable, pc);
+		}
+		find_shadowed(made);
+	}
+	array_fini(&c.list);
+	return made;
+}
+
+/** NULL when memory is short. A scope belongs to one pc, and lives as long as the symbols, too. */
+static const struct frame_variables *variables_of(struct strobe_symbols *symbols,
+						  const struct code_scope *scope, uint64_t pc)
+{
+	struct frame_variables *known = hash_get(&symbols->variables_cache, (uintptr_t)scope);
+	if (known)
+		return known;
+	known = make_variables(symbols, scope, pc);
+	if (known && !hash_put(&symbols->variables_cache, (uintptr_t)scope, known))
+		return NULL;
+	return known;
+}
+
+static bool visit_one(struct place_frame *frame, const struct frame_variable *item,
 		      strobe_variable_visit visit, void *context)
 {
+	const struct variable *variable = &item->variable;
 	struct strobe_variable told = {
 		.name = variable->name,
 		.kind = variable->argument ? STROBE_VARIABLE_ARGUMENT : STROBE_VARIABLE_LOCAL,
 		.line = variable->line,
 		.block = variable->block,
-		.shadowed = shadowed,
+		.shadowed = item->shadowed,
 		.is_static = variable->is_static,
 	};
 	struct strobe_value value = place_variable(frame, variable);
@@ -55,38 +113,23 @@ static bool visit_one(struct place_frame *frame, const struct variable *variable
 	return more;
 }
 
-static void visit_all(struct place_frame *frame, struct collection *c, bool *shadowed,
-		      strobe_variable_visit visit, void *context)
-{
-	struct hash names = {0};
-	for (int arguments = 0; arguments < 2; arguments++)
-		for (size_t i = 0; i < c->list.count; i++)
-			if (c->list.items[i].argument == (bool)arguments)
-				shadowed[i] = is_shadowed(&names, &c->list.items[i]);
-	hash_fini(&names);
-	for (size_t i = 0; i < c->list.count; i++)
-		if (!visit_one(frame, &c->list.items[i], shadowed[i], visit, context))
-			break;
-}
-
 struct strobe_error *strobe_frame_variables(const struct strobe_stack *stack, size_t frame_index,
 					    strobe_variable_visit visit, void *context)
 {
 	if (frame_index >= stack->entries.count)
-		return error_new(STROBE_ERROR_INVALID, "no frame %zu; the stack has %zu", frame_index,
-				 stack->entries.count);
+		return error_new(STROBE_ERROR_INVALID, "no frame %zu; the stack has %zu",
+				 frame_index, stack->entries.count);
 	struct place_frame frame;
-	struct collection c = {0};
 	place_frame_init(&frame, stack->symbols, stack, frame_index);
 	if (!frame.scope)
 		return NULL;
 	uint64_t bias = frame.scope->unit->module->module->bias;
-	scope_variables(frame.scope, frame.physical->lookup_pc - bias, collect, &c);
-	bool *shadowed = calloc(c.list.count + 1, sizeof(*shadowed));
-	c.failed |= !shadowed;
-	if (!c.failed)
-		visit_all(&frame, &c, shadowed, visit, context);
-	free(shadowed);
-	array_fini(&c.list);
-	return c.failed ? error_no_memory() : NULL;
+	const struct frame_variables *variables =
+		variables_of(stack->symbols, frame.scope, frame.physical->lookup_pc - bias);
+	if (!variables)
+		return error_no_memory();
+	for (size_t i = 0; i < variables->count; i++)
+		if (!visit_one(&frame, &variables->items[i], visit, context))
+			break;
+	return NULL;
 }

@@ -25,6 +25,9 @@
 
 enum { VIEW_MAX_WARNINGS = 1000, VIEW_SCRATCH_SIZE = 1024 };
 
+// How much of the source stays mapped while it is read piece by piece: 64 x 64 KiB.
+enum { VIEW_WINDOW_SIZE = 65536, VIEW_WINDOWS = 64 };
+
 /** Memory that the source holds, or (data NULL) held once but lost to damage. */
 struct segment {
 	uint64_t start, end;
@@ -113,6 +116,8 @@ struct strobe_view {
 
 	struct hash tids;		    // tid -> index + 1
 	size_t last_segment, last_mapping;  // caches: where the last look-up ended
+	uint64_t windows[VIEW_WINDOWS];	    // of the source, last touched + 1, by number
+	unsigned window_count;		    // touched since the source was unmapped
 	uint8_t scratch[VIEW_SCRATCH_SIZE]; // a register put together from parts
 };
 
@@ -136,6 +141,8 @@ struct strobe_error *view_add_module(struct strobe_view *view, uint64_t start, c
 /** modules.c: sorts them and ties mappings to them; after the last view_add_module(). */
 struct strobe_error *view_settle_modules(struct strobe_view *view) STROBE_MUST_CHECK;
 
+/** resident.c: notes that bytes of the source were read; unmaps them all when they are many. */
+void view_touched(struct strobe_view *view, const uint8_t *bytes, size_t size);
 /** memory.c: bytes in the source alone, never from files. */
 const uint8_t *view_source_pointer(const struct strobe_view *view, uint64_t address,
 				   size_t *available);

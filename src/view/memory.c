@@ -197,6 +197,8 @@ size_t strobe_memory_read(const struct strobe_view *view, uint64_t address, void
 		if (available > size - done)
 			available = size - done;
 		memcpy((char *)buffer + done, bytes, available);
+		// Which pages are mapped is no part of what the view says.
+		view_touched((struct strobe_view *)view, bytes, available);
 		done += available;
 		if (address + done == 0) // the top of the address space
 			break;

@@ -30,6 +30,10 @@ const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, si
 uint64_t view_hole(const struct strobe_view *view, const uint8_t *bytes, uint64_t size,
 		   uint64_t *before);
 
+/** Says that `size` bytes at `bytes`, which view_pointer() gave, are not needed soon: their pages
+ *  are unmapped, and mapped again when they are read after all. */
+void view_release(const struct strobe_view *view, const uint8_t *bytes, size_t size);
+
 /** Reads a little-endian unsigned integer of 1, 2, 4 or 8 bytes; false if unreadable. */
 bool view_read_unsigned(const struct strobe_view *view, uint64_t address, unsigned size_bytes,
 			uint64_t *ret);
