@@ -55,6 +55,7 @@ struct strobe_symbols {
 	struct hash row_cache;	     // cfi.c: run-time pc -> struct cfi_row
 	struct hash reentry_cache;   // entry_value.c: function -> whether it may jump to itself
 	struct hash tail_cache;	     // tail_calls.c: caller and callee -> struct tail_chain
+	struct hash site_cache;	     // entry_value.c: return address -> its struct call_site
 	struct hash variables_cache; // value/variables.c: code_scope -> struct frame_variables
 	struct type_table *types;    // type.c; freed by type_table_free()
 };

@@ -68,6 +68,7 @@ struct strobe_symbols *strobe_symbols_close(struct strobe_symbols *symbols)
 	hash_fini(&symbols->reentry_cache);
 	hash_fini(&symbols->tail_cache);
 	hash_fini(&symbols->variables_cache);
+	hash_fini(&symbols->site_cache);
 	arena_fini(&symbols->arena);
 	free(symbols);
 	return NULL;

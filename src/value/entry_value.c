@@ -84,18 +84,49 @@ static bool value_of(struct place_frame *frame, struct unit *unit, const uint8_t
 	return good;
 }
 
+/** The call site that a return address belongs to; kept in the symbols, for searching a large
+ *  function takes time. */
+struct call_site {
+	Dwarf_Die die;
+	bool found;
+	bool target_known; // by its DIE alone
+	uint64_t target;
+};
+
+/** NULL if there is none, or memory is short. */
+static struct call_site *call_site_at(struct strobe_symbols *symbols,
+				      const struct code_scope *scope, uint64_t return_pc)
+{
+	struct call_site *site = hash_get(&symbols->site_cache, return_pc);
+	if (!site) {
+		site = arena_alloc(&symbols->arena, sizeof(*site));
+		if (!site)
+			return NULL;
+		*site = (struct call_site){0};
+		struct search search = {.unit = scope->unit,
+					.return_pc = return_pc - scope->unit->module->module->bias};
+		Dwarf_Die function = scope->die;
+		site->found = find_call_site(&search, &function, 0, &site->die);
+		site->target_known =
+			site->found && call_site_target(scope->unit, &site->die, &site->target);
+		// Out of memory only costs time here.
+		(void)!hash_put(&symbols->site_cache, return_pc, site);
+	}
+	return site->found ? site : NULL;
+}
+
 /** That the call site calls this very function, and not one that jumped on to it. */
-static bool calls_us(struct place_frame *caller, struct unit *unit, Dwarf_Die *site,
+static bool calls_us(struct place_frame *caller, struct unit *unit, struct call_site *site,
 		     const struct code_scope *callee)
 {
 	uint64_t target;
-	if (call_site_target(unit, site, &target))
-		return target == callee->start;
+	if (site->target_known)
+		return site->target == callee->start;
 	const uint8_t *bytes;
 	size_t size;
-	unsigned at = dwarf_tag(site) == DW_TAG_call_site ? DW_AT_call_target
-							  : DW_AT_GNU_call_site_target;
-	return attribute_expression(unit, site, at, 0, &bytes, &size) &&
+	unsigned at = dwarf_tag(&site->die) == DW_TAG_call_site ? DW_AT_call_target
+								: DW_AT_GNU_call_site_target;
+	return attribute_expression(unit, &site->die, at, 0, &bytes, &size) &&
 	       value_of(caller, unit, bytes, size, &target) && target == callee->start;
 }
 
@@ -246,13 +277,10 @@ bool entry_value(void *data, const uint8_t *expression, size_t size, uint64_t *r
 	caller.physical = up;
 	caller.scope = scope;
 	caller.depth++;
-	struct search search = {.unit = scope->unit,
-				.return_pc = up->pc - scope->unit->module->module->bias};
-	Dwarf_Die function = scope->die, site;
 	const struct code_scope *callee =
 		&physical->position->scopes[physical->position->scope_count - 1];
-	return find_call_site(&search, &function, 0, &site) &&
-	       calls_us(&caller, scope->unit, &site, callee) &&
+	struct call_site *site = call_site_at(frame->symbols, scope, up->pc);
+	return site && calls_us(&caller, scope->unit, site, callee) &&
 	       !may_reenter(frame->symbols, callee) &&
-	       parameter(&caller, scope->unit, &site, callee->unit, expression, size, ret);
+	       parameter(&caller, scope->unit, &site->die, callee->unit, expression, size, ret);
 }
