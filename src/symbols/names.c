@@ -12,6 +12,7 @@
 #include "symbols/function_table.h"
 #include "symbols/line_table.h"
 #include "symbols/qualify.h"
+#include "symbols/sections.h"
 #include "symbols/skim.h"
 #include "symbols/unit_index.h"
 
@@ -31,11 +32,29 @@ struct names {
 	ARRAY(struct entry) entries; // grouped by bucket once complete
 	uint32_t *buckets;	     // where each bucket starts; one more than there are
 	unsigned bits;		     // of the hash that choose a bucket
-	struct hash seen;	     // while it is made: types that another unit has, too
+};
+
+/** A set of 64-bit keys other than 0: open addressing, at most 3/4 full. */
+struct key_set {
+	uint64_t *keys;
+	size_t count;
+	size_t capacity; // a power of two, or 0
+};
+
+/** A name met in a unit: put into the index, or found to be there, once the unit is read, so that
+ *  the memory that this takes to look up can be on its way. */
+struct candidate {
+	uint64_t key; // what makes it the same as another unit's; 0 = always new
+	const char *name;
+	uint32_t offset; // from the unit's start
+	uint8_t kinds;
+	uint8_t flags;
 };
 
 struct scan {
 	struct names *names;
+	struct key_set seen; // types: headers repeat themselves in thousands of units
+	ARRAY(struct candidate) candidates;
 	struct unit *unit;
 	uint32_t slot;
 	bool cxx; // tags are type names, too
@@ -56,10 +75,58 @@ struct names *names_free(struct names *names)
 	if (!names)
 		return NULL;
 	array_fini(&names->entries);
-	hash_fini(&names->seen);
 	free(names->buckets);
 	free(names);
 	return NULL;
+}
+
+/** Equal for equal names of a module's own strings, which the linker has made unique: by their place
+ *  alone, without reading them. */
+static uint64_t name_identity(const struct unit *unit, const char *name)
+{
+	const struct section_bytes *strings = &unit->sections->of[SECTION_STR];
+	const uint8_t *at = (const uint8_t *)name;
+	if (!unit->split && at >= strings->data && at < strings->data + strings->size)
+		return (uint64_t)(at - strings->data) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	return hash_name(name);
+}
+
+static size_t key_slot(const struct key_set *set, uint64_t key)
+{
+	return (size_t)(key ^ key >> 32) & (set->capacity - 1);
+}
+
+static bool key_set_grow(struct key_set *set)
+{
+	struct key_set grown = {.capacity = set->capacity ? set->capacity * 2 : 1024,
+				.count = set->count};
+	grown.keys = calloc(grown.capacity, sizeof(*grown.keys));
+	if (!grown.keys)
+		return false;
+	for (size_t i = 0; i < set->capacity; i++) {
+		if (!set->keys[i])
+			continue;
+		size_t slot = key_slot(&grown, set->keys[i]);
+		while (grown.keys[slot])
+			slot = (slot + 1) & (grown.capacity - 1);
+		grown.keys[slot] = set->keys[i];
+	}
+	free(set->keys);
+	*set = grown;
+	return true;
+}
+
+/** Adds `key`; false if it is there already. Room has been made. */
+static bool key_set_add(struct key_set *set, uint64_t key)
+{
+	size_t slot = key_slot(set, key);
+	for (; set->keys[slot]; slot = (slot + 1) & (set->capacity - 1)) {
+		if (set->keys[slot] == key)
+			return false;
+	}
+	set->keys[slot] = key;
+	set->count++;
+	return true;
 }
 
 /** What a DIE is called: its own name, or that of what it specifies or is an instance of. */
@@ -128,34 +195,54 @@ static unsigned flags_of(const struct skim_die *die, unsigned kinds)
 	return flags;
 }
 
-/** True if the same type is there already: headers repeat themselves in thousands of units. */
-static bool repeated(struct scan *scan, uint64_t hash, unsigned kinds, unsigned flags)
+static bool add(struct scan *scan, const struct skim_die *die, const char *name, unsigned kinds)
 {
-	if (scan->all || (kinds & (NAME_VARIABLE | NAME_FUNCTION)))
-		return false;
-	uint64_t key = (hash ^ scan->scopes[scan->depth]) * 31 + kinds * 2 + (flags >> 1);
-	if (hash_get(&scan->names->seen, key))
+	uint64_t offset = die->offset - scan->unit->offset;
+	if (offset > UINT32_MAX)
 		return true;
-	(void)!hash_put(&scan->names->seen, key, scan);
-	return false;
+	struct candidate candidate = {.name = name,
+				      .offset = (uint32_t)offset,
+				      .kinds = (uint8_t)kinds,
+				      .flags = (uint8_t)flags_of(die, kinds)};
+	if (!scan->all && !(kinds & (NAME_VARIABLE | NAME_FUNCTION))) {
+		uint64_t key = name_identity(scan->unit, name) ^ scan->scopes[scan->depth];
+		key = (key ^ key >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
+		candidate.key = key * 31 + kinds * 2 + (candidate.flags >> 1);
+		candidate.key += !candidate.key;
+	}
+	return array_push(&scan->candidates, candidate);
 }
 
-static bool add(struct scan *scan, const struct skim *skim, const struct skim_die *die,
-		const char *name, unsigned kinds)
+/** Puts the candidates that are new into the index. */
+static bool settle(struct scan *scan)
 {
-	uint64_t hash = hash_name(name);
-	unsigned flags = flags_of(die, kinds);
-	uint64_t offset = die->offset - scan->unit->offset;
-	if ((scan->filtered && (uint32_t)hash != scan->hash) || offset > UINT32_MAX ||
-	    repeated(scan, hash, kinds, flags))
-		return true;
-	(void)skim;
-	struct entry entry = {.hash = (uint32_t)hash,
-			      .unit = scan->slot,
-			      .offset = (uint32_t)offset,
-			      .kinds = (uint8_t)kinds,
-			      .flags = (uint8_t)flags};
-	return array_push(&scan->names->entries, entry);
+	enum { AHEAD = 16 };
+	size_t count = scan->candidates.count;
+	const struct candidate *items = scan->candidates.items;
+	struct key_set *seen = &scan->seen;
+	while ((seen->count + count + 1) * 4 > seen->capacity * 3)
+		if (!key_set_grow(seen))
+			return false;
+	for (size_t i = 0; i < count; i++) {
+		if (i + AHEAD < count)
+			__builtin_prefetch(&seen->keys[key_slot(seen, items[i + AHEAD].key)]);
+		if (items[i].key && !key_set_add(seen, items[i].key))
+			continue; // without a look at its name
+		if (!*items[i].name)
+			continue;
+		uint64_t hash = hash_name(items[i].name);
+		if (scan->filtered && (uint32_t)hash != scan->hash)
+			continue;
+		struct entry entry = {.hash = (uint32_t)hash,
+				      .unit = scan->slot,
+				      .offset = items[i].offset,
+				      .kinds = items[i].kinds,
+				      .flags = items[i].flags};
+		if (!array_push(&scan->names->entries, entry))
+			return false;
+	}
+	scan->candidates.count = 0;
+	return true;
 }
 
 static bool enters(const struct scan *scan, const struct skim_die *die)
@@ -199,19 +286,29 @@ static bool scan_unit(struct scan *scan)
 		unsigned kinds = kinds_of(scan, &die);
 		bool entering = enters(scan, &die);
 		const char *name = kinds || entering ? name_of(&skim, &die) : NULL;
-		if (kinds && name && *name)
-			done = add(scan, &skim, &die, name, kinds);
+		if (kinds && name)
+			done = add(scan, &die, name, kinds);
 		if (entering) {
 			uint64_t outer = scan->scopes[scan->depth];
 			// Enumerators are known where their enumeration is.
 			bool counts = die.tag != DW_TAG_enumeration_type && name;
-			scan->scopes[++scan->depth] = counts ? outer * 31 + hash_name(name) : outer;
+			scan->scopes[++scan->depth] =
+				counts ? outer * 31 + name_identity(unit, name) : outer;
 		} else {
 			going = skim_over(&skim, &die);
 		}
 	}
 	skim_fini(&skim);
-	return done;
+	return done && settle(scan);
+}
+
+static void scan_fini(struct scan *scan)
+{
+	if (!scan)
+		return;
+	free(scan->seen.keys);
+	array_fini(&scan->candidates);
+	free(scan);
 }
 
 /** Groups the entries by the top bits of their hashes: one counting pass, one placing pass. */
@@ -260,8 +357,7 @@ static struct names *names_of(struct symbols_module *module)
 		scan->unit = unit_slot(module, i);
 		done = !scan->unit || scan_unit(scan);
 	}
-	free(scan);
-	hash_fini(&names->seen);
+	scan_fini(scan);
 	if (!done || names->entries.count >= UINT32_MAX || !group(names))
 		return names_free(names);
 	module->names = names;
@@ -367,7 +463,7 @@ static bool find_in_unit(struct query *query, struct unit *unit)
 	bool done = scan_unit(scan);
 	if (done)
 		offer_all(query, names.entries.items, names.entries.count, unit);
-	free(scan);
+	scan_fini(scan);
 	array_fini(&names.entries);
 	return done;
 }

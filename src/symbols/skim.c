@@ -361,6 +361,9 @@ bool skim_flag(const struct skim_die *die, enum skim_slot slot)
 
 static const char *section_string(const struct section_bytes *section, uint64_t offset)
 {
+	// A section that ends in NUL, as all do, has only whole strings: nothing needs to be read.
+	if (offset < section->size && !section->data[section->size - 1])
+		return (const char *)section->data + offset;
 	struct bytes bytes = bytes_of(section->data, section->size, offset);
 	const char *string = bytes_string(&bytes);
 	return bytes.bad ? NULL : string;
