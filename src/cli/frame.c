@@ -149,7 +149,7 @@ void frame_text(const struct command *command, const struct strobe_stack *stack,
 	const struct strobe_frame *frame = strobe_stack_frame(stack, index);
 	struct visit visit = {.command = command, .style = style, .first = true};
 	bool color = command->color;
-	printf("#%-3zu", frame->index);
+	printf("#%-2zu ", frame->index);
 	if (!frame->inlined) {
 		printf("%s0x%016" PRIx64 "%s in ", style_start(color, STYLE_ADDRESS), frame->pc,
 		       style_end(color));

@@ -280,8 +280,10 @@ struct strobe_error *notes_read(struct strobe_view *view, const uint8_t *data, u
 	struct elf_note_walk walk = {.data = data, .size = size, .align = align};
 	struct elf_note note;
 	struct strobe_error *error = NULL;
-	while (!error && elf_note_next(&walk, &note))
+	while (!error && elf_note_next(&walk, &note)) {
+		view_touched(view, note.data, note.size);
 		error = read_note(view, &note, file_offset + note.offset);
+	}
 	if (error)
 		return error;
 	if (walk.damaged)

@@ -74,6 +74,8 @@ const uint8_t *view_source_pointer(const struct strobe_view *view, uint64_t addr
 	if (!segment || address >= segment->end || !segment->data)
 		return NULL;
 	*available = segment->end - address;
+	// Which pages are mapped is no part of what the view says.
+	view_touched((struct strobe_view *)view, segment->data + (address - segment->start), 1);
 	return segment->data + (address - segment->start);
 }
 
@@ -197,7 +199,6 @@ size_t strobe_memory_read(const struct strobe_view *view, uint64_t address, void
 		if (available > size - done)
 			available = size - done;
 		memcpy((char *)buffer + done, bytes, available);
-		// Which pages are mapped is no part of what the view says.
 		view_touched((struct strobe_view *)view, bytes, available);
 		done += available;
 		if (address + done == 0) // the top of the address space

@@ -387,6 +387,7 @@ static bool fill(const struct strobe_view *view, size_t thread_index,
 	const uint8_t *bytes = fetch(&view->registers.items[thread_index], spec, scratch);
 	if (!bytes)
 		return false;
+	view_touched((struct strobe_view *)view, bytes, spec->size);
 	*ret = (struct strobe_register){spec->name, spec->group, spec->size, bytes};
 	return true;
 }
