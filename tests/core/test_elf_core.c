@@ -469,6 +469,63 @@ static void shows_other_machines(void)
 	strobe_view_close(view);
 }
 
+/** Pages of mapped files that are resident, in bytes. */
+static uint64_t resident_file_bytes(void)
+{
+	char line[256];
+	unsigned long kib = 0;
+	FILE *status = fopen("/proc/self/status", "re");
+	while (status && fgets(line, sizeof(line), status))
+		if (sscanf(line, "RssFile: %lu kB", &kib) == 1)
+			break;
+	if (status)
+		fclose(status);
+	return (uint64_t)kib * 1024;
+}
+
+static bool no_hit(void *context, uint64_t address, uint64_t size)
+{
+	(void)context;
+	(void)address;
+	(void)size;
+	return true;
+}
+
+static void gives_pages_back(void)
+{
+	enum { SIZE = 96 << 20, STEP = 5000, BOUND = 24 << 20 };
+	struct core_writer writer;
+	uint64_t registers[CORE_WRITER_REGISTERS] = {0};
+	uint32_t *data = malloc(SIZE);
+	uint8_t bytes[STEP];
+	CHECK(data);
+	for (uint32_t i = 0; i < SIZE / 4; i++)
+		data[i] = i * 2654435761u;
+	core_writer_init(&writer);
+	core_writer_thread(&writer, 7, 6, registers);
+	core_writer_segment(&writer, heap_at, SIZE, PF_R | PF_W, data, SIZE);
+	const char *path = name_file("large");
+	core_writer_save(&writer, path);
+	core_writer_fini(&writer);
+	struct strobe_view *view = open_view(path);
+	uint64_t before = resident_file_bytes(), most = 0;
+	bool same = true;
+	for (uint64_t at = 0; at + STEP <= SIZE; at += STEP) {
+		same = same && strobe_memory_read(view, heap_at + at, bytes, STEP) == STEP &&
+		       memcmp(bytes, (uint8_t *)data + at, STEP) == 0;
+		if (at % (STEP * 200) == 0 && resident_file_bytes() > most)
+			most = resident_file_bytes();
+	}
+	CHECK(same);
+	CHECK(most < before + BOUND);
+	struct strobe_search search = {
+		.size = sizeof(search), .pattern = "not in there", .pattern_size = 12};
+	CHECK_OK(strobe_memory_search(view, &search, no_hit, NULL, NULL));
+	CHECK(resident_file_bytes() < before + BOUND);
+	strobe_view_close(view);
+	free(data);
+}
+
 static int run(void)
 {
 	static const struct check_case cases[] = {
@@ -479,6 +536,7 @@ static int run(void)
 		{"a truncated segment is named with its offset", names_what_truncation_took},
 		{"70,000 segments are counted by section 0", counts_many_segments},
 		{"a sparse 64 GiB core opens at once", opens_a_sparse_giant},
+		{"pages that were read are given back", gives_pages_back},
 		{"200 truncations end well", survives_truncation},
 		{"2,000 flipped bytes end well", survives_flipped_bits},
 		{"what is no core is refused in a line", explains_what_is_no_core},
