@@ -166,7 +166,7 @@ static const char *find_end(const char *text)
 		return NULL;
 	const char *end = comma + 1;
 	return (*end == '+' ? parse_size(end + 1, &number) : parse_number(end, &number)) ? end
-											  : NULL;
+											 : NULL;
 }
 
 static int find_start(struct command *command, const char *text, const char *end,
@@ -184,12 +184,13 @@ static int find_start(struct command *command, const char *text, const char *end
 
 static int set_end(struct command *command, const char *end, struct range *range)
 {
-	bool good = end[0] == '+' ? parse_size(end + 1, &range->end) &&
-					    !__builtin_add_overflow(range->start, range->end,
-								    &range->end)
-				  : parse_number(end, &range->end);
+	bool good = end[0] == '+'
+			    ? parse_size(end + 1, &range->end) &&
+				      !__builtin_add_overflow(range->start, range->end, &range->end)
+			    : parse_number(end, &range->end);
 	if (!good || range->end <= range->start)
-		return command_usage(command, "'%s' is no end behind 0x%" PRIx64, end, range->start);
+		return command_usage(command, "'%s' is no end behind 0x%" PRIx64, end,
+				     range->start);
 	return STATUS_DONE;
 }
 

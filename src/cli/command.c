@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static void tell(const struct command *command, const char *kind, const char *format, va_list args)
+// `hint`: the verb's help is worth a look.
+static void tell(const struct command *command, const char *kind, bool hint, const char *format,
+		 va_list args)
 {
 	char *message = NULL;
 	fflush(stdout); // what was found so far comes first where both go to one place
@@ -16,6 +18,8 @@ static void tell(const struct command *command, const char *kind, const char *fo
 	if (vasprintf(&message, format, args) >= 0)
 		put_safe(stderr, message);
 	free(message);
+	if (hint)
+		fprintf(stderr, " (see strobe help %s)", command->verb->name);
 	putc('\n', stderr);
 }
 
@@ -23,7 +27,7 @@ int command_fail(const struct command *command, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	tell(command, "", format, args);
+	tell(command, "", false, format, args);
 	va_end(args);
 	return STATUS_FAILED;
 }
@@ -32,9 +36,8 @@ int command_usage(const struct command *command, const char *format, ...)
 {
 	va_list args;
 	va_start(args, format);
-	tell(command, "", format, args);
+	tell(command, "", true, format, args);
 	va_end(args);
-	fprintf(stderr, "Try: strobe help %s\n", command->verb->name);
 	return STATUS_USAGE;
 }
 
@@ -44,7 +47,7 @@ void command_warn(const struct command *command, const char *format, ...)
 		return;
 	va_list args;
 	va_start(args, format);
-	tell(command, "warning: ", format, args);
+	tell(command, "warning: ", false, format, args);
 	va_end(args);
 }
 

@@ -77,7 +77,8 @@ static bool parse_lines(const char *text, struct location *ret)
 	first[size] = '\0';
 	if (!parse_number(first, &line) || line == 0 || line > INT32_MAX)
 		return false;
-	if (text[size] && (!parse_number(text + size + 1, &last) || last < line || last > INT32_MAX))
+	if (text[size] &&
+	    (!parse_number(text + size + 1, &last) || last < line || last > INT32_MAX))
 		return false;
 	ret->line = (unsigned)line;
 	ret->last_line = (unsigned)last;

@@ -44,8 +44,7 @@ static int unknown_verb(const char *name)
 	if (meant)
 		fprintf(stderr, "'; did you mean '%s'?\n", meant->name);
 	else
-		fputs("'\n", stderr);
-	fputs("Try: strobe help\n", stderr);
+		fputs("' (see strobe help)\n", stderr);
 	return STATUS_USAGE;
 }
 

@@ -150,8 +150,9 @@ static int set_what(struct command *command, struct pattern *pattern)
 	const char *pointer = command_option(command, "pointer");
 	const char *regex = command_option(command, "regex");
 	if (!!plain + !!text + !!hex + !!integer + !!pointer + !!regex != 1)
-		return command_usage(command, "give one thing to look for: PATTERN, --text, --bytes, "
-					      "--int, --pointer or --regex");
+		return command_usage(command,
+				     "give one thing to look for: PATTERN, --text, --bytes, "
+				     "--int, --pointer or --regex");
 	if (command_has(command, "mask") && !hex && !integer && !pointer)
 		return command_usage(command, "--mask goes with --bytes, --int and --pointer");
 	if (regex)

@@ -129,8 +129,9 @@ static struct strobe_error *check(const struct strobe_view *view, struct elf_ima
 	if (!elf_image_init(image, view->source->data, view->source->size, &why))
 		return error_new(STROBE_ERROR_FORMAT, "%s: not a core file: %s", path, why);
 	if (image->header.e_type != ET_CORE)
-		return error_new(STROBE_ERROR_FORMAT, "%s: not a core file: ELF type %s", path,
-				 elf_type_name(image->header.e_type));
+		return error_new(STROBE_ERROR_FORMAT, "%s: not a core file: ELF type %s%s", path,
+				 elf_type_name(image->header.e_type),
+				 image->header.e_type == ET_REL ? "" : " (a program or library)");
 	return NULL;
 }
 
