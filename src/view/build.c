@@ -67,6 +67,7 @@ struct strobe_view *strobe_view_close(struct strobe_view *view)
 	array_fini(&view->warnings);
 	array_fini(&view->descriptors);
 	hash_fini(&view->tids);
+	hash_fini(&view->warned);
 	files_free(view->files);
 	file_close(view->source);
 	arena_fini(&view->arena);

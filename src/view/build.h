@@ -115,6 +115,7 @@ struct strobe_view {
 	const struct xsave_layout *xsave_layout; // the same for all threads; NULL = not told
 
 	struct hash tids;		    // tid -> index + 1
+	struct hash warned;		    // hash of a warning's text -> the text
 	size_t last_segment, last_mapping;  // caches: where the last look-up ended
 	uint64_t windows[VIEW_WINDOWS];	    // of the source, last touched + 1, by number
 	unsigned window_count;		    // touched since the source was unmapped

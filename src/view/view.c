@@ -24,14 +24,12 @@ void view_warn(const struct strobe_view *view, const char *format, ...)
 	for (char *c = line; *c; c++) // names in damaged files hold anything
 		if ((unsigned char)*c < ' ' || *c == 127)
 			*c = '?';
-	for (size_t i = 0; i < log->warnings.count; i++) {
-		if (strcmp(log->warnings.items[i], line) == 0) {
-			free(line);
-			return;
-		}
-	}
-	if (!array_push(&log->warnings, line))
+	uint64_t key = hash_bytes(line, strlen(line));
+	const char *known = hash_get(&log->warned, key);
+	if ((known && strcmp(known, line) == 0) || !array_push(&log->warnings, line))
 		free(line);
+	else if (!known && !hash_put(&log->warned, key, line))
+		return; // out of memory: what may come is a line twice
 }
 
 struct files *view_files(const struct strobe_view *view)
