@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Damages a good core, and the program's own file, and runs the command on what is left.
+"""Damages a good core, the program's own file, and separate debug files (.debug, .dwo, .dwp, dwz),
+and runs the command on what is left.
 
-damage.py STROBE [--truncations N] [--flips N] [--seed N]
+damage.py STROBE [--truncations N] [--flips N] [--seed N] [--no-memory-limit]
 
 Every run must end within the time limit, by itself: exit status 0 with what can be known, or 1 with
 one clear line on stderr that starts with "strobe: "; never a signal. Tells TAP.
@@ -31,7 +32,8 @@ def verb_line(strobe, verb, core):
 
 
 def limits():
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+    if MEMORY_LIMIT:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -96,10 +98,19 @@ def flip(good, place):
     return bytes(damaged)
 
 
-def make_core(folder):
-    program = os.path.join(folder, "program")
-    source = os.path.join(HERE, "..", "parity", "programs", "types.c")
-    subprocess.run(["gcc", "-g", "-O1", "-w", "-o", program, source], check=True)
+def build(folder, flags=()):
+    """The program; its name is without the folder, so that no .dwo is named by two ways."""
+    source = os.path.abspath(os.path.join(HERE, "..", "parity", "programs", "types.c"))
+    subprocess.run(["gcc", "-g", "-O1", "-w", *flags, "-c", "-o", "program.o", source], check=True,
+                   cwd=folder)
+    subprocess.run(["gcc", "-o", "program", "program.o"], check=True, cwd=folder)
+    return os.path.join(folder, "program")
+
+
+def make_core(folder, flags=(), after=()):
+    program = build(folder, flags)
+    for command in after:
+        subprocess.run(command, cwd=folder, check=True)
 
     def cores():
         resource.setrlimit(resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
@@ -110,6 +121,41 @@ def make_core(folder):
     if not found:
         return program, None
     return program, os.path.join(folder, found[0])
+
+
+# Where debug information stands apart from the program: flags, commands, the file to damage.
+COMPANIONS = [
+    (".debug", [], [["objcopy", "--only-keep-debug", "program", "program.debug"],
+                    ["objcopy", "--strip-debug", "--add-gnu-debuglink=program.debug", "program"]],
+     "program.debug"),
+    (".dwo", ["-gsplit-dwarf"], [], "program.dwo"),
+    (".dwp", ["-gsplit-dwarf", "-gdwarf-4"],
+     [["dwp", "-e", "program", "-o", "program.dwp"], ["rm", "program.dwo"]], "program.dwp"),
+    ("dwz", [], [["cp", "program", "other"], ["dwz", "-m", "common", "program", "other"]],
+     "common"),
+]
+
+
+def companions(battery, options, rng):
+    for name, flags, after, companion in COMPANIONS:
+        missing = [command[0] for command in after if not shutil.which(command[0])]
+        if missing:
+            battery.number += 1
+            print("ok %d - %s # SKIP no %s" % (battery.number, name, missing[0]))
+            continue
+        with tempfile.TemporaryDirectory(prefix="strobe-damage-") as folder:
+            _, core = make_core(folder, flags, after)
+            path = os.path.join(folder, companion)
+            with open(path, "rb") as file:
+                good = file.read()
+            stacks = subprocess.run([battery.strobe, "bt", core], stdout=subprocess.PIPE,
+                                    check=False).stdout
+            battery.case(name + " is used while it is good",
+                         [] if b"types.c:" in stacks else ["no lines in the stack"], 1)
+            places = spread(rng, options.truncations // 2, len(good), len(good))
+            battery.run(name + " cut", good, path, places, truncate, core, rng)
+            places = spread(rng, options.flips // 4, len(good) * 8, len(good) * 8)
+            battery.run(name + " with flipped bytes", good, path, places, flip, core, rng)
 
 
 def spread(rng, count, limit, dense):
@@ -124,7 +170,11 @@ def main():
     parser.add_argument("--truncations", type=int, default=200)
     parser.add_argument("--flips", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--no-memory-limit", action="store_true", help="for AddressSanitizer")
     options = parser.parse_args()
+    if options.no_memory_limit:
+        global MEMORY_LIMIT
+        MEMORY_LIMIT = 0
     rng = random.Random(options.seed)
     battery = Battery(os.path.abspath(options.strobe))
     with tempfile.TemporaryDirectory(prefix="strobe-damage-") as folder:
@@ -133,7 +183,6 @@ def main():
             print("1..0 # SKIP no core file appeared: kernel.core_pattern is %s"
                   % open("/proc/sys/kernel/core_pattern").read().strip())
             return 0
-        print("1..5")
         with open(core, "rb") as file:
             good = file.read()
         problems = [" ".join(verb) + ": " + wrong for verb in VERBS
@@ -152,6 +201,8 @@ def main():
                     spread(rng, options.truncations, len(good), len(good)), truncate, core, rng)
         battery.run("program with flipped bytes", good, program,
                     spread(rng, options.flips, len(good) * 8, len(good) * 8), flip, core, rng)
+    companions(battery, options, rng)
+    print("1..%d" % battery.number)
     return 1 if battery.failed else 0
 
 
