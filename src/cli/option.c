@@ -5,7 +5,8 @@
 #include <string.h>
 
 const struct option options_common[] = {
-	{"json", 'j', NULL, NULL, "Write one JSON document, as docs/json.md describes."},
+	{"json", 'j', NULL, NULL,
+	 "Write one JSON document; json.md in the documentation describes it."},
 	{"sysroot", 0, "DIR", NULL, "Look for the mapped files below DIR first."},
 	{"exe", 0, "FILE", NULL, "Use FILE as the main program."},
 	{"debug-dir", 0, "DIRS", NULL,

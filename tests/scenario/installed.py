@@ -42,6 +42,9 @@ def main():
             status, output = run(["c++", "-x", "c++", "-", "-o", program, *flags.split()],
                                  input=text.encode())
             cases.check(status == 0, "so does C++", output)
+        status, output = run([glob.glob(folder + "/**/bin/strobe", recursive=True)[0], "--version"])
+        cases.check(status == 0, "the command finds the library beside it", output)
+        cases.check(glob.glob(folder + "/**/doc/strobe/json.md", recursive=True), "json.md is installed")
         manual = glob.glob(folder + "/**/man1/strobe*.1*", recursive=True)
         cases.check(manual, "manual pages are installed")
         completion = glob.glob(folder + "/**/bash-completion/**/strobe", recursive=True)
