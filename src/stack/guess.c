@@ -30,11 +30,14 @@ static bool ends_in_call(const uint8_t *bytes, size_t size)
 		if (call[0] != 0xff || (call[1] & 0x38) != 0x10)
 			continue;
 		unsigned mode = call[1] >> 6, operand = call[1] & 7;
-		size_t expected = 2 + (mode != 3 && operand == 4);
+		bool scaled = mode != 3 && operand == 4; // an SIB byte follows
+		size_t expected = 2 + scaled;
+		if (scaled && length < 3)
+			continue;
 		if (mode == 1)
 			expected += 1;
 		if (mode == 2 || (mode == 0 && operand == 5) ||
-		    (mode == 0 && operand == 4 && (call[2] & 7) == 5))
+		    (mode == 0 && scaled && (call[2] & 7) == 5))
 			expected += 4;
 		if (expected == length)
 			return true;
