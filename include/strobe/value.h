@@ -50,7 +50,7 @@ struct strobe_format {
 				 *   character, 'a' address with symbol, 'f' float, 's' string; 0 = by type */
 	bool pretty;		/**< one member a line, indented */
 	bool no_symbols;	/**< no <symbol+offset> behind addresses */
-	bool no_static_members;	/**< leave out static members of classes */
+	bool no_static_members; /**< leave out static members of classes */
 };
 
 /**
@@ -88,7 +88,7 @@ struct strobe_variable {
 	const char *name;
 	enum strobe_variable_kind kind;
 	unsigned line;	/**< declared at; 0 if unknown */
-	unsigned block;	/**< lexical nesting, 0 = the function's own */
+	unsigned block; /**< lexical nesting, 0 = the function's own */
 	bool shadowed;	/**< an inner block has one of this name in scope */
 	bool is_static;
 };
@@ -99,9 +99,10 @@ typedef bool (*strobe_variable_visit)(void *context, const struct strobe_variabl
  * Visits arguments in order, then the locals of the blocks that hold the frame's pc, innermost
  * block first, in order of declaration within a block.
  */
-STROBE_EXPORT struct strobe_error *
-strobe_frame_variables(const struct strobe_stack *stack, size_t frame_index,
-		       strobe_variable_visit visit, void *context) STROBE_MUST_CHECK;
+STROBE_EXPORT struct strobe_error *strobe_frame_variables(const struct strobe_stack *stack,
+							  size_t frame_index,
+							  strobe_variable_visit visit,
+							  void *context) STROBE_MUST_CHECK;
 
 /**
  * Evaluates a C expression. With `stack` (may be NULL) names resolve in frame `frame_index` first.
@@ -115,8 +116,8 @@ STROBE_EXPORT struct strobe_error *strobe_evaluate(struct strobe_symbols *symbol
 
 /** The declaration of a type by name ("struct conn", "pid_t"), as C text; malloc'ed. */
 STROBE_EXPORT struct strobe_error *strobe_type_describe(struct strobe_symbols *symbols,
-							const char *name,
-							char **ret) STROBE_MUST_CHECK;
+							const char *name, char **ret)
+	STROBE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

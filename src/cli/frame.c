@@ -65,8 +65,7 @@ static char *value_text(const struct strobe_value *value, const struct frame_sty
 {
 	struct strobe_value *dynamic = dynamic_value(value, style);
 	char *text = format_value(dynamic ? dynamic : value, &style->format), *full = NULL;
-	if (dynamic && text &&
-	    asprintf(&full, "(%s) %s", strobe_value_type(dynamic), text) >= 0) {
+	if (dynamic && text && asprintf(&full, "(%s) %s", strobe_value_type(dynamic), text) >= 0) {
 		free(text);
 		text = full;
 	}

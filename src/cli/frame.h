@@ -10,7 +10,7 @@
 /** What of a frame is shown. */
 struct frame_style {
 	bool args, locals;
-	bool dynamic; // objects as what they are by their virtual tables
+	bool dynamic;		     // objects as what they are by their virtual tables
 	struct strobe_format format; // of locals, and of arguments in a list of their own
 };
 

@@ -19,9 +19,9 @@ enum type_kind {
 	TYPE_INTEGER,	// signed or unsigned; 1 to 16 bytes
 	TYPE_CHARACTER, // char, signed/unsigned char, char8/16/32_t, wchar_t
 	TYPE_BOOLEAN,
-	TYPE_FLOAT,	// 2 to 16 bytes; 80-bit extended in 10, 12 or 16
-	TYPE_DECIMAL,	// decimal floating point
-	TYPE_COMPLEX,	// of `size / 2` floats each
+	TYPE_FLOAT,   // 2 to 16 bytes; 80-bit extended in 10, 12 or 16
+	TYPE_DECIMAL, // decimal floating point
+	TYPE_COMPLEX, // of `size / 2` floats each
 	TYPE_ENUM,
 	TYPE_POINTER,
 	TYPE_REFERENCE, // &
@@ -30,7 +30,7 @@ enum type_kind {
 	TYPE_STRUCT,
 	TYPE_CLASS,
 	TYPE_UNION,
-	TYPE_VARIANT,	// Rust enum: variant part (see members' discriminants)
+	TYPE_VARIANT, // Rust enum: variant part (see members' discriminants)
 	TYPE_ARRAY,
 	TYPE_FUNCTION,
 	TYPE_TYPEDEF,
@@ -38,7 +38,7 @@ enum type_kind {
 	TYPE_VOLATILE,
 	TYPE_RESTRICT,
 	TYPE_ATOMIC,
-	TYPE_UNKNOWN,	// unsupported or damaged; `name` says what
+	TYPE_UNKNOWN, // unsupported or damaged; `name` says what
 };
 
 /** A member, base class or static member of a structure. */
@@ -50,12 +50,12 @@ struct type_member {
 	bool base;	      // DW_TAG_inheritance
 	bool virtual_base;    // its offset is found at run time (location expression)
 	bool static_member;
-	bool artificial;      // _vptr and the like
+	bool artificial;       // _vptr and the like
 	bool has_discriminant; // of a variant member
 	uint64_t discriminant; // its value
 	bool default_variant;
-	uint64_t die_offset;   // to locate statics and virtual bases (with `module`, dwarf)
-	void *die_dwarf;       // Dwarf handle of that DIE
+	uint64_t die_offset; // to locate statics and virtual bases (with `module`, dwarf)
+	void *die_dwarf;     // Dwarf handle of that DIE
 };
 
 struct type_enumerator {
@@ -72,26 +72,26 @@ struct type_parameter {
 struct type_dimension {
 	int64_t lower;
 	uint64_t count;
-	bool unknown;	 // flexible or incomplete: []
-	bool dynamic;	 // count depends on the frame (VLA); see variable.h to resolve
+	bool unknown; // flexible or incomplete: []
+	bool dynamic; // count depends on the frame (VLA); see variable.h to resolve
 	uint64_t die_offset;
 	void *die_dwarf;
 };
 
 struct type {
 	enum type_kind kind;
-	const char *name;   // tag or typedef name without "struct"; NULL if anonymous
-	uint64_t size;	    // bytes; 0 if incomplete
+	const char *name; // tag or typedef name without "struct"; NULL if anonymous
+	uint64_t size;	  // bytes; 0 if incomplete
 	bool size_known;
-	bool is_signed;	    // integers, characters, enums
-	bool declaration;   // incomplete here and nowhere complete
+	bool is_signed;	  // integers, characters, enums
+	bool declaration; // incomplete here and nowhere complete
 	bool is_flag_enum;
-	bool dynamic;	    // size or layout depends on the frame
-	bool variadic;	    // functions
-	bool vector;	    // GNU vector type
-	bool vtable;	    // class has a vptr (itself or by base)
+	bool dynamic;  // size or layout depends on the frame
+	bool variadic; // functions
+	bool vector;   // GNU vector type
+	bool vtable;   // class has a vptr (itself or by base)
 	bool prototyped;
-	int language;	    // DW_LANG_* of its unit
+	int language; // DW_LANG_* of its unit
 	struct symbols_module *module;
 	struct type *target; // pointee, element, underlying, return type; NULL = void
 	struct type *container;
@@ -104,9 +104,9 @@ struct type {
 	struct type_enumerator *enumerators;
 	size_t parameter_count;
 	struct type_parameter *parameters;
-	struct type_dimension dimension; // one a TYPE_ARRAY; nested arrays for more
+	struct type_dimension dimension;  // one a TYPE_ARRAY; nested arrays for more
 	struct type_member *discriminant; // TYPE_VARIANT: where it is; NULL = one variant
-	const char *spelled; // cache of type_name()
+	const char *spelled;		  // cache of type_name()
 	uint64_t die_offset;
 	void *die_dwarf;
 };

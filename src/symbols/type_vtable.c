@@ -71,9 +71,8 @@ static bool keep_instance(void *context, const struct name_entry *entry)
 	struct instance *instance = arena_alloc(&symbols->arena, sizeof(*instance));
 	if (!instance)
 		return false;
-	*instance = (struct instance){.unit = entry->unit,
-				      .die = die,
-				      .next = hash_get(&symbols->types->instances, key)};
+	*instance = (struct instance){
+		.unit = entry->unit, .die = die, .next = hash_get(&symbols->types->instances, key)};
 	return hash_put(&symbols->types->instances, key, instance);
 }
 
@@ -142,8 +141,7 @@ static struct type *find_local(struct symbols_module *module, const char *name)
 		return NULL;
 	char *function = strndup(name, (size_t)(last - name) - 2);
 	if (function && elf_symbols_find(module, function, 0, &symbol)) {
-		const struct code_position *at =
-			code_position_at(module->symbols, symbol.address);
+		const struct code_position *at = code_position_at(module->symbols, symbol.address);
 		struct code_scope *scope =
 			at && at->scope_count ? &at->scopes[at->scope_count - 1] : NULL;
 		Dwarf_Die die;

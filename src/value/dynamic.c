@@ -113,9 +113,10 @@ static struct strobe_value as_dynamic(const struct strobe_value *value, struct t
 	if (is_class(type))
 		return value_in_memory(symbols, class, start);
 	struct type *full = qualified(symbols, class, type->target);
-	struct type *made = type->kind == TYPE_POINTER
-		       ? type_pointer_to(symbols, full)
-		       : type_reference_to(symbols, full, type->kind == TYPE_RVALUE_REFERENCE);
+	struct type *made =
+		type->kind == TYPE_POINTER
+			? type_pointer_to(symbols, full)
+			: type_reference_to(symbols, full, type->kind == TYPE_RVALUE_REFERENCE);
 	return value_from_integer(symbols, made ? made : value->type, start);
 }
 
