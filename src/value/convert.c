@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "symbols/module.h"
-#include "value/evaluate.h"
+#include "value/class.h"
 #include "value/format.h"
 
 static struct strobe_error *lost(const struct node *node, const struct strobe_value *value,
@@ -226,6 +226,27 @@ static bool same_layout(struct evaluator *e, struct type *a, struct type *b)
 						strcmp(a->name, b->name) == 0);
 }
 
+/** 0 as a pointer to a member: data members count from 0, so that -1 is NULL. */
+static struct strobe_error *cast_null_member(struct evaluator *e, const struct node *node,
+					     struct type *type, struct strobe_value *value)
+{
+	static const uint8_t method[16] = {0}, data[8] = {255, 255, 255, 255, 255, 255, 255, 255};
+	const struct type *real = type_strip(e->symbols, type);
+	const struct type *target = real->target ? type_strip(e->symbols, real->target) : NULL;
+	bool is_method = target && target->kind == TYPE_FUNCTION;
+	struct number number;
+	struct strobe_error *error = convert_to_number(e, node->left, value, &number);
+	if (error)
+		return error;
+	if (number.real || number.integer)
+		return error_column(STROBE_ERROR_TYPE, node->column,
+				    "cannot cast a \"%s\" to \"%s\"",
+				    type_name(e->symbols, value->type), type_name(e->symbols, type));
+	value_fini(value);
+	*value = value_from_bytes(e->symbols, type, is_method ? method : data, is_method ? 16 : 8);
+	return NULL;
+}
+
 struct strobe_error *convert_cast(struct evaluator *e, const struct node *node, struct type *type,
 				  struct strobe_value *value)
 {
@@ -233,6 +254,10 @@ struct strobe_error *convert_cast(struct evaluator *e, const struct node *node, 
 	struct number number;
 	struct strobe_error *error = follow_reference(e, node, value);
 	if (error)
+		return error;
+	bool done = false;
+	error = class_cast(e, node, type, value, &done);
+	if (error || done)
 		return error;
 	struct type *from = value_stripped(value);
 	if (real->kind == TYPE_VOID) {
@@ -246,6 +271,8 @@ struct strobe_error *convert_cast(struct evaluator *e, const struct node *node, 
 		value->type = type;
 		return NULL;
 	}
+	if (real->kind == TYPE_MEMBER_POINTER)
+		return cast_null_member(e, node, type, value);
 	if (!is_scalar(real) || (real->kind == TYPE_FLOAT && real->size == 2))
 		return error_column(STROBE_ERROR_TYPE, node->column, "cannot cast a \"%s\" to \"%s\"",
 				    type_name(e->symbols, value->type), type_name(e->symbols, type));

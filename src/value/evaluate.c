@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "symbols/module.h"
+#include "value/class.h"
 
 /** Named limit: elements of a slice. */
 #define SLICE_LIMIT (UINT64_C(1) << 40)
@@ -120,7 +121,11 @@ static struct strobe_error *address_of(struct evaluator *e, const struct node *n
 static struct strobe_error *unary(struct evaluator *e, const struct node *node,
 				  struct strobe_value *ret)
 {
-	struct strobe_error *error = evaluate_node(e, node->left, ret);
+	const struct node *left = node->left;
+	if (node->op == '&' && left->kind == NODE_NAME && !left->file && strstr(left->name, "::") &&
+	    class_member_pointer(e, left->name, ret))
+		return NULL;
+	struct strobe_error *error = evaluate_node(e, left, ret);
 	if (error)
 		return error;
 	if (node->op == '&')
@@ -177,6 +182,20 @@ static struct strobe_error *slice(struct evaluator *e, const struct node *node,
 	return NULL;
 }
 
+/** object.*pointer and address->*pointer */
+static struct strobe_error *member_by_pointer(struct evaluator *e, const struct node *node,
+					      struct strobe_value *value,
+					      struct strobe_value *pointer)
+{
+	struct strobe_error *error = convert_decay(e, node->left, value);
+	if (!error && value_stripped(value)->kind == TYPE_POINTER)
+		error = convert_dereference(e, node->left, value);
+	if (!error)
+		return class_apply_pointer(e, node, value, pointer);
+	value_fini(pointer);
+	return error;
+}
+
 static struct strobe_error *binary(struct evaluator *e, const struct node *node,
 				   struct strobe_value *ret)
 {
@@ -190,6 +209,8 @@ static struct strobe_error *binary(struct evaluator *e, const struct node *node,
 		return error;
 	if (node->op == '@')
 		return slice(e, node, ret, &right);
+	if (node->op == PUNCTUATOR('-', '>', '*') || node->op == PUNCTUATOR('.', '*', 0))
+		return member_by_pointer(e, node, ret, &right);
 	if (node->op != ',')
 		return arithmetic_binary(e, node, ret, &right);
 	value_fini(ret);
@@ -222,7 +243,7 @@ static struct strobe_error *member(struct evaluator *e, const struct node *node,
 				    "a structure is needed here, not a \"%s\"",
 				    type_name(e->symbols, ret->type));
 	struct strobe_value part;
-	if (!lookup_member(e, ret, node->name, &part))
+	if (!lookup_member(e, ret, node->name, &part) && !class_method(e, type, node->name, &part))
 		return error_column(STROBE_ERROR_NOT_FOUND, node->column, "\"%s\" has no member \"%s\"",
 				    type_name(e->symbols, ret->type), node->name);
 	value_fini(ret);

@@ -207,7 +207,7 @@ static bool is_literal_prefix(const struct lexer *lexer, char *prefix)
 static struct strobe_error *punctuator(struct lexer *lexer, struct token *ret)
 {
 	static const char long_ones[][4] = {
-		"<<=", ">>=", "->*", "...", "->", "++", "--", "<<", ">>", "<=", ">=", "==", "!=",
+		"<<=", ">>=", "->*", "...", ".*",  "->", "++", "--", "<<", ">>", "<=", ">=", "==", "!=",
 		"&&",  "||",  "::",  "+=",  "-=", "*=", "/=", "%=", "&=", "|=", "^=",
 	};
 	ret->kind = TOKEN_PUNCTUATOR;

@@ -7,7 +7,7 @@
 #include "base/error.h"
 #include "symbols/module.h"
 #include "symbols/type_die.h"
-#include "value/evaluate.h"
+#include "value/class.h"
 
 /** Named limits of searches. */
 enum { MEMBER_DEPTH_LIMIT = 32, STATIC_DIE_LIMIT = 100000, STATIC_DEPTH_LIMIT = 64 };
@@ -322,6 +322,23 @@ static struct strobe_error *missing(const struct node *node, bool file_known)
 			    node->name, node->file ? " in " : "", node->file ? node->file : "");
 }
 
+/** Words that are values in all languages but C. */
+static bool find_constant(struct evaluator *e, const char *name, struct strobe_value *ret)
+{
+	if (language_is_c(e->language))
+		return false;
+	bool yes = strcmp(name, "true") == 0;
+	if (yes || strcmp(name, "false") == 0) {
+		*ret = value_from_integer(e->symbols, type_builtin(e->symbols, "bool"), yes);
+		return true;
+	}
+	struct type *pointer = type_pointer_to(e->symbols, type_builtin(e->symbols, "void"));
+	if (strcmp(name, "nullptr") != 0 || !pointer)
+		return false;
+	*ret = value_from_integer(e->symbols, pointer, 0);
+	return true;
+}
+
 struct strobe_error *lookup_name(struct evaluator *e, const struct node *node,
 				 struct strobe_value *ret)
 {
@@ -342,7 +359,8 @@ struct strobe_error *lookup_name(struct evaluator *e, const struct node *node,
 		return NULL;
 	}
 	if ((!global && member_of_this(e, name, ret)) || find_global(e, name, ret, &declared) ||
-	    find_static_local(e, name, ret))
+	    find_static_local(e, name, ret) || class_scope_name(e, name, ret) ||
+	    find_constant(e, name, ret))
 		return NULL;
 	struct strobe_error *error = find_symbol(e, node, ret, &found);
 	if (!error && found && declared && lookup_is_unknown(ret->type))

@@ -192,6 +192,7 @@ static struct strobe_error *size_of(struct parser *p, enum node_kind kind, struc
 static struct strobe_error *cpp_cast(struct parser *p, struct node **ret)
 {
 	unsigned column = p->token.column;
+	bool dynamic = parser_at_name(p, "dynamic_cast");
 	struct type_spelling *type = NULL;
 	struct node *operand = NULL;
 	struct strobe_error *error = parser_advance(p);
@@ -207,9 +208,11 @@ static struct strobe_error *cpp_cast(struct parser *p, struct node **ret)
 		error = parenthesised(p, &operand);
 	if (!error)
 		error = parser_node(p, NODE_CAST, column, operand, NULL, ret);
-	if (!error)
-		(*ret)->type = type;
-	return error;
+	if (error)
+		return error;
+	(*ret)->type = type;
+	(*ret)->op = dynamic ? 'd' : 0;
+	return NULL;
 }
 
 static struct strobe_error *primary(struct parser *p, struct node **ret)
@@ -228,7 +231,7 @@ static struct strobe_error *primary(struct parser *p, struct node **ret)
 		if (parser_at_name(p, "_Alignof") || parser_at_name(p, "alignof"))
 			return size_of(p, NODE_ALIGNOF, ret);
 		if (parser_at_name(p, "static_cast") || parser_at_name(p, "reinterpret_cast") ||
-		    parser_at_name(p, "const_cast"))
+		    parser_at_name(p, "const_cast") || parser_at_name(p, "dynamic_cast"))
 			return cpp_cast(p, ret);
 		return name_operand(p, ret);
 	case TOKEN_QUOTED:
@@ -366,6 +369,7 @@ static int precedence(const struct token *token)
 		{'>', 7}, {PUNCTUATOR('<', '=', 0), 7}, {PUNCTUATOR('>', '=', 0), 7},
 		{PUNCTUATOR('<', '<', 0), 8}, {PUNCTUATOR('>', '>', 0), 8}, {'@', 9}, {'+', 10},
 		{'-', 10}, {'*', 11}, {'/', 11}, {'%', 11},
+		{PUNCTUATOR('-', '>', '*'), 12}, {PUNCTUATOR('.', '*', 0), 12},
 	};
 	if (token->kind != TOKEN_PUNCTUATOR)
 		return 0;

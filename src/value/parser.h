@@ -27,7 +27,7 @@ enum node_kind {
 	NODE_MEMBER,	// left.name
 	NODE_ARROW,	// left->name
 	NODE_INDEX,
-	NODE_CAST,	// (type)left
+	NODE_CAST,	// (type)left; `op` is 'd' of a dynamic_cast
 	NODE_AT_ADDRESS, // {type} left
 	NODE_SIZEOF,	// of `left`, or of `type`
 	NODE_ALIGNOF,
