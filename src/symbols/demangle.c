@@ -72,6 +72,11 @@ char *demangle(const char *name)
 	return demangle_with(name, DMGL_PARAMS | DMGL_ANSI);
 }
 
+char *demangle_without_return(const char *name)
+{
+	return demangle_with(name, DMGL_PARAMS | DMGL_ANSI | DMGL_RET_DROP);
+}
+
 char *demangle_plain(const char *name)
 {
 	return demangle_with(name, DMGL_ANSI);

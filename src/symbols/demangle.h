@@ -14,6 +14,8 @@ enum { DEMANGLE_INPUT_LIMIT = 16384, DEMANGLE_OUTPUT_LIMIT = 1 << 20 };
 bool demangle_is_mangled(const char *name);
 /** "ns::f(int)", malloc'ed; NULL if `name` is not mangled, or cannot be demangled. */
 char *demangle(const char *name);
+/** The same without the return type that instances of function templates have: "f<int>(int)". */
+char *demangle_without_return(const char *name);
 /** The same without a function's parameters and return type: "ns::f". */
 char *demangle_plain(const char *name);
 

@@ -246,3 +246,13 @@ const char *type_canonical_name(struct strobe_symbols *symbols, const char *name
 	const char *copy = arena_copy_string(&symbols->arena, text_string(&text), text.size);
 	return copy ? copy : name;
 }
+
+char *type_canonical_copy(const char *name)
+{
+	const char *base = type_canonical_words(name, strlen(name));
+	struct text text cleanup_text = {0};
+	if (base || !strchr(name, '<'))
+		return strdup(base ? base : name);
+	spell_template(&text, name);
+	return text_steal(&text);
+}

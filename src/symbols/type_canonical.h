@@ -20,4 +20,7 @@ const char *type_canonical_words(const char *text, size_t size);
  */
 const char *type_canonical_name(struct strobe_symbols *symbols, const char *name, int language);
 
+/** The same of a name of C++, malloc'ed; NULL when memory is short. */
+char *type_canonical_copy(const char *name);
+
 #endif

@@ -47,6 +47,8 @@ struct type_table *type_table_free(struct type_table *table);
 struct compiled_type *type_new(struct strobe_symbols *symbols, enum type_kind kind);
 /** Unit and DIE of a type; false for builtins and derived types. */
 bool type_die(struct type *type, struct unit **unit, Dwarf_Die *die);
+/** An instance of a class template in `module`, however its arguments are spelled; NULL if none. */
+struct type *type_instance(struct symbols_module *module, const char *name);
 /** The type that stands for what is damaged or nested too deep. */
 struct type *type_unknown(struct strobe_symbols *symbols);
 /** A constant of either sign; false for any other class of attribute. */

@@ -267,6 +267,21 @@ static struct type *find_builtin(struct strobe_symbols *symbols, struct unit *ne
 	return type && language_is_rust(type->language) && !rust ? NULL : type;
 }
 
+/** Template arguments as the user spells them, not the compiler. */
+static struct type *search_instances(struct strobe_symbols *symbols, struct unit *near,
+				     const char *name)
+{
+	if (!near || !language_is_cplus(near->language) || !strchr(name, '<'))
+		return NULL;
+	struct type *found = type_instance(near->module, name);
+	for (size_t i = 0; i < symbols->module_count && !found; i++) {
+		struct symbols_module *module = symbols_module(symbols, i);
+		if (module && module->dwarf && module != near->module)
+			found = type_instance(module, name);
+	}
+	return found;
+}
+
 struct type *type_find(struct strobe_symbols *symbols, struct unit *near, const char *name)
 {
 	bool tagged;
@@ -292,6 +307,8 @@ struct type *type_find(struct strobe_symbols *symbols, struct unit *near, const 
 		// C++ names classes without a keyword, also where the index only has the tag.
 		if (!type && !tagged && near && !language_is_c(near->language))
 			type = search_names(symbols, near, trimmed, NAME_TAG, 0);
+		if (!type && !tagged)
+			type = search_instances(symbols, near, trimmed);
 	}
 	free(trimmed);
 	return type;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <ctype.h>
 #include <dwarf.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,97 +9,11 @@
 #include "symbols/elf_symbols.h"
 #include "symbols/function.h"
 #include "symbols/names.h"
-#include "symbols/qualify.h"
-#include "symbols/type_canonical.h"
 #include "symbols/type_die.h"
 
 // The class that a virtual table belongs to: Itanium C++ ABI, 2.5 (virtual tables) and 2.9 (run-time
 // type information). The table's symbol names the class; where there is none, or it is a table for
 // the time of construction, the type information does, by a string of its own.
-
-/** A class instantiated from a template. */
-struct instance {
-	struct unit *unit;
-	Dwarf_Die die;
-	struct instance *next;
-};
-
-/** The compilers and the demangler agree on neither blanks nor suffixes of numbers. */
-static void drop_differences(char *name)
-{
-	char *to = name;
-	bool number = false;
-	for (const char *from = name; *from; from++) {
-		if (*from == ' ' || (number && strchr("uUlL", *from)))
-			continue;
-		bool word = to > name && (isalnum((unsigned char)to[-1]) || to[-1] == '_');
-		number = isdigit((unsigned char)*from) && (number || !word);
-		*to++ = *from;
-	}
-	*to = '\0';
-}
-
-/** `name` in the one spelling that instances of templates are compared in; malloc'ed. */
-static char *comparable(struct strobe_symbols *symbols, const char *name)
-{
-	const char *canonical = type_canonical_name(symbols, name, DW_LANG_C_plus_plus);
-	char *copy = strdup(canonical);
-	if (copy)
-		drop_differences(copy);
-	return copy;
-}
-
-static uint64_t instance_key(struct strobe_symbols *symbols, const struct symbols_module *module,
-			     const char *name)
-{
-	char *text = comparable(symbols, name);
-	uint64_t key = text ? hash_bytes(text, strlen(text)) : 0;
-	free(text);
-	return key ^ (module->index + 1) * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-static bool keep_instance(void *context, const struct name_entry *entry)
-{
-	struct strobe_symbols *symbols = context;
-	struct symbols_module *module = entry->unit->module;
-	Dwarf_Die die = entry->die;
-	const char *name = die_name(&die);
-	if (entry->declaration || !name || !strchr(name, '<'))
-		return true;
-	uint64_t key = instance_key(symbols, module, name);
-	struct instance *instance = arena_alloc(&symbols->arena, sizeof(*instance));
-	if (!instance)
-		return false;
-	*instance = (struct instance){
-		.unit = entry->unit, .die = die, .next = hash_get(&symbols->types->instances, key)};
-	return hash_put(&symbols->types->instances, key, instance);
-}
-
-/** An instance of a template, however its arguments are spelled. */
-static struct type *find_instance(struct symbols_module *module, const char *name)
-{
-	struct strobe_symbols *symbols = module->symbols;
-	struct type_table *table = symbols->types;
-	uint64_t marker = (uintptr_t)module;
-	struct type *found = NULL;
-	if (!hash_get(&table->instances, marker)) {
-		names_each_class(module, keep_instance, symbols);
-		if (!hash_put(&table->instances, marker, module))
-			return NULL;
-	}
-	char *wanted = comparable(symbols, name);
-	struct instance *instance = hash_get(
-		&table->instances, instance_key(symbols, module, names_last_component(name)));
-	for (; instance && wanted && !found; instance = instance->next) {
-		const char *full = die_scoped_name(instance->unit, &instance->die);
-		char *text = full ? comparable(symbols, full) : NULL;
-		if (text && strcmp(text, wanted) == 0)
-			found = type_from_die(instance->unit, &instance->die);
-		free(text);
-	}
-	free(wanted);
-	return found;
-}
 
 static bool take_class(void *context, const struct name_entry *entry)
 {
@@ -160,7 +73,7 @@ static struct type *find_class(struct symbols_module *module, const char *name)
 	GUARD(module->debug_path);
 	names_find(module, name, NAME_TAG | NAME_TYPE, NULL, take_class, &found);
 	if (!found && strchr(name, '<'))
-		found = find_instance(module, name);
+		found = type_instance(module, name);
 	return found ? found : find_local(module, name);
 }
 

@@ -19,7 +19,7 @@ struct strobe_value arithmetic_truth(struct evaluator *e, bool truth)
 
 static struct type *integer_type(struct evaluator *e, uint64_t size, bool is_signed)
 {
-	const char *name = size > 8 ? (is_signed ? "__int128" : "unsigned __int128")
+	const char *name = size > 8   ? (is_signed ? "__int128" : "unsigned __int128")
 			   : size > 4 ? (is_signed ? "long" : "unsigned long")
 				      : (is_signed ? "int" : "unsigned int");
 	return type_builtin(e->symbols, name);
@@ -208,9 +208,9 @@ static uint64_t step_of(struct evaluator *e, struct type *pointer)
 	return size ? size : 1;
 }
 
-static struct strobe_error *pointers(struct evaluator *e, const struct node *node,
-				     struct number *a, struct number *b, struct type *a_type,
-				     struct type *b_type, struct strobe_value *ret)
+static struct strobe_error *pointers(struct evaluator *e, const struct node *node, struct number *a,
+				     struct number *b, struct type *a_type, struct type *b_type,
+				     struct strobe_value *ret)
 {
 	bool left = a->type->kind == TYPE_POINTER, right = b->type->kind == TYPE_POINTER;
 	if (is_comparison(node->op)) {

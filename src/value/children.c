@@ -67,7 +67,7 @@ uint64_t strobe_value_child_count(const struct strobe_value *value)
 		return type->member_count;
 	case TYPE_ARRAY:
 		return type->dimension.unknown || type->dimension.dynamic ? 0
-									   : type->dimension.count;
+									  : type->dimension.count;
 	case TYPE_POINTER:
 		return strobe_value_integer(value, &address) && address && type->target &&
 		       value_type_size(value->symbols, type->target);
@@ -94,8 +94,9 @@ static struct strobe_value child(struct strobe_value *parent, struct type *type,
 	}
 	const struct type_member *member = &type->members[index];
 	snprintf(name, sizeof(name), member->base ? "<%s>" : "%s",
-		 member->base ? type_name(parent->symbols, member->type)
-			      : member->name ? member->name : "");
+		 member->base	? type_name(parent->symbols, member->type)
+		 : member->name ? member->name
+				: "");
 	parent->name_cache = strdup(name);
 	if (member->static_member)
 		return value_static_member(parent, member);

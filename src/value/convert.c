@@ -93,8 +93,8 @@ struct strobe_error *convert_dereference(struct evaluator *e, const struct node 
 		return error_column(STROBE_ERROR_TYPE, node->column,
 				    "a pointer is needed here, not a \"%s\"",
 				    type_name(e->symbols, value->type));
-	struct type *target = type->kind == TYPE_POINTER ? type->target
-							  : type_builtin(e->symbols, "long");
+	struct type *target =
+		type->kind == TYPE_POINTER ? type->target : type_builtin(e->symbols, "long");
 	if (!target || type_strip(e->symbols, target)->kind == TYPE_VOID)
 		return error_column(STROBE_ERROR_TYPE, node->column,
 				    "a pointer to void points to nothing that has a type");
@@ -189,8 +189,10 @@ struct strobe_value convert_from_number(struct evaluator *e, struct type *type,
 				    : (long double)(__int128)number->integer;
 		float single = (float)f;
 		double twice = (double)f;
-		memcpy(bytes, real->size == 4 ? (void *)&single
-			      : real->size == 8 ? (void *)&twice : (void *)&f,
+		memcpy(bytes,
+		       real->size == 4	 ? (void *)&single
+		       : real->size == 8 ? (void *)&twice
+					 : (void *)&f,
 		       real->size < 10 ? real->size : 10);
 	} else {
 		if (number->real)
@@ -222,8 +224,8 @@ static bool is_scalar(const struct type *type)
 
 static bool same_layout(struct evaluator *e, struct type *a, struct type *b)
 {
-	return type_equal(e->symbols, a, b) || (a->name && b->name && a->kind == b->kind &&
-						strcmp(a->name, b->name) == 0);
+	return type_equal(e->symbols, a, b) ||
+	       (a->name && b->name && a->kind == b->kind && strcmp(a->name, b->name) == 0);
 }
 
 /** 0 as a pointer to a member: data members count from 0, so that -1 is NULL. */
@@ -239,9 +241,9 @@ static struct strobe_error *cast_null_member(struct evaluator *e, const struct n
 	if (error)
 		return error;
 	if (number.real || number.integer)
-		return error_column(STROBE_ERROR_TYPE, node->column,
-				    "cannot cast a \"%s\" to \"%s\"",
-				    type_name(e->symbols, value->type), type_name(e->symbols, type));
+		return error_column(
+			STROBE_ERROR_TYPE, node->column, "cannot cast a \"%s\" to \"%s\"",
+			type_name(e->symbols, value->type), type_name(e->symbols, type));
 	value_fini(value);
 	*value = value_from_bytes(e->symbols, type, is_method ? method : data, is_method ? 16 : 8);
 	return NULL;
@@ -274,8 +276,9 @@ struct strobe_error *convert_cast(struct evaluator *e, const struct node *node, 
 	if (real->kind == TYPE_MEMBER_POINTER)
 		return cast_null_member(e, node, type, value);
 	if (!is_scalar(real) || (real->kind == TYPE_FLOAT && real->size == 2))
-		return error_column(STROBE_ERROR_TYPE, node->column, "cannot cast a \"%s\" to \"%s\"",
-				    type_name(e->symbols, value->type), type_name(e->symbols, type));
+		return error_column(
+			STROBE_ERROR_TYPE, node->column, "cannot cast a \"%s\" to \"%s\"",
+			type_name(e->symbols, value->type), type_name(e->symbols, type));
 	error = convert_to_number(e, node->left ? node->left : node, value, &number);
 	if (error)
 		return error;

@@ -55,9 +55,10 @@ static struct strobe_error *floating(struct evaluator *e, const struct node *nod
 
 static struct type *character_type(struct evaluator *e, char prefix)
 {
-	struct type *type = prefix == 'L' ? type_builtin(e->symbols, "wchar_t")
+	struct type *type = prefix == 'L'   ? type_builtin(e->symbols, "wchar_t")
 			    : prefix == 'u' ? type_builtin(e->symbols, "char16_t")
-			    : prefix == 'U' ? type_builtin(e->symbols, "char32_t") : NULL;
+			    : prefix == 'U' ? type_builtin(e->symbols, "char32_t")
+					    : NULL;
 	return type ? type : type_builtin(e->symbols, prefix && prefix != '8' ? "int" : "char");
 }
 
@@ -108,7 +109,8 @@ static struct strobe_error *address_of(struct evaluator *e, const struct node *n
 	if (value->place != PLACE_MEMORY)
 		return error_column(value->place == PLACE_OPTIMIZED_OUT ? STROBE_ERROR_OPTIMIZED_OUT
 									: STROBE_ERROR_TYPE,
-				    node->column, value->in_register
+				    node->column,
+				    value->in_register
 					    ? "value is in a register, so it has no address"
 					    : "value is not in memory, so it has no address");
 	struct type *pointer = type_pointer_to(e->symbols, value->type);
@@ -244,8 +246,9 @@ static struct strobe_error *member(struct evaluator *e, const struct node *node,
 				    type_name(e->symbols, ret->type));
 	struct strobe_value part;
 	if (!lookup_member(e, ret, node->name, &part) && !class_method(e, type, node->name, &part))
-		return error_column(STROBE_ERROR_NOT_FOUND, node->column, "\"%s\" has no member \"%s\"",
-				    type_name(e->symbols, ret->type), node->name);
+		return error_column(STROBE_ERROR_NOT_FOUND, node->column,
+				    "\"%s\" has no member \"%s\"", type_name(e->symbols, ret->type),
+				    node->name);
 	value_fini(ret);
 	*ret = part;
 	return NULL;
@@ -370,14 +373,22 @@ struct strobe_error *evaluate_node(struct evaluator *e, const struct node *node,
 {
 	static struct strobe_error *(*const kinds[])(struct evaluator *, const struct node *,
 						     struct strobe_value *) = {
-		[NODE_INTEGER] = integer,   [NODE_FLOAT] = floating,
-		[NODE_CHARACTER] = character, [NODE_STRING] = string,
-		[NODE_NAME] = lookup_name,  [NODE_REGISTER] = register_value,
-		[NODE_UNARY] = unary,	    [NODE_BINARY] = binary,
-		[NODE_CONDITIONAL] = conditional, [NODE_MEMBER] = member,
-		[NODE_ARROW] = member,	    [NODE_INDEX] = subscript,
-		[NODE_CAST] = cast,	    [NODE_AT_ADDRESS] = cast,
-		[NODE_SIZEOF] = size_of,    [NODE_ALIGNOF] = size_of,
+		[NODE_INTEGER] = integer,
+		[NODE_FLOAT] = floating,
+		[NODE_CHARACTER] = character,
+		[NODE_STRING] = string,
+		[NODE_NAME] = lookup_name,
+		[NODE_REGISTER] = register_value,
+		[NODE_UNARY] = unary,
+		[NODE_BINARY] = binary,
+		[NODE_CONDITIONAL] = conditional,
+		[NODE_MEMBER] = member,
+		[NODE_ARROW] = member,
+		[NODE_INDEX] = subscript,
+		[NODE_CAST] = cast,
+		[NODE_AT_ADDRESS] = cast,
+		[NODE_SIZEOF] = size_of,
+		[NODE_ALIGNOF] = size_of,
 	};
 	*ret = (struct strobe_value){.symbols = e->symbols, .place = PLACE_OPTIMIZED_OUT};
 	if (node->kind == NODE_TYPE)
@@ -392,7 +403,8 @@ struct strobe_error *evaluate_node(struct evaluator *e, const struct node *node,
 static struct strobe_error *evaluate(struct evaluator *e, const char *expression,
 				     struct strobe_value *ret)
 {
-	struct parser_names names = {.data = e, .is_type = lookup_is_type};
+	struct parser_names names = {
+		.data = e, .is_type = lookup_is_type, .is_instance = lookup_is_instance};
 	struct node *tree = NULL;
 	struct strobe_error *error = parse_expression(&e->arena, &names, expression, &tree);
 	if (!error)

@@ -57,6 +57,7 @@ struct strobe_error *lookup_name(struct evaluator *e, const struct node *node,
 				 struct strobe_value *ret) STROBE_MUST_CHECK;
 /** For the parser. `data` is the evaluator. */
 bool lookup_is_type(void *data, const char *name);
+bool lookup_is_instance(void *data, const char *name);
 /** A member of a structure, those of its bases and anonymous members included. */
 bool lookup_member(struct evaluator *e, const struct strobe_value *object, const char *name,
 		   struct strobe_value *ret);

@@ -178,8 +178,8 @@ static const uint8_t *element_bytes(struct elements *e, uint64_t index)
 	e->from = index;
 	e->held = 0;
 	while (want > 0) { // as many as can be read in one piece
-		if (value_read(e->value, index * e->element_size, e->window,
-			       want * e->element_size, NULL) == READ_GOOD) {
+		if (value_read(e->value, index * e->element_size, e->window, want * e->element_size,
+			       NULL) == READ_GOOD) {
 			e->held = want;
 			return e->window;
 		}
@@ -236,8 +236,9 @@ static void put_array_elements(struct printer *p, const struct strobe_value *val
 	if (element_size > ELEMENT_LIMIT)
 		e.element_size = 0; // too large to look for equal ones
 	uint64_t total = e.element_size * count;
-	e.capacity = total && total < WINDOW ? total
-		     : e.element_size > WINDOW ? e.element_size : WINDOW;
+	e.capacity = total && total < WINDOW   ? total
+		     : e.element_size > WINDOW ? e.element_size
+					       : WINDOW;
 	e.window = malloc(e.capacity);
 	first = malloc(e.element_size ? e.element_size : 1);
 	text_append_char(p->out, p->rust ? '[' : '{');

@@ -147,7 +147,8 @@ static bool put_variant(struct printer *p, const struct strobe_value *value,
 		const struct type_member *member = &type->members[i];
 		if (type->discriminant && !member->has_discriminant && !member->default_variant)
 			continue;
-		bool hit = !type->discriminant || (member->has_discriminant && member->discriminant == tag);
+		bool hit = !type->discriminant ||
+			   (member->has_discriminant && member->discriminant == tag);
 		if (hit || (member->default_variant && !chosen))
 			chosen = member;
 		if (hit)
@@ -185,8 +186,7 @@ static bool put_character(struct printer *p, const struct strobe_value *value)
 	return true;
 }
 
-static bool put_scalar(struct printer *p, const struct strobe_value *value,
-		       const struct type *type)
+static bool put_scalar(struct printer *p, const struct strobe_value *value, const struct type *type)
 {
 	unsigned __int128 raw;
 	if (type->name && strcmp(type->name, "()") == 0) {

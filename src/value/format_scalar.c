@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "symbols/demangle.h"
 #include "symbols/function.h"
 #include "value/format.h"
 
@@ -76,6 +77,19 @@ static const char *function_for(struct printer *p, uint64_t address, const char 
 	return scope->function;
 }
 
+/** An instance of a function template that debug information knows, as gdb spells it: without the
+ *  type of what it returns; malloc'ed. NULL for all others. */
+static char *instance_for(struct printer *p, const struct strobe_symbol *symbol)
+{
+	if (strcmp(symbol->type, "function") != 0 || !strchr(symbol->name, '<') ||
+	    !demangle_is_mangled(symbol->linkage_name))
+		return NULL;
+	const struct code_position *position = code_position_at(p->symbols, symbol->address);
+	bool known = position && position->scope_count &&
+		     position->scopes[position->scope_count - 1].start == symbol->address;
+	return known ? demangle_without_return(symbol->linkage_name) : NULL;
+}
+
 void format_address(struct printer *p, uint64_t address)
 {
 	text_printf(p->out, "0x%llx", (unsigned long long)address);
@@ -86,12 +100,14 @@ void format_address(struct printer *p, uint64_t address)
 	int64_t offset = known ? (int64_t)(address - symbol.address) : 0;
 	const char *name = known ? symbol.name : NULL;
 	const char *function = function_for(p, address, name, known ? symbol.address : 0, &offset);
-	if (function)
-		name = function;
+	char *instance = function || !known ? NULL : instance_for(p, &symbol);
+	if (function || instance)
+		name = function ? function : instance;
 	if (name && offset)
 		text_printf(p->out, " <%s%+lld>", name, (long long)offset);
 	else if (name)
 		text_printf(p->out, " <%s>", name);
+	free(instance);
 }
 
 static const struct type *peel(const struct type *type)

@@ -117,7 +117,9 @@ static struct strobe_error *integer_literal(struct lexer *lexer, size_t size, st
 	bool overflow = false;
 	for (; at < end; at++) {
 		int c = tolower((unsigned char)*at);
-		unsigned digit = isdigit(c) ? (unsigned)c - '0' : isxdigit(c) ? (unsigned)c - 'a' + 10 : 99;
+		unsigned digit = isdigit(c)    ? (unsigned)c - '0'
+				 : isxdigit(c) ? (unsigned)c - 'a' + 10
+					       : 99;
 		if (digit >= base)
 			break;
 		overflow |= __builtin_mul_overflow(ret->integer, (uint64_t)base, &ret->integer);
@@ -207,8 +209,8 @@ static bool is_literal_prefix(const struct lexer *lexer, char *prefix)
 static struct strobe_error *punctuator(struct lexer *lexer, struct token *ret)
 {
 	static const char long_ones[][4] = {
-		"<<=", ">>=", "->*", "...", ".*",  "->", "++", "--", "<<", ">>", "<=", ">=", "==", "!=",
-		"&&",  "||",  "::",  "+=",  "-=", "*=", "/=", "%=", "&=", "|=", "^=",
+		"<<=", ">>=", "->*", "...", ".*", "->", "++", "--", "<<", ">>", "<=", ">=", "==",
+		"!=",  "&&",  "||",  "::",  "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=",
 	};
 	ret->kind = TOKEN_PUNCTUATOR;
 	for (size_t i = 0; i < sizeof(long_ones) / sizeof(long_ones[0]); i++) {

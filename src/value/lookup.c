@@ -100,7 +100,7 @@ static bool member_of_this(struct evaluator *e, const char *name, struct strobe_
 	if (!found)
 		return false;
 	struct strobe_value object = value_in_memory(e->symbols, type->target, address);
-	return lookup_member(e, &object, name, ret);
+	return lookup_member(e, &object, name, ret) || class_method(e, type->target, name, ret);
 }
 
 /** Turns what the name index has into a value. */
@@ -292,6 +292,16 @@ bool lookup_is_unknown(const struct type *type)
 	       strcmp(type->spelled, "<data variable, no debug info>") == 0;
 }
 
+/** The type of the function that starts at `address`, where debug information knows it. */
+static struct type *function_type(struct evaluator *e, uint64_t address)
+{
+	const struct code_position *position = code_position_at(e->symbols, address);
+	if (!position || !position->scope_count)
+		return NULL;
+	struct code_scope *scope = &position->scopes[position->scope_count - 1];
+	return scope->start == address ? type_from_die(scope->unit, &scope->die) : NULL;
+}
+
 static struct strobe_error *find_symbol(struct evaluator *e, const struct node *node,
 					struct strobe_value *ret, bool *found)
 {
@@ -301,7 +311,12 @@ static struct strobe_error *find_symbol(struct evaluator *e, const struct node *
 	*found = !error && s.found;
 	if (error || !s.found)
 		return error;
-	struct type *type = arena_alloc(&e->symbols->arena, sizeof(*type));
+	struct type *type = s.is_function ? function_type(e, s.address) : NULL;
+	if (type) {
+		*ret = value_in_memory(e->symbols, type, s.address);
+		return NULL;
+	}
+	type = arena_alloc(&e->symbols->arena, sizeof(*type));
 	if (!type)
 		return error_no_memory();
 	type->kind = s.is_function ? TYPE_FUNCTION : TYPE_UNKNOWN;
@@ -378,4 +393,18 @@ bool lookup_is_type(void *data, const char *name)
 		return false;
 	struct unit *near = e->frame.scope ? e->frame.scope->unit : NULL;
 	return type_find(e->symbols, near, name) != NULL;
+}
+
+bool lookup_is_instance(void *data, const char *name)
+{
+	struct strobe_value value = {.place = PLACE_OPTIMIZED_OUT};
+	struct type *declared = NULL;
+	struct symbol_search s = {0};
+	struct evaluator *e = data;
+	bool found = find_global(e, name, &value, &declared);
+	value_fini(&value);
+	if (!found)
+		strobe_error_free(strobe_symbols_find(e->symbols, STROBE_MATCH_EXACT, name, NULL,
+						      take_symbol, &s));
+	return found || s.found;
 }

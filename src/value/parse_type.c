@@ -20,15 +20,15 @@ static bool is_one_of(const struct token *token, const char *const *words)
 
 static bool is_qualifier(const struct token *token)
 {
-	static const char *const words[] = {"const", "volatile", "restrict", "_Atomic",
-					    "__restrict", NULL};
+	static const char *const words[] = {"const",   "volatile",   "restrict",
+					    "_Atomic", "__restrict", NULL};
 	return is_one_of(token, words);
 }
 
 static bool is_basic(const struct token *token)
 {
-	static const char *const words[] = {"int",	"char",	  "short",  "long",    "signed",
-					    "unsigned", "float",  "double", "void",    "_Bool",
+	static const char *const words[] = {"int",	"char",	    "short",  "long", "signed",
+					    "unsigned", "float",    "double", "void", "_Bool",
 					    "__int128", "_Complex", NULL};
 	return is_one_of(token, words);
 }
@@ -57,7 +57,29 @@ static size_t template_size(const char *text, size_t size)
 	return 0;
 }
 
-/** Appends the template arguments behind `name` if that makes a name of a type. */
+/** Template arguments as compilers write them: a blank behind each comma and between two '>'. */
+static void append_arguments(struct text *name, const char *at, size_t size)
+{
+	for (size_t i = 0; i < size; i++) {
+		char before = i > 0 ? at[i - 1] : '\0';
+		if (at[i] == ' ' && (before == ',' || before == ' ' || before == '<'))
+			continue;
+		if (at[i] == '>' && before == '>')
+			text_append_char(name, ' ');
+		text_append_char(name, at[i]);
+		if (at[i] == ',')
+			text_append_char(name, ' ');
+	}
+}
+
+static bool is_instance(const struct parser *p, const char *name)
+{
+	const struct parser_names *names = p->names;
+	return names->is_type(names->data, name) ||
+	       (names->is_instance && names->is_instance(names->data, name));
+}
+
+/** Appends the template arguments behind `name` if that makes a name of something. */
 static bool take_template(struct parser *p, struct text *name)
 {
 	const char *at = p->token.start;
@@ -66,14 +88,43 @@ static bool take_template(struct parser *p, struct text *name)
 	if (!size || !p->names->is_type)
 		return false;
 	size_t before = name->size;
-	text_append_bytes(name, at, size);
+	append_arguments(name, at, size);
 	bool scope = left > size + 1 && at[size] == ':' && at[size + 1] == ':';
-	if (!scope && !p->names->is_type(p->names->data, text_string(name))) {
+	if (!scope && !is_instance(p, text_string(name))) {
 		text_truncate(name, before);
 		return false;
 	}
 	p->lexer.position = (size_t)(at - p->lexer.text) + size;
 	return true;
+}
+
+/** What stands behind "operator": a sign, new, delete, or the type of a conversion. */
+static struct strobe_error *operator_sign(struct parser *p, struct text *name)
+{
+	struct strobe_error *error = NULL;
+	uint32_t close = parser_at(p, '(') ? ')' : parser_at(p, '[') ? ']' : 0;
+	if (p->token.kind == TOKEN_PUNCTUATOR) {
+		text_append_bytes(name, p->token.start, p->token.size);
+		error = parser_advance(p);
+		if (error || !close)
+			return error;
+		text_append_char(name, (char)close);
+		return parser_expect(p, close);
+	}
+	if (p->token.kind != TOKEN_NAME)
+		return parser_unexpected(p, "an operator's sign");
+	text_append_char(name, ' ');
+	while (!error && (p->token.kind == TOKEN_NAME || parser_at(p, '*') || parser_at(p, '&') ||
+			  parser_at(p, SCOPE))) {
+		bool word = p->token.kind == TOKEN_NAME;
+		char before = name->data[name->size - 1];
+		if (before != ' ' && before != ':' && !(parser_at(p, SCOPE)) &&
+		    (word || before != '*'))
+			text_append_char(name, ' ');
+		text_append_bytes(name, p->token.start, p->token.size);
+		error = parser_advance(p);
+	}
+	return error;
 }
 
 struct strobe_error *parser_qualified_name(struct parser *p, const char **ret)
@@ -93,8 +144,11 @@ struct strobe_error *parser_qualified_name(struct parser *p, const char **ret)
 			error = parser_unexpected(p, "a name");
 		if (error)
 			break;
+		bool is_operator = parser_at_name(p, "operator");
 		text_append_bytes(&name, p->token.start, p->token.size);
 		error = parser_advance(p);
+		if (!error && is_operator && !name.failed && p->token.kind != TOKEN_END)
+			error = operator_sign(p, &name);
 		if (!error && parser_at(p, '<') && take_template(p, &name))
 			error = parser_advance(p);
 		if (error || !parser_at(p, SCOPE))
@@ -144,12 +198,12 @@ static void count_word(struct basic *b, const struct token *token)
 	const struct {
 		const char *word;
 		unsigned *count;
-	} words[] = {{"long", &b->longs},	 {"short", &b->shorts},
-		     {"char", &b->chars},	 {"signed", &b->is_signed},
+	} words[] = {{"long", &b->longs},	    {"short", &b->shorts},
+		     {"char", &b->chars},	    {"signed", &b->is_signed},
 		     {"unsigned", &b->is_unsigned}, {"int", &b->ints},
-		     {"float", &b->floats},	 {"double", &b->doubles},
-		     {"void", &b->voids},	 {"_Bool", &b->bools},
-		     {"__int128", &b->wides},	 {"_Complex", &b->complex}};
+		     {"float", &b->floats},	    {"double", &b->doubles},
+		     {"void", &b->voids},	    {"_Bool", &b->bools},
+		     {"__int128", &b->wides},	    {"_Complex", &b->complex}};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (token->size == strlen(words[i].word) &&
 		    memcmp(token->start, words[i].word, token->size) == 0)
@@ -165,8 +219,9 @@ static const char *basic_name(const struct basic *b)
 	    (u && b->is_signed))
 		return NULL;
 	if (b->complex)
-		return b->floats ? "complex float" : b->longs ? "complex long double"
-							      : "complex double";
+		return b->floats  ? "complex float"
+		       : b->longs ? "complex long double"
+				  : "complex double";
 	if (b->doubles)
 		return b->longs ? "long double" : "double";
 	if (b->chars)
@@ -303,7 +358,8 @@ static struct strobe_error *declarator(struct parser *p, struct declarator **ret
 			  parser_at(p, PUNCTUATOR('&', '&', 0)) || is_qualifier(&p->token))) {
 		struct declarator *one = NULL;
 		if (p->token.kind == TOKEN_PUNCTUATOR) {
-			error = add(p, parser_at(p, '*') ? DECLARATOR_POINTER : DECLARATOR_REFERENCE,
+			error = add(p,
+				    parser_at(p, '*') ? DECLARATOR_POINTER : DECLARATOR_REFERENCE,
 				    0, NULL, &one);
 			pointers = join(pointers, one);
 		}

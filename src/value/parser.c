@@ -78,9 +78,8 @@ struct strobe_error *parser_enter(struct parser *p)
 
 static struct strobe_error *would_change(const struct parser *p)
 {
-	return error_column(STROBE_ERROR_TYPE, p->token.column,
-			    "\"%.*s\" would change the program", (int)p->token.size,
-			    p->token.start);
+	return error_column(STROBE_ERROR_TYPE, p->token.column, "\"%.*s\" would change the program",
+			    (int)p->token.size, p->token.start);
 }
 
 struct strobe_error *parser_comma(struct parser *p, struct node **ret)
@@ -364,12 +363,27 @@ static int precedence(const struct token *token)
 		uint32_t op;
 		int level;
 	} table[] = {
-		{PUNCTUATOR('|', '|', 0), 1}, {PUNCTUATOR('&', '&', 0), 2}, {'|', 3}, {'^', 4},
-		{'&', 5}, {PUNCTUATOR('=', '=', 0), 6}, {PUNCTUATOR('!', '=', 0), 6}, {'<', 7},
-		{'>', 7}, {PUNCTUATOR('<', '=', 0), 7}, {PUNCTUATOR('>', '=', 0), 7},
-		{PUNCTUATOR('<', '<', 0), 8}, {PUNCTUATOR('>', '>', 0), 8}, {'@', 9}, {'+', 10},
-		{'-', 10}, {'*', 11}, {'/', 11}, {'%', 11},
-		{PUNCTUATOR('-', '>', '*'), 12}, {PUNCTUATOR('.', '*', 0), 12},
+		{PUNCTUATOR('|', '|', 0), 1},
+		{PUNCTUATOR('&', '&', 0), 2},
+		{'|', 3},
+		{'^', 4},
+		{'&', 5},
+		{PUNCTUATOR('=', '=', 0), 6},
+		{PUNCTUATOR('!', '=', 0), 6},
+		{'<', 7},
+		{'>', 7},
+		{PUNCTUATOR('<', '=', 0), 7},
+		{PUNCTUATOR('>', '=', 0), 7},
+		{PUNCTUATOR('<', '<', 0), 8},
+		{PUNCTUATOR('>', '>', 0), 8},
+		{'@', 9},
+		{'+', 10},
+		{'-', 10},
+		{'*', 11},
+		{'/', 11},
+		{'%', 11},
+		{PUNCTUATOR('-', '>', '*'), 12},
+		{PUNCTUATOR('.', '*', 0), 12},
 	};
 	if (token->kind != TOKEN_PUNCTUATOR)
 		return 0;

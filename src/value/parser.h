@@ -72,6 +72,8 @@ struct parser_names {
 	void *data;
 	/** Whether `name` (qualified or not) means a type where the expression stands. */
 	bool (*is_type)(void *data, const char *name);
+	/** Whether `name`, which ends with template arguments, means a function or variable. */
+	bool (*is_instance)(void *data, const char *name);
 };
 
 /** Parses all of `text`. `*ret` lives in `arena`. Errors: SYNTAX, TYPE (assignment, call), LIMIT. */

@@ -13,8 +13,7 @@ enum {
 	SYNTHETIC_LIMIT = 4,	// references to references
 };
 
-static bool get_register(void *data, unsigned number, void *buffer, size_t *size,
-			 uint64_t *address)
+static bool get_register(void *data, unsigned number, void *buffer, size_t *size, uint64_t *address)
 {
 	const struct place_frame *frame = data;
 	return frame->physical &&
@@ -149,8 +148,8 @@ static void put_piece(struct place_frame *frame, const struct location_piece *pi
 	const uint8_t *bytes;
 	switch (piece->kind) {
 	case LOCATION_MEMORY:
-		size = strobe_memory_read(frame->symbols->view, piece->address, store->bytes + first,
-					  (bits + 7) / 8);
+		size = strobe_memory_read(frame->symbols->view, piece->address,
+					  store->bytes + first, (bits + 7) / 8);
 		if (size < (bits + 7) / 8) {
 			store->unreadable_address = piece->address + size;
 			mark(store, first + size, count - size, BYTE_UNREADABLE);

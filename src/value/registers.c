@@ -12,15 +12,19 @@ static struct type *element_type(struct evaluator *e, bool real, uint64_t size)
 {
 	// An enumeration without enumerators reads as a number where an int8_t reads as a character.
 	bool byte = size == 1;
-	struct type *type =
-		type_make(e->symbols, real ? TYPE_FLOAT : byte ? TYPE_ENUM : TYPE_INTEGER);
+	struct type *type = type_make(e->symbols, real	 ? TYPE_FLOAT
+						  : byte ? TYPE_ENUM
+							 : TYPE_INTEGER);
 	if (!type)
 		return NULL;
 	type->size = size;
 	type->size_known = true;
 	type->is_signed = size < 16;
-	static const char *const integers[] = {"int8_t", "int16_t", "int32_t", "int64_t", "uint128_t"};
-	type->name = real ? (size == 4 ? "float" : size == 2 ? "_Float16" : "double")
+	static const char *const integers[] = {"int8_t", "int16_t", "int32_t", "int64_t",
+					       "uint128_t"};
+	type->name = real ? (size == 4	 ? "float"
+			     : size == 2 ? "_Float16"
+					 : "double")
 			  : integers[__builtin_ctzll(size)];
 	return type;
 }
@@ -33,8 +37,12 @@ static bool add_member(struct evaluator *e, struct type *type, bool real, uint64
 	if (!element || count == 0)
 		return true;
 	char kind[16];
-	snprintf(kind, sizeof(kind), real ? (size == 2 ? "half" : size == 4 ? "float" : "double")
-					  : "int%u", (unsigned)size * 8);
+	snprintf(kind, sizeof(kind),
+		 real ? (size == 2   ? "half"
+			 : size == 4 ? "float"
+				     : "double")
+		      : "int%u",
+		 (unsigned)size * 8);
 	if (count == 1) {
 		member->name = "uint128";
 		member->type = element;
@@ -113,14 +121,16 @@ struct strobe_error *register_value(struct evaluator *e, const struct node *node
 				    "no frame whose registers could be meant by $%s", node->name);
 	if (!strobe_stack_register(e->stack, e->frame_index, node->name, &r))
 		return error_column(STROBE_ERROR_NOT_FOUND, node->column,
-				    "register $%s is unknown, or not known in this frame", node->name);
+				    "register $%s is unknown, or not known in this frame",
+				    node->name);
 	struct type *type = type_of(e, node->name, &r);
 	if (!type)
 		return error_no_memory();
 	uint64_t size = value_type_size(e->symbols, type);
 	uint8_t bytes[128] = {0};
 	memcpy(bytes, r.bytes, r.size_bytes < sizeof(bytes) ? r.size_bytes : sizeof(bytes));
-	*ret = value_from_bytes(e->symbols, type, bytes, size < sizeof(bytes) ? size : sizeof(bytes));
+	*ret = value_from_bytes(e->symbols, type, bytes,
+				size < sizeof(bytes) ? size : sizeof(bytes));
 	ret->in_register = true;
 	ret->language = e->language;
 	return NULL;

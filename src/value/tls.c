@@ -94,8 +94,8 @@ static bool modid_offset(struct strobe_symbols *symbols, uint64_t *ret)
 {
 	uint64_t address = 0;
 	strobe_error_free(strobe_symbols_find(symbols, STROBE_MATCH_EXACT,
-					      "_thread_db_link_map_l_tls_modid", NULL,
-					      keep_address, &address));
+					      "_thread_db_link_map_l_tls_modid", NULL, keep_address,
+					      &address));
 	return address && view_read_unsigned(symbols->view, address + 8, 4, ret);
 }
 

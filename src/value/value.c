@@ -192,8 +192,7 @@ enum read_state value_scalar(const struct strobe_value *value, unsigned __int128
 	return state;
 }
 
-struct strobe_value value_part(const struct strobe_value *value, struct type *type,
-			       uint64_t offset)
+struct strobe_value value_part(const struct strobe_value *value, struct type *type, uint64_t offset)
 {
 	struct strobe_value part = *value;
 	part.name_cache = NULL;
@@ -206,8 +205,7 @@ struct strobe_value value_part(const struct strobe_value *value, struct type *ty
 	return part;
 }
 
-struct strobe_value value_member(const struct strobe_value *value,
-				 const struct type_member *member)
+struct strobe_value value_member(const struct strobe_value *value, const struct type_member *member)
 {
 	if (member->static_member)
 		return value_static_member(value, member);
@@ -266,7 +264,8 @@ static enum strobe_value_state memory_state(const struct strobe_value *value, ui
 	for (int i = 0; at < end && i < EXTENT_LIMIT; i++) {
 		struct strobe_memory_extent extent;
 		strobe_memory_extent(value_view(value), at, &extent);
-		bool has = extent.state == STROBE_MEMORY_PRESENT || extent.state == STROBE_MEMORY_FILE;
+		bool has =
+			extent.state == STROBE_MEMORY_PRESENT || extent.state == STROBE_MEMORY_FILE;
 		good |= has;
 		if (!has && !lost && bad)
 			*bad = at;
