@@ -85,9 +85,9 @@ struct names *names_free(struct names *names)
 static uint64_t name_identity(const struct unit *unit, const char *name)
 {
 	const struct section_bytes *strings = &unit->sections->of[SECTION_STR];
-	const uint8_t *at = (const uint8_t *)name;
-	if (!unit->split && at >= strings->data && at < strings->data + strings->size)
-		return (uint64_t)(at - strings->data) * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	uint64_t offset = (uintptr_t)name - (uintptr_t)strings->data;
+	if (!unit->split && strings->data && offset < strings->size)
+		return offset * UINT64_C(0x9e3779b97f4a7c15) + 1;
 	return hash_name(name);
 }
 
@@ -490,7 +490,8 @@ bool names_find(struct symbols_module *module, const char *name, unsigned kinds,
 		return false;
 	uint64_t bucket = (uint64_t)query.hash >> (32 - names->bits);
 	uint32_t start = names->buckets[bucket], end = names->buckets[bucket + 1];
-	offer_all(&query, names->entries.items + start, end - start, NULL);
+	if (start < end)
+		offer_all(&query, names->entries.items + start, end - start, NULL);
 	return true;
 }
 
