@@ -35,6 +35,8 @@ struct reading {
 	} * missing;
 	size_t missing_count, missing_capacity;
 	bool squeezed; // the last line was like the one before
+	uint8_t line[16];
+	bool line_known[16], has_line; // the last line of the piece before
 	char first_why[160];
 };
 
@@ -134,15 +136,22 @@ static void dump_text(const struct command *command, struct reading *reading,
 		      const struct memory_piece *piece)
 {
 	for (size_t at = 0; at < piece->size; at += 16) {
-		bool same = at >= 16 && at + 16 <= piece->size && reading->squeeze &&
-			    memcmp(piece->bytes + at, piece->bytes + at - 16, 16) == 0 &&
-			    memcmp(piece->known + at, piece->known + at - 16, 16) == 0;
+		const uint8_t *before = at ? piece->bytes + at - 16 : reading->line;
+		const bool *known = at ? piece->known + at - 16 : reading->line_known;
+		bool same = (at || reading->has_line) && at + 16 <= piece->size &&
+			    reading->squeeze && memcmp(piece->bytes + at, before, 16) == 0 &&
+			    memcmp(piece->known + at, known, 16 * sizeof(*known)) == 0;
 		if (!same)
 			memory_piece_line(command, piece, at);
 		else if (!reading->squeezed)
 			puts("*");
 		reading->squeezed = same;
 	}
+	reading->has_line = piece->size >= 16;
+	if (!reading->has_line)
+		return;
+	memcpy(reading->line, piece->bytes + piece->size - 16, 16);
+	memcpy(reading->line_known, piece->known + piece->size - 16, sizeof(reading->line_known));
 }
 
 static void put_word(const struct reading *reading, const struct memory_piece *piece, size_t at)
@@ -216,6 +225,22 @@ static void show_piece(const struct command *command, struct reading *reading,
 		words_text(command, reading, piece);
 }
 
+/** How much of the next `left` bytes would show nothing, behind a piece of which nothing is known. */
+static uint64_t size_of_nothing(const struct command *command, const struct reading *reading,
+				uint64_t address, uint64_t left)
+{
+	struct strobe_memory_extent extent;
+	bool shown = command->json || reading->raw ||
+		     (reading->format == 0 ? !reading->squeeze : reading->format != 's');
+	if (shown)
+		return 0;
+	strobe_memory_extent(command->view, address, &extent);
+	if (extent.state == STROBE_MEMORY_PRESENT || extent.state == STROBE_MEMORY_FILE)
+		return 0;
+	uint64_t size = extent.end - address;
+	return (size < left ? size : left) & ~UINT64_C(15);
+}
+
 static int read_all(const struct command *command, struct reading *reading, struct json *json)
 {
 	struct memory_piece *piece = malloc(sizeof(*piece));
@@ -223,12 +248,20 @@ static int read_all(const struct command *command, struct reading *reading, stru
 	for (uint64_t done = 0; done < reading->size && !status && !ferror(stdout);) {
 		uint64_t left = reading->size - done;
 		size_t size = left < PIECE_SIZE ? (size_t)left : PIECE_SIZE;
-		reading->known +=
+		size_t known =
 			memory_piece_read(command->view, reading->address + done, size, piece);
+		reading->known += known;
 		if (!note_all_missing(command, reading, piece))
 			status = command_fail(command, "out of memory");
 		show_piece(command, reading, piece, json);
 		done += size;
+		if (known || done == reading->size || status)
+			continue;
+		uint64_t at = reading->address + done;
+		uint64_t skipped = size_of_nothing(command, reading, at, reading->size - done);
+		if (skipped && !note_missing(command, reading, at, at + skipped))
+			status = command_fail(command, "out of memory");
+		done += skipped;
 	}
 	free(piece);
 	return status;
