@@ -24,6 +24,7 @@ bool language_has_scopes(int language)
 	case DW_LANG_C11:
 	case DW_LANG_Mips_Assembler:
 	case 0x2c: // C17
+	case 0x3e: // C23
 	case 0:
 		return false;
 	default:
@@ -38,8 +39,9 @@ bool language_is_cxx(int language)
 	case DW_LANG_C_plus_plus_03:
 	case DW_LANG_C_plus_plus_11:
 	case DW_LANG_C_plus_plus_14:
-	case 0x2b: // C++17
-	case 0x2d: // C++20
+	case 0x2a: // C++17
+	case 0x2b: // C++20
+	case 0x3a: // C++23
 		return true;
 	default:
 		return false;

@@ -90,14 +90,14 @@ bool type_die(struct type *type, struct unit **unit, Dwarf_Die *die)
 bool language_is_c(int language)
 {
 	return language == DW_LANG_C || language == DW_LANG_C89 || language == DW_LANG_C99 ||
-	       language == DW_LANG_C11 || language == 0x2c; // DW_LANG_C17
+	       language == DW_LANG_C11 || language == 0x2c || language == 0x3e; // C17, C23
 }
 
 bool language_is_cplus(int language)
 {
 	return language == DW_LANG_C_plus_plus || language == DW_LANG_C_plus_plus_03 ||
 	       language == DW_LANG_C_plus_plus_11 || language == DW_LANG_C_plus_plus_14 ||
-	       language == 0x2b; // DW_LANG_C_plus_plus_20
+	       language == 0x2a || language == 0x2b || language == 0x3a; // C++17, 20, 23
 }
 
 bool language_is_rust(int language)

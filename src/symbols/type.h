@@ -111,6 +111,11 @@ struct type {
 	void *die_dwarf;
 };
 
+/** Of DW_LANG_*. */
+bool language_is_c(int language);
+bool language_is_cplus(int language);
+bool language_is_rust(int language);
+
 /** Fills members, enumerators, parameters; follows a declaration to its definition in any module.
  *  Returns `type`, or the definition. Never NULL. */
 struct type *type_complete(struct strobe_symbols *symbols, struct type *type);

@@ -53,9 +53,6 @@ struct type *type_instance(struct symbols_module *module, const char *name);
 struct type *type_unknown(struct strobe_symbols *symbols);
 /** A constant of either sign; false for any other class of attribute. */
 bool attribute_integer(Dwarf_Attribute *attribute, int64_t *ret);
-bool language_is_c(int language);
-bool language_is_cplus(int language);
-bool language_is_rust(int language);
 
 /** The type that is `die` itself (a DW_TAG_*_type). Interned by DIE. NULL when memory is short. */
 struct type *type_from_die(struct unit *unit, Dwarf_Die *die);

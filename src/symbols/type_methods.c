@@ -95,7 +95,7 @@ static bool take_definition(void *context, const struct name_entry *entry)
 	const char *linkage = die_linkage_name(&die);
 	uint64_t pc;
 	if ((definition->linkage && (!linkage || strcmp(linkage, definition->linkage) != 0)) ||
-	    !die_entry_pc(entry->unit, &die, &pc))
+	    !die_entry_pc(entry->unit, &die, &pc) || !module_is_code(entry->unit->module, pc))
 		return true;
 	definition->address = pc + entry->unit->module->module->bias;
 	definition->found = true;

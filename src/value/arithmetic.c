@@ -12,7 +12,8 @@ typedef unsigned __int128 wide;
 
 struct strobe_value arithmetic_truth(struct evaluator *e, bool truth)
 {
-	const char *name = evaluator_is_cpp(e) ? "bool" : "int";
+	bool has_bool = evaluator_is_cpp(e) || language_is_rust(e->language);
+	const char *name = has_bool ? "bool" : "int";
 	struct type *type = type_builtin(e->symbols, name);
 	return value_from_integer(e->symbols, type ? type : type_builtin(e->symbols, "int"), truth);
 }
@@ -298,7 +299,8 @@ struct strobe_error *arithmetic_unary(struct evaluator *e, const struct node *no
 	if (error)
 		return error;
 	bool pointer = n.type->kind == TYPE_POINTER;
-	if (node->op == '!') {
+	bool bits = language_is_rust(e->language) && n.type->kind == TYPE_INTEGER;
+	if (node->op == '!' && !bits) {
 		result = arithmetic_truth(e, n.real ? n.floating == 0 : n.integer == 0);
 	} else {
 		if (pointer || (n.real && node->op == '~'))
@@ -309,7 +311,7 @@ struct strobe_error *arithmetic_unary(struct evaluator *e, const struct node *no
 		if (node->op == '-') {
 			n.floating = -n.floating;
 			n.integer = -n.integer;
-		} else if (node->op == '~') {
+		} else if (node->op == '~' || node->op == '!') {
 			n.integer = ~n.integer;
 		}
 		result = convert_from_number(e, n.type, &n);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "value/evaluate.h"
 
-#include <dwarf.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,22 +8,13 @@
 #include "symbols/module.h"
 #include "value/class.h"
 
-/** Named limit: elements of a slice. */
+/** Named limits: elements of a slice, and references that a member is looked up through. */
 #define SLICE_LIMIT (UINT64_C(1) << 40)
+enum { REFERENCE_LIMIT = 16 };
 
 bool evaluator_is_cpp(const struct evaluator *e)
 {
-	switch (e->language) {
-	case DW_LANG_C_plus_plus:
-	case DW_LANG_C_plus_plus_03:
-	case DW_LANG_C_plus_plus_11:
-	case DW_LANG_C_plus_plus_14:
-	case 0x2b: // C++17
-	case 0x2c: // C++20
-		return true;
-	default:
-		return false;
-	}
+	return language_is_cplus(e->language);
 }
 
 static struct strobe_error *integer(struct evaluator *e, const struct node *node,
@@ -37,7 +27,9 @@ static struct strobe_error *integer(struct evaluator *e, const struct node *node
 			   (!is_long && t->is_octal_or_hex && t->integer > INT32_MAX);
 	const char *name = is_long ? (is_unsigned ? "unsigned long" : "long")
 				   : (is_unsigned ? "unsigned int" : "int");
-	if (t->longs == 2)
+	if (t->rust_type)
+		name = t->rust_type;
+	else if (t->longs == 2)
 		name = is_unsigned ? "unsigned long long" : "long long";
 	*ret = value_from_integer(e->symbols, type_builtin(e->symbols, name), t->integer);
 	return NULL;
@@ -235,7 +227,10 @@ static struct strobe_error *member(struct evaluator *e, const struct node *node,
 	struct type *type = value_stripped(ret);
 	if (type->kind == TYPE_REFERENCE || type->kind == TYPE_RVALUE_REFERENCE)
 		error = convert_decay(e, node->left, ret);
-	if (!error && value_stripped(ret)->kind == TYPE_POINTER)
+	// Rust goes through any number of references.
+	for (int i = 0; !error && value_stripped(ret)->kind == TYPE_POINTER &&
+			(i == 0 || (language_is_rust(e->language) && i < REFERENCE_LIMIT));
+	     i++)
 		error = convert_dereference(e, node->left, ret);
 	if (error)
 		return error;
@@ -269,6 +264,21 @@ static struct strobe_error *index_array(struct evaluator *e, const struct node *
 	return NULL;
 }
 
+/** A slice of Rust, &[T], becomes the pointer to its first element. */
+static void rust_slice(struct evaluator *e, struct strobe_value *value)
+{
+	struct type *type = value_stripped(value);
+	struct strobe_value data, length;
+	if (type->kind != TYPE_STRUCT || !type->name || strncmp(type->name, "&", 1) != 0 ||
+	    !lookup_member(e, value, "length", &length))
+		return;
+	value_fini(&length);
+	if (!lookup_member(e, value, "data_ptr", &data))
+		return;
+	value_fini(value);
+	*value = data;
+}
+
 static struct strobe_error *subscript(struct evaluator *e, const struct node *node,
 				      struct strobe_value *ret)
 {
@@ -285,6 +295,8 @@ static struct strobe_error *subscript(struct evaluator *e, const struct node *no
 					     "an index is an integer");
 		return error ? error : index_array(e, node, ret, &index);
 	}
+	if (!error && language_is_rust(e->language))
+		rust_slice(e, ret);
 	if (error)
 		return error;
 	struct node sum = *node;

@@ -35,8 +35,8 @@ struct strobe_error *convert_decay(struct evaluator *e, const struct node *node,
 struct strobe_error *convert_dereference(struct evaluator *e, const struct node *node,
 					 struct strobe_value *value) STROBE_MUST_CHECK;
 struct strobe_error *convert_to_number(struct evaluator *e, const struct node *node,
-				       struct strobe_value *value,
-				       struct number *ret) STROBE_MUST_CHECK;
+				       struct strobe_value *value, struct number *ret)
+	STROBE_MUST_CHECK;
 struct strobe_value convert_from_number(struct evaluator *e, struct type *type,
 					const struct number *number);
 struct strobe_error *convert_cast(struct evaluator *e, const struct node *node, struct type *type,
@@ -48,8 +48,8 @@ struct strobe_error *arithmetic_unary(struct evaluator *e, const struct node *no
 				      struct strobe_value *value) STROBE_MUST_CHECK;
 /** `left` becomes the result; `right` is released. */
 struct strobe_error *arithmetic_binary(struct evaluator *e, const struct node *node,
-				       struct strobe_value *left,
-				       struct strobe_value *right) STROBE_MUST_CHECK;
+				       struct strobe_value *left, struct strobe_value *right)
+	STROBE_MUST_CHECK;
 /** int in C, bool in C++ */
 struct strobe_value arithmetic_truth(struct evaluator *e, bool truth);
 

@@ -50,16 +50,13 @@ void format_address(struct printer *p, uint64_t address);
 void format_pointer(struct printer *p, struct type *target, uint64_t address);
 /** A newline and two spaces a level, for the pretty form. */
 void format_indent(struct printer *p, unsigned level);
+/** The variant that an enumeration of Rust holds, NULL if none; false if that cannot be read. */
+bool rust_variant(const struct strobe_value *value, const struct type_member **ret);
 /** Rust's own notation; false if the type has none and C's is to be used. */
 bool format_rust(struct printer *p, const struct strobe_value *value);
 /** The value of an IEEE 754 binary16. */
 float format_half(uint16_t raw);
 /** A floating-point number of `size` bytes. */
 void format_float(struct printer *p, const uint8_t *bytes, uint64_t size);
-
-static inline bool language_is_rust(int language)
-{
-	return language == 0x1c;
-}
 
 #endif

@@ -134,15 +134,13 @@ static bool put_structure(struct printer *p, const struct strobe_value *value,
 	return true;
 }
 
-static bool put_variant(struct printer *p, const struct strobe_value *value,
-			const struct type *type)
+bool rust_variant(const struct strobe_value *value, const struct type_member **ret)
 {
+	const struct type *type = value_stripped(value);
 	uint64_t tag = 0;
 	const struct type_member *chosen = NULL;
-	if (type->discriminant && !read_word(value, type->discriminant, &tag)) {
-		text_append(p->out, "<unreadable>");
-		return true;
-	}
+	if (type->discriminant && !read_word(value, type->discriminant, &tag))
+		return false;
 	for (size_t i = 0; i < type->member_count; i++) {
 		const struct type_member *member = &type->members[i];
 		if (type->discriminant && !member->has_discriminant && !member->default_variant)
@@ -153,6 +151,17 @@ static bool put_variant(struct printer *p, const struct strobe_value *value,
 			chosen = member;
 		if (hit)
 			break;
+	}
+	*ret = chosen;
+	return true;
+}
+
+static bool put_variant(struct printer *p, const struct strobe_value *value)
+{
+	const struct type_member *chosen = NULL;
+	if (!rust_variant(value, &chosen)) {
+		text_append(p->out, "<unreadable>");
+		return true;
 	}
 	if (!chosen)
 		return false;
@@ -186,6 +195,29 @@ static bool put_character(struct printer *p, const struct strobe_value *value)
 	return true;
 }
 
+/** &[u8; N], what b"text" is. */
+static bool put_byte_string(struct printer *p, struct type *target, uint64_t address)
+{
+	enum { BYTES_LIMIT = 1 << 20 };
+	struct type *array = target ? type_strip(p->symbols, target) : NULL;
+	if (!array || array->kind != TYPE_ARRAY || !array->target || array->dimension.dynamic)
+		return false;
+	const struct type *element = type_strip(p->symbols, array->target);
+	size_t count = array->dimension.count;
+	if (!element->name || strcmp(element->name, "u8") != 0 || !count || count > BYTES_LIMIT)
+		return false;
+	uint8_t *bytes = malloc(count + 1);
+	bool good = bytes && strobe_memory_read(p->symbols->view, address, bytes, count) == count;
+	if (good) {
+		bytes[count] = 0; // the one NUL at the end that is not shown
+		format_address(p, address);
+		text_append(p->out, " b");
+		format_string(p, type_builtin(p->symbols, "char"), bytes, count + 1, false);
+	}
+	free(bytes);
+	return good;
+}
+
 static bool put_scalar(struct printer *p, const struct strobe_value *value, const struct type *type)
 {
 	unsigned __int128 raw;
@@ -198,6 +230,8 @@ static bool put_scalar(struct printer *p, const struct strobe_value *value, cons
 	if (type->kind != TYPE_POINTER || p->options.radix ||
 	    value_scalar(value, &raw, NULL) != READ_GOOD)
 		return false;
+	if (put_byte_string(p, type->target, (uint64_t)raw))
+		return true;
 	format_pointer(p, NULL, (uint64_t)raw); // never a string: text has a length in Rust
 	return true;
 }
@@ -207,7 +241,7 @@ bool format_rust(struct printer *p, const struct strobe_value *value)
 	struct type *type = value_stripped(value);
 	switch (type->kind) {
 	case TYPE_VARIANT:
-		return put_variant(p, value, type);
+		return put_variant(p, value);
 	case TYPE_STRUCT:
 	case TYPE_UNION:
 		return put_str(p, value, type) || put_slice(p, value, type) ||

@@ -93,7 +93,13 @@ static struct strobe_error *float_literal(struct lexer *lexer, size_t size, stru
 
 static bool integer_suffix(const char *at, const char *end, struct token *ret)
 {
-	for (; at < end; at++) {
+	static const char *const rust[] = {"i8", "i16", "i32", "i64", "i128", "isize",
+					   "u8", "u16", "u32", "u64", "u128", "usize"};
+	for (size_t i = 0; i < sizeof(rust) / sizeof(rust[0]); i++)
+		if (strlen(rust[i]) == (size_t)(end - at) &&
+		    memcmp(rust[i], at, strlen(rust[i])) == 0)
+			ret->rust_type = rust[i];
+	for (; at < end && !ret->rust_type; at++) {
 		if ((*at == 'u' || *at == 'U') && !ret->is_unsigned)
 			ret->is_unsigned = true;
 		else if ((*at == 'l' || *at == 'L') && ret->longs == 0)
@@ -117,6 +123,8 @@ static struct strobe_error *integer_literal(struct lexer *lexer, size_t size, st
 	bool overflow = false;
 	for (; at < end; at++) {
 		int c = tolower((unsigned char)*at);
+		if (c == '_' && at > digits)
+			continue; // as Rust groups digits
 		unsigned digit = isdigit(c)    ? (unsigned)c - '0'
 				 : isxdigit(c) ? (unsigned)c - 'a' + 10
 					       : 99;
@@ -137,11 +145,29 @@ static struct strobe_error *integer_literal(struct lexer *lexer, size_t size, st
 	return NULL;
 }
 
+/** Whether an operand ends before `position`: "a.0" is a field of a tuple, " .5" a number. */
+static bool is_behind_operand(const struct lexer *lexer, size_t position)
+{
+	char c = position > 0 ? lexer->text[position - 1] : ' ';
+	return is_name(c) || c == ')' || c == ']';
+}
+
+/** In "a.0.1" neither "0.1" nor ".1" is a number. */
+static bool is_tuple_field(const struct lexer *lexer)
+{
+	size_t at = lexer->position;
+	return at > 1 && lexer->text[at - 1] == '.' && is_behind_operand(lexer, at - 1);
+}
+
 static struct strobe_error *number(struct lexer *lexer, struct token *ret)
 {
 	bool hex = peek(lexer, 0) == '0' && tolower((unsigned char)peek(lexer, 1)) == 'x';
 	bool real = false;
 	size_t size = 0;
+	while (is_tuple_field(lexer) && isdigit((unsigned char)peek(lexer, size)))
+		size++;
+	if (size > 0)
+		return integer_literal(lexer, size, ret);
 	for (;; size++) {
 		char c = peek(lexer, size), lower = (char)tolower((unsigned char)c);
 		bool exponent = lower == (hex ? 'p' : 'e');
@@ -255,7 +281,8 @@ struct strobe_error *lexer_next(struct lexer *lexer, struct token *ret)
 	if (lexer->position >= lexer->size)
 		return NULL;
 	char c = peek(lexer, 0), prefix;
-	if (isdigit((unsigned char)c) || (c == '.' && isdigit((unsigned char)peek(lexer, 1))))
+	if (isdigit((unsigned char)c) || (c == '.' && isdigit((unsigned char)peek(lexer, 1)) &&
+					  !is_behind_operand(lexer, lexer->position)))
 		return number(lexer, ret);
 	if (is_literal_prefix(lexer, &prefix)) {
 		ret->prefix = prefix;

@@ -35,8 +35,9 @@ struct token {
 	long double real;    // TOKEN_FLOAT
 	char prefix;	     // see above
 	bool is_unsigned, is_octal_or_hex;
-	unsigned longs;	     // number of 'l' in an integer's suffix
-	char float_suffix;   // 0, 'f', 'l'
+	unsigned longs;	       // number of 'l' in an integer's suffix
+	const char *rust_type; // of an integer: "u8"; NULL without such a suffix
+	char float_suffix;     // 0, 'f', 'l'
 };
 
 struct lexer {

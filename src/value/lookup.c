@@ -8,6 +8,7 @@
 #include "symbols/module.h"
 #include "symbols/type_die.h"
 #include "value/class.h"
+#include "value/format.h"
 
 /** Named limits of searches. */
 enum { MEMBER_DEPTH_LIMIT = 32, STATIC_DIE_LIMIT = 100000, STATIC_DEPTH_LIMIT = 64 };
@@ -52,6 +53,13 @@ static bool find_member(struct evaluator *e, const struct strobe_value *object, 
 	struct type *type = value_stripped(object);
 	if (depth > MEMBER_DEPTH_LIMIT)
 		return false;
+	if (type->kind == TYPE_VARIANT) {
+		const struct type_member *variant = NULL;
+		if (!rust_variant(object, &variant) || !variant)
+			return false;
+		struct strobe_value part = value_member(object, variant);
+		return find_member(e, &part, name, depth + 1, ret);
+	}
 	for (size_t i = 0; i < type->member_count; i++) {
 		const struct type_member *m = &type->members[i];
 		if (m->base || !m->name || strcmp(m->name, name) != 0)
@@ -130,10 +138,17 @@ static bool take_function(struct global_search *s, const struct name_entry *entr
 	Dwarf_Die die = entry->die;
 	uint64_t pc;
 	struct type *type = type_from_die(entry->unit, &die);
-	if (!type || !die_entry_pc(entry->unit, &die, &pc))
+	if (!type || !die_entry_pc(entry->unit, &die, &pc) ||
+	    !module_is_code(entry->unit->module, pc))
 		return false;
 	s->value = value_in_memory(s->e->symbols, type, pc + entry->unit->module->module->bias);
 	return true;
+}
+
+/** Linkers leave the address zero for variables that they dropped. */
+static bool is_dropped(const struct strobe_value *value, const struct symbols_module *module)
+{
+	return value->place == PLACE_MEMORY && value->address == module->module->bias;
 }
 
 static bool take_entry(void *context, const struct name_entry *entry)
@@ -154,7 +169,7 @@ static bool take_entry(void *context, const struct name_entry *entry)
 			return true;
 		}
 		s->value = place_variable(&s->e->frame, &variable);
-		s->found = true;
+		s->found = !is_dropped(&s->value, entry->unit->module);
 	}
 	return !s->found;
 }

@@ -18,11 +18,11 @@ struct strobe_error *parser_advance(struct parser *p) STROBE_MUST_CHECK;
 bool parser_at(const struct parser *p, uint32_t op);
 bool parser_at_name(const struct parser *p, const char *word);
 struct strobe_error *parser_expect(struct parser *p, uint32_t op) STROBE_MUST_CHECK;
-struct strobe_error *parser_unexpected(const struct parser *p,
-				       const char *expected) STROBE_MUST_CHECK;
+struct strobe_error *parser_unexpected(const struct parser *p, const char *expected)
+	STROBE_MUST_CHECK;
 struct strobe_error *parser_node(struct parser *p, enum node_kind kind, unsigned column,
-				 struct node *left, struct node *right,
-				 struct node **ret) STROBE_MUST_CHECK;
+				 struct node *left, struct node *right, struct node **ret)
+	STROBE_MUST_CHECK;
 struct strobe_error *parser_comma(struct parser *p, struct node **ret) STROBE_MUST_CHECK;
 /** Counts a level of nesting; the caller counts it down again. */
 struct strobe_error *parser_enter(struct parser *p) STROBE_MUST_CHECK;
@@ -31,7 +31,7 @@ struct strobe_error *parser_enter(struct parser *p) STROBE_MUST_CHECK;
 struct strobe_error *parser_qualified_name(struct parser *p, const char **ret) STROBE_MUST_CHECK;
 /** True if the current token is "(" and a type name stands behind it. */
 bool parser_type_follows(const struct parser *p);
-struct strobe_error *parser_type_name(struct parser *p,
-				      struct type_spelling **ret) STROBE_MUST_CHECK;
+struct strobe_error *parser_type_name(struct parser *p, struct type_spelling **ret)
+	STROBE_MUST_CHECK;
 
 #endif

@@ -393,9 +393,29 @@ static int precedence(const struct token *token)
 	return 0;
 }
 
+/** Casts as Rust writes them: x as u64 */
+static struct strobe_error *casts_behind(struct parser *p, struct node **ret)
+{
+	struct strobe_error *error = NULL;
+	while (!error && parser_at_name(p, "as")) {
+		unsigned column = p->token.column;
+		struct type_spelling *type = NULL;
+		error = parser_advance(p);
+		if (!error)
+			error = parser_type_name(p, &type);
+		if (!error)
+			error = parser_node(p, NODE_CAST, column, *ret, NULL, ret);
+		if (!error)
+			(*ret)->type = type;
+	}
+	return error;
+}
+
 static struct strobe_error *binary(struct parser *p, int lowest, struct node **ret)
 {
 	struct strobe_error *error = unary(p, ret);
+	if (!error)
+		error = casts_behind(p, ret);
 	int level;
 	while (!error && (level = precedence(&p->token)) >= lowest && level > 0) {
 		uint32_t op = p->token.punctuator;

@@ -19,19 +19,19 @@ enum node_kind {
 	NODE_FLOAT,
 	NODE_CHARACTER,
 	NODE_STRING,
-	NODE_NAME,	// `name`, in `scope` if not NULL
+	NODE_NAME, // `name`, in `scope` if not NULL
 	NODE_REGISTER,
-	NODE_UNARY,	// `op`: + - ! ~ * &
-	NODE_BINARY,	// `op`; ',' and '@' too
+	NODE_UNARY,  // `op`: + - ! ~ * &
+	NODE_BINARY, // `op`; ',' and '@' too
 	NODE_CONDITIONAL,
-	NODE_MEMBER,	// left.name
-	NODE_ARROW,	// left->name
+	NODE_MEMBER, // left.name
+	NODE_ARROW,  // left->name
 	NODE_INDEX,
-	NODE_CAST,	// (type)left; `op` is 'd' of a dynamic_cast
+	NODE_CAST,	 // (type)left; `op` is 'd' of a dynamic_cast
 	NODE_AT_ADDRESS, // {type} left
-	NODE_SIZEOF,	// of `left`, or of `type`
+	NODE_SIZEOF,	 // of `left`, or of `type`
 	NODE_ALIGNOF,
-	NODE_TYPE,	// a type alone: only whole expressions and sizeof
+	NODE_TYPE, // a type alone: only whole expressions and sizeof
 };
 
 enum declarator_kind {
@@ -57,8 +57,8 @@ struct type_spelling {
 
 struct node {
 	enum node_kind kind;
-	unsigned column; // of the operator, or where the operand starts
-	unsigned depth;	 // height of the tree below, this node included
+	unsigned column;    // of the operator, or where the operand starts
+	unsigned depth;	    // height of the tree below, this node included
 	struct token token; // literals
 	uint32_t op;
 	const char *name; // NODE_NAME (may hold "::"), members, registers

@@ -14,7 +14,7 @@ struct place_frame {
 	const struct strobe_stack *stack;
 	const struct physical_frame *physical;
 	const struct code_scope *scope;
-	unsigned depth; // entry values within each other
+	unsigned depth;		       // entry values within each other
 	struct symbols_module *module; // whose expressions are being evaluated
 	uint64_t object_address;
 };

@@ -17,7 +17,7 @@ enum byte_state { BYTE_KNOWN, BYTE_OPTIMIZED_OUT, BYTE_UNREADABLE, BYTE_SYNTHETI
 struct value_store {
 	unsigned refs;
 	size_t size;
-	uint8_t *states; // enum byte_state, one a byte; NULL = all known
+	uint8_t *states;	     // enum byte_state, one a byte; NULL = all known
 	uint64_t unreadable_address; // of the first unreadable byte, if any
 	uint64_t synthetic_die;	     // implicit pointer: DIE it points to ...
 	int64_t synthetic_offset;    // ... and the offset in it
