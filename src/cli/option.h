@@ -55,7 +55,7 @@ bool choice_allowed(const char *choices, const char *value);
 
 // Options that several verbs share.
 #define OPTIONS_FRAME                                                                              \
-	{"thread", 't', "TID", NULL, "Use this thread. Default: 'signal', the one that took it."},  \
+	{"thread", 't', "TID", NULL, "Use this thread. Default: 'signal', the one that took it."}, \
 	{                                                                                          \
 		"frame", 'f', "N", NULL,                                                           \
 			"Use this frame of the thread's stack. Default: 0, the innermost."         \
@@ -68,7 +68,8 @@ bool choice_allowed(const char *choices, const char *value);
 	}
 #define OPTIONS_FORMAT                                                                             \
 	{"max-elements", 0, "N", NULL,                                                             \
-	 "Show at most N elements of an array and N characters of a string. Default: 200."},       \
+	 "Show at most N elements of an array and N characters of a string. Default: 200; 0 is "   \
+	 "all."},                                                                                  \
 		{"depth", 0, "N", NULL, "Show structures nested at most N deep. Default: 20."},    \
 	{                                                                                          \
 		"pretty", 0, NULL, NULL, "Write one member a line, indented."                      \

@@ -112,6 +112,10 @@ int command_format(const struct command *command, struct strobe_format *ret)
 	int status = command_number(command, "max-elements", UINT32_MAX, &elements);
 	if (!status)
 		status = command_number(command, "depth", 1000, &depth);
+	if (!status && depth == 0 && command_has(command, "depth"))
+		status = command_usage(command, "--depth: at least 1");
+	if (elements == 0 && command_has(command, "max-elements"))
+		elements = UINT32_MAX;
 	*ret = (struct strobe_format){
 		.size = sizeof(*ret),
 		.max_elements = (unsigned)elements,

@@ -198,6 +198,9 @@ def test_print():
     many = json.loads(run("print", CORE, "counter", "sizeof(struct node)", "--json")[0])
     assert [v["value"] for v in many["values"]] == ["54", "32"]
     assert run("print", CORE, "counter", "-x", "x")[0] == "0x36\n"
+    assert "..." in run("print", CORE, "bytes[0]@300", "--max-elements", "5")[0]
+    assert "..." not in run("print", CORE, "bytes[0]@300", "--max-elements", "0")[0]
+    run("print", CORE, "counter", "--depth", "0", status=2)
     text, errors = run("print", CORE, "counter + nosuch", status=1)
     assert text == "" and errors.splitlines()[-1] == " " * 12 + "^", errors
     assert document("print", CORE, "counter +", status=1)["error"]["message"]
