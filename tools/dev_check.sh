@@ -79,7 +79,6 @@ fuzz_all() {
 		printf 'fuzzing %s for %s s\n' "$target" "$seconds"
 		if ! "build-fuzz/fuzz/fuzz_$target" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 \
 			-artifact_prefix="build-fuzz/found/$target-" -print_final_stats=1 \
-			$([ "$target" = module ] && echo -detect_leaks=0) \
 			"build-fuzz/corpus/$target" "fuzz/corpus/$target" >"build-fuzz/$target.log" 2>&1; then
 			tail -40 "build-fuzz/$target.log"
 			printf 'FAILED  %s: see build-fuzz/found/%s-*\n' "$target" "$target"
