@@ -2,6 +2,7 @@
 #include "symbols/sections.h"
 
 #include <gelf.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const names[SECTION_COUNT] = {
@@ -90,6 +91,37 @@ void sections_read(Elf *elf, bool split, struct sections *ret)
 			ret->of[id].size = data->d_size;
 		}
 	}
+}
+
+uint8_t *sections_join(Elf *elf, bool split, enum section_id id, size_t *size)
+{
+	size_t strings, total = 0, count = 0;
+	uint8_t *joined = NULL;
+	if (!elf || elf_getshdrstrndx(elf, &strings) < 0)
+		return NULL;
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn)) != NULL;) {
+		GElf_Shdr shdr;
+		if (!gelf_getshdr(scn, &shdr) || shdr.sh_type == SHT_NOBITS)
+			continue;
+		const char *name = elf_strptr(elf, strings, shdr.sh_name);
+		if (!name || identify(name, split) != (int)id || !decompress(scn, &shdr, name))
+			continue;
+		Elf_Data *data = elf_rawdata(scn, NULL);
+		if (!data || !data->d_buf || !data->d_size)
+			continue;
+		uint8_t *grown = realloc(joined, total + data->d_size);
+		if (!grown)
+			break;
+		joined = grown;
+		memcpy(joined + total, data->d_buf, data->d_size);
+		total += data->d_size;
+		count++;
+	}
+	*size = total;
+	if (count > 1)
+		return joined;
+	free(joined);
+	return NULL;
 }
 
 bool section_exists(Elf *elf, const char *wanted)

@@ -42,6 +42,9 @@ struct sections {
 
 /** Finds the sections of `elf`, borrowed from it; with `split`, those named .debug_*.dwo. */
 void sections_read(Elf *elf, bool split, struct sections *ret);
+/** If `elf` has several sections `id`, as type units in groups make them, their contents one behind
+ *  the other, malloc'ed; else NULL. */
+uint8_t *sections_join(Elf *elf, bool split, enum section_id id, size_t *size);
 /** True if `elf` has a section of that exact name with contents. */
 bool section_exists(Elf *elf, const char *name);
 /** "info" for SECTION_INFO and so on. */

@@ -99,6 +99,32 @@ static struct split *open_package_part(struct symbols_module *module, struct spl
 	return finish(module, splits, split);
 }
 
+/** libdw takes one section of a name, but GCC and clang give each type unit one of its own: puts an
+ *  image with all of them in the place of the file. */
+static void join_type_units(struct split *split)
+{
+	struct sections sections;
+	size_t info_size, types_size;
+	uint8_t *info = sections_join(split->elf, true, SECTION_INFO, &info_size);
+	uint8_t *types = sections_join(split->elf, true, SECTION_TYPES, &types_size);
+	if (info || types) {
+		sections_read(split->elf, true, &sections);
+		if (info)
+			sections.of[SECTION_INFO] = (struct section_bytes){info, info_size};
+		if (types)
+			sections.of[SECTION_TYPES] = (struct section_bytes){types, types_size};
+		split->image =
+			image_of_sections(sections.of, split->elf, split->file, &split->image_size);
+		Elf *elf = split->image ? elf_memory(split->image, split->image_size) : NULL;
+		if (elf) {
+			image_close_elf(split->elf);
+			split->elf = elf;
+		}
+	}
+	free(info);
+	free(types);
+}
+
 static struct split *open_file(struct symbols_module *module, struct splits *splits,
 			       struct unit *skeleton, const char *name)
 {
@@ -131,6 +157,8 @@ static struct split *open_file(struct symbols_module *module, struct splits *spl
 		split->path = ".dwo";
 	GUARD(split->path);
 	split->elf = image_open_elf(file);
+	if (split->elf && elf_kind(split->elf) == ELF_K_ELF)
+		join_type_units(split);
 	return finish(module, splits, split);
 }
 
