@@ -17,6 +17,12 @@ struct strobe_error *regex_new(const char *pattern, size_t pattern_size, bool ca
 			       struct regex **ret) STROBE_MUST_CHECK;
 struct regex *regex_free(struct regex *regex);
 
+/**
+ * Bytes that every match of the pattern holds, in a row: written to `ret`, which has room for the
+ * pattern; their count, 0 if none are known. With caseless matching, letters of either case.
+ */
+size_t regex_literal(const char *pattern, size_t size, char *ret);
+
 /** Outcomes of a match attempt. */
 enum regex_result {
 	REGEX_MATCH,

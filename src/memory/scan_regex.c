@@ -7,7 +7,21 @@
 #include "base/error.h"
 #include "base/regex.h"
 
-enum { BUFFER_SIZE = 1 << 20 };
+// A literal that is shorter than this is found too often to be worth looking for.
+enum { BUFFER_SIZE = 1 << 20, LITERAL_SIZE_MIN = 3 };
+
+static bool find_literal(struct scan_regex *scan, const struct strobe_search *search)
+{
+	char *literal = malloc(search->pattern_size);
+	if (!literal)
+		return false;
+	size_t size = regex_literal(search->pattern, search->pattern_size, literal);
+	scan->has_literal = size >= LITERAL_SIZE_MIN;
+	bool done = !scan->has_literal || scan_init(&scan->literal, (const uint8_t *)literal, NULL,
+						    size, search->ignore_case, 1);
+	free(literal);
+	return done;
+}
 
 struct strobe_error *scan_regex_init(struct scan_regex *scan, const struct strobe_search *search,
 				     strobe_search_hit hit, void *context)
@@ -18,7 +32,7 @@ struct strobe_error *scan_regex_init(struct scan_regex *scan, const struct strob
 	if (error)
 		return error;
 	scan->buffer = malloc(BUFFER_SIZE);
-	if (scan->buffer)
+	if (scan->buffer && find_literal(scan, search))
 		return NULL;
 	scan_regex_fini(scan);
 	return error_no_memory();
@@ -28,6 +42,7 @@ void scan_regex_fini(struct scan_regex *scan)
 {
 	regex_free(scan->regex);
 	free(scan->buffer);
+	scan_fini(&scan->literal);
 	*scan = (struct scan_regex){0};
 }
 
@@ -104,7 +119,7 @@ static void compact(struct scan_regex *scan)
 	scan->address += drop;
 }
 
-bool scan_regex_feed(struct scan_regex *scan, const uint8_t *bytes, size_t size, uint64_t address)
+static bool feed(struct scan_regex *scan, const uint8_t *bytes, size_t size, uint64_t address)
 {
 	if (scan->size == 0)
 		scan->address = address;
@@ -120,6 +135,33 @@ bool scan_regex_feed(struct scan_regex *scan, const uint8_t *bytes, size_t size,
 		if (!match_all(scan, false))
 			return false;
 		compact(scan);
+	}
+	return true;
+}
+
+bool scan_regex_feed(struct scan_regex *scan, const uint8_t *bytes, size_t size, uint64_t address)
+{
+	if (!scan->has_literal)
+		return feed(scan, bytes, size, address);
+	size_t length = scan->literal.size;
+	for (size_t at = 0; at < size;) {
+		size_t found = scan_find(&scan->literal, bytes, size, at, address);
+		if (found == SIZE_MAX) // one may begin in the last bytes
+			found = size < at + length ? at : size - length + 1;
+		size_t end = size - found > REGEX_SPAN ? found + REGEX_SPAN : size;
+		if (found - at > 2 * REGEX_SPAN + REGEX_LOOK_BEHIND) {
+			// What is in the buffer can reach this far, and no match begins before the
+			// last bytes of what follows.
+			if (!feed(scan, bytes + at, REGEX_SPAN, address + at) ||
+			    !match_all(scan, false))
+				return false;
+			at = found - REGEX_SPAN - REGEX_LOOK_BEHIND;
+			scan->size = 0;
+			scan->next = REGEX_LOOK_BEHIND;
+		}
+		if (!feed(scan, bytes + at, end - at, address + at))
+			return false;
+		at = end;
 	}
 	return true;
 }

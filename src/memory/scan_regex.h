@@ -8,21 +8,25 @@
 #include <strobe/error.h>
 #include <strobe/memory.h>
 
+#include "memory/scan.h"
+
 /** Longest match that is surely found whole; and how far look-behind sees. */
 enum { REGEX_SPAN = 65536, REGEX_LOOK_BEHIND = 256 };
 
 /**
  * A regular expression that runs over touching pieces of memory as if they were one. Bytes go
  * through a buffer: it costs little beside the matching, and pieces and windows need no seams.
- * Invariants: `buffer` holds the `size` bytes of the run that end at its end; `next`, where the
- * next match may start, is at most `size`.
+ * What is too far from a literal that each match must hold does not even go there.
+ * Invariants: `buffer` holds `size` bytes of the run in a row; the next match may start at `next`.
  */
 struct scan_regex {
 	struct regex *regex;
 	uint8_t *buffer;
 	size_t size, next;
 	uint64_t address; // of buffer[0]
-	bool gave_up;	  // a match attempt ended at a limit: something may be missing
+	bool has_literal;
+	struct scan literal;
+	bool gave_up; // a match attempt ended at a limit: something may be missing
 	strobe_search_hit hit;
 	void *context;
 };

@@ -65,8 +65,44 @@ static void a_catastrophic_pattern_ends(void)
 	regex_free(regex);
 }
 
+static void knows_the_literal_of_every_match(void)
+{
+	static const struct {
+		const char *pattern, *literal;
+	} cases[] = {
+		{"needle [0-9]+ here", "needle "},
+		{"[xq]uiet", "uiet"},
+		{"abc?de", "ab"},
+		{"ab+cdef", "cdef"},
+		{"ab{2}cdef", "cdef"},
+		{"x*abc", "abc"},
+		{"a\\.b", "a.b"},
+		{"one\\d+three", "three"},
+		{"(one|two)three", "three"},
+		{"(?:one|t\\(wo)xyz", "xyz"},
+		{"ab+?c", "ab"},
+		{"one|two", ""},
+		{"ab{|c}", ""},
+		{"(?i)abc", ""},
+		{"(?=abc)d", ""},
+		{"abc\\Q.\\E", ""},
+		{"\\x41bc", ""},
+		{"[[:alpha:]]bc", ""},
+		{"[]a]bc", "bc"},
+		{"a(b", "a"},
+		{"", ""},
+	};
+	char literal[64];
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t size = regex_literal(cases[i].pattern, strlen(cases[i].pattern), literal);
+		literal[size] = 0;
+		CHECK_STRING(literal, cases[i].literal);
+	}
+}
+
 CHECK_MAIN({"finds bytes from an offset on", finds_bytes},
 	   {"folds case when asked", folds_case_when_asked},
 	   {"tells a match that the end cuts off", tells_partial_matches},
 	   {"a wrong pattern's error points at the column", points_at_the_column},
+	   {"knows the literal that every match holds", knows_the_literal_of_every_match},
 	   {"a catastrophic pattern ends", a_catastrophic_pattern_ends})

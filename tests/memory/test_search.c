@@ -365,6 +365,47 @@ static void regex_matches_follow_each_other_across_windows(void)
 	clear();
 }
 
+// A pattern with a literal that every match holds, and the same one where none can be told.
+static void regex_with_a_literal_misses_nothing(void)
+{
+	enum { TOTAL = 20 << 20, PLACES = 30 };
+	uint8_t *bytes = add(0x10000, TOTAL - 100, NULL);
+	uint8_t *more = add(0x10000 + TOTAL - 100, 5000, NULL);
+	memset(bytes, '.', TOTAL - 100);
+	memset(more, '.', 5000);
+	uint64_t random = 7;
+	for (size_t i = 0; i < PLACES; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		size_t at = (random >> 33) % (TOTAL - 200000);
+		size_t span = i % 3 ? (random >> 20) % 300 : 60000 + (random >> 20) % 5000;
+		if (i < 4) // at the steps of a search, and at the end of the first piece
+			at = i < 3 ? (8u << 20) * (i + 1) - i * 9 - 5 : TOTAL - 100 - span - 6;
+		if (i == 2)
+			at = TOTAL - 104;
+		bytes[at] = '<';
+		for (size_t j = 1; j <= span && at + j < TOTAL - 100; j++)
+			bytes[at + j] = 'a';
+		for (size_t j = 0; j < 6; j++) {
+			size_t place = at + span + 1 + j;
+			uint8_t *to =
+				place < TOTAL - 100 ? &bytes[place] : &more[place - (TOTAL - 100)];
+			*to = (uint8_t) "needle"[j];
+		}
+	}
+	struct strobe_search with = text("<a*needle"), without = text("<a*(needle|n>>)");
+	with.kind = without.kind = STROBE_SEARCH_REGEX;
+	search(&without);
+	memcpy(&expected, &found, sizeof(found));
+	search(&with);
+	CHECK(expected.count > PLACES / 2);
+	CHECK_EQUAL(found.count, expected.count);
+	for (size_t i = 0; i < found.count; i++) {
+		CHECK_EQUAL(found.addresses[i], expected.addresses[i]);
+		CHECK_EQUAL(found.sizes[i], expected.sizes[i]);
+	}
+	clear();
+}
+
 static void regex_finds_a_match_of_64_kib_whole(void)
 {
 	enum { TOTAL = 3 << 20 };
@@ -461,6 +502,7 @@ CHECK_MAIN({"finds what brute force finds", finds_what_brute_force_finds},
 	   {"keeps to permissions and files", keeps_to_permissions_and_files},
 	   {"regex matches follow each other across windows",
 	    regex_matches_follow_each_other_across_windows},
+	   {"a regex with a literal misses nothing", regex_with_a_literal_misses_nothing},
 	   {"regex finds a match of 64 KiB whole", regex_finds_a_match_of_64_kib_whole},
 	   {"an endless regex match still ends", endless_regex_match_still_ends},
 	   {"passes over holes, but not their edges", passes_over_holes_but_not_their_edges},
