@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Strobe against gdb and memmem side by side, in one run.
 
-usage: bench.py --build BUILD [--write] [stacks|sparse|search|parity ...]
+usage: bench.py --build BUILD [--write] [stacks|names|scale|sparse|search|parity ...]
 
 --write puts the table into docs/performance.md. Programs and cores are kept in BUILD/bench.
 """
@@ -72,7 +72,7 @@ class Bench:
         sys.stdout.flush()
 
 
-def make_core(folder, command, seconds=None):
+def make_core(folder, command, seconds=None, deep=False):
     """Runs a command until it dies (or for some seconds, then kills it); the core's path."""
     os.makedirs(folder, exist_ok=True)
     core = os.path.join(folder, "core")
@@ -82,6 +82,9 @@ def make_core(folder, command, seconds=None):
     def limits():
         hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
         resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+        if deep:
+            hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+            resource.setrlimit(resource.RLIMIT_STACK, (hard, hard))
 
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                           preexec_fn=limits) as process:
@@ -96,32 +99,109 @@ def make_core(folder, command, seconds=None):
     return core
 
 
-def stack_programs(bench):
-    """(name, program, core) of what `bt` is measured on."""
-    yield ("python3.11, 8 threads", "/usr/bin/python3.11",
-           make_core(bench.path("python"), ["/usr/bin/python3.11", "-S", "-c", PYTHON_WORK], 2))
-    threads = bench.path("threads")
-    subprocess.run(["gcc", "-g", "-O2", "-pthread", "-o", threads, 
-                    os.path.join(ROOT, "tests", "parity", "programs", "threads.c")],
-                   check=True)
-    yield "1,000 threads", threads, make_core(bench.path("threads-core"), [threads])
+def make_big(bench):
+    """(program, core) with 200 MiB or more of debug information."""
     big = bench.path("big", "big")
     if not os.path.exists(big):
         print("building the program with 200 MiB of debug information")
         subprocess.run([sys.executable, os.path.join(HERE, "make_big.py"), bench.path("big")],
                        check=True)
-    yield "216 MiB of debug information", big, make_core(bench.path("big-core"), [big])
+    return big, make_core(bench.path("big-core"), [big])
+
+
+def make_packed(bench, big):
+    """The same program, its debug sections compressed, without .debug_aranges."""
+    packed = bench.path("big", "packed")
+    if not os.path.exists(packed):
+        subprocess.run(["objcopy", "--compress-debug-sections=zlib", "-R", ".debug_aranges", big,
+                        packed], check=True)
+    return packed
+
+
+def stack_programs(bench):
+    """(name, program, core) of what `bt` is measured on."""
+    yield ("python3.11, 8 threads", "/usr/bin/python3.11",
+           make_core(bench.path("python"), ["/usr/bin/python3.11", "-S", "-c", PYTHON_WORK], 2))
+    threads = bench.path("threads")
+    subprocess.run(["gcc", "-g", "-O2", "-pthread", "-o", threads,
+                    os.path.join(ROOT, "tests", "parity", "programs", "threads.c")],
+                   check=True)
+    yield "1,000 threads", threads, make_core(bench.path("threads-core"), [threads])
+    big, core = make_big(bench)
+    yield "216 MiB of debug information", big, core
+    yield "the same compressed, no .debug_aranges", make_packed(bench, big), core
+
+
+def against_gdb(bench, name, ours, theirs):
+    """A row of two commands, that of gdb measured once warm."""
+    ours = bench.measure(ours)
+    theirs = bench.measure(theirs, 1)
+    bench.row(name, f"{ours[0]:.3f} s, {ours[1]:.0f} MiB", f"gdb {theirs[0]:.3f} s, {theirs[1]:.0f} MiB",
+              f"5 x faster, half: {theirs[0] / ours[0]:.1f} x, {ours[1] / theirs[1]:.2f}",
+              theirs[0] >= 5 * ours[0] and ours[1] <= theirs[1] / 2)
 
 
 def bench_stacks(bench):
     """All threads' stacks with locals, against gdb."""
     for name, program, core in stack_programs(bench):
-        ours = bench.measure([bench.strobe, "bt", core, "--locals"])
-        theirs = bench.measure([*GDB, "-ex", "thread apply all bt full", program, core], 2)
-        bench.row(f"`bt --locals`: {name}", f"{ours[0]:.3f} s, {ours[1]:.0f} MiB",
-                  f"gdb {theirs[0]:.3f} s, {theirs[1]:.0f} MiB",
-                  f"5 x faster, half: {theirs[0] / ours[0]:.1f} x, {ours[1] / theirs[1]:.2f}",
-                  theirs[0] >= 5 * ours[0] and ours[1] <= theirs[1] / 2)
+        against_gdb(bench, f"`bt --locals`: {name}",
+                    [bench.strobe, "bt", core, "--locals", "--exe", program],
+                    [*GDB, "-ex", "thread apply all bt full", program, core])
+
+
+def bench_names(bench):
+    """One expression, for which a name must be found among all units."""
+    big, core = make_big(bench)
+    for expression in ("ready", "sizeof(struct u9_record_7)"):
+        against_gdb(bench, f"`print {expression}`: 216 MiB of debug information",
+                    [bench.strobe, "print", core, expression],
+                    [*GDB, "-ex", f"print {expression}", big, core])
+
+
+def write_many_mappings(path, count):
+    """A core of one thread with `count` mappings of a page each, counted by section 0."""
+    header = b"\x7fELF\2\1\1" + bytes(9) + struct.pack(
+        "<HHIQQQIHHHHHH", 4, 62, 1, 0, 128, 64, 0, 64, 56, 0xffff, 64, 1, 0)
+    section = struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, 0, 0, count, 0, 0)
+    first = (128 + 56 * count + 4095) // 4096 * 4096
+    with open(path, "wb") as out:
+        out.write(header + section)
+        for i in range(count):
+            out.write(struct.pack("<IIQQQQQQ", 1, 4 + i % 2 * 2, first + 4096 * i,
+                                  0x10000000 + 4096 * i, 0, 4096, 4096, 4096))
+        for i in range(count):
+            out.seek(first + 4096 * i)
+            out.write(struct.pack("<Q", i))
+        out.truncate(first + 4096 * count)
+
+
+def alone(bench, name, command):
+    """A row of ours alone."""
+    seconds, peak = bench.measure(command, 2)
+    bench.row(name, f"{seconds:.3f} s, {peak:.0f} MiB", "", "", True)
+
+
+def bench_scale(bench):
+    """Many frames, many mappings, many threads."""
+    program = bench.path("deep")
+    subprocess.run(["gcc", "-g", "-O0", "-o", program, os.path.join(HERE, "deep.c")], check=True)
+    core = make_core(bench.path("deep-core"), [program], deep=True)
+    alone(bench, "`bt`: 1,000,000 frames", [bench.strobe, "bt", core])
+    alone(bench, "`bt --locals`: 1,000,000 frames", [bench.strobe, "bt", core, "--locals"])
+    core = bench.path("mappings")
+    write_many_mappings(core, 70000)
+    for verb in ("info", "maps"):
+        alone(bench, f"`{verb}`: 70,000 mappings", [bench.strobe, verb, core])
+    os.unlink(core)
+    with open(os.path.join(ROOT, "tests", "parity", "programs", "threads.c"),
+              encoding="utf-8") as file:
+        text = file.read().replace("COUNT = 1000 ", "COUNT = 10000 ").replace("64 * 1024", "16384")
+    program = bench.path("threads10k")
+    subprocess.run(["gcc", "-g", "-O2", "-pthread", "-xc", "-o", program, "-"], input=text,
+                   text=True, check=True)
+    core = make_core(bench.path("threads10k-core"), [program])
+    alone(bench, "`threads`: 10,000 threads", [bench.strobe, "threads", core])
+    alone(bench, "`bt --locals`: 10,000 threads", [bench.strobe, "bt", core, "--locals"])
 
 
 def write_sparse_core(path, size):
@@ -161,13 +241,19 @@ def bench_search(bench):
         out.seek(8192)
         for number in range(size >> 20):
             out.write(block[number:] + block[:number])
-    for name, text in (("rare", "needle in here"), ("common first letters", "the quiet")):
+    info = bench.measure([bench.strobe, "info", core])[0]
+    for name, text, arguments in (
+            ("a rare text", "needle in here", ["--text", "needle in here"]),
+            ("a text with common letters", "the quiet", ["--text", "the quiet"]),
+            ("bytes under a mask", "\x01\x02\x7e\x04", ["--bytes", "01 02 ?? 04"]),
+            ("an aligned integer", "\x01\x02\x7e\x04", ["--int", "0x047e0201"]),
+            ("a regular expression", "needle ", ["--regex", "needle [0-9]+ here"])):
         theirs = min(float(subprocess.run([bench.path("memmem"), core, text], check=True, text=True,
                                           capture_output=True).stdout.split()[1])
                      for _ in range(3))
-        empty = bench.measure([bench.strobe, "info", core])[0]
-        ours = bench.measure([bench.strobe, "mem", "search", core, "--text", text], 3)[0] - empty
-        bench.row(f"`mem search`: 1 GiB, {name}", f"{1 / ours:.2f} GiB/s",
+        seconds, peak = bench.measure([bench.strobe, "mem", "search", core, *arguments], 3)
+        ours = seconds - info
+        bench.row(f"`mem search`: 1 GiB, {name}", f"{1 / ours:.2f} GiB/s, {peak:.0f} MiB",
                   f"memmem {1 / theirs:.2f} GiB/s", f"half: {theirs / ours:.2f}",
                   ours <= 2 * theirs)
     os.unlink(core)
@@ -202,8 +288,8 @@ def write_table(bench):
 
 
 def main():
-    parts = {"stacks": bench_stacks, "sparse": bench_sparse, "search": bench_search,
-             "parity": bench_parity}
+    parts = {"stacks": bench_stacks, "names": bench_names, "scale": bench_scale,
+             "sparse": bench_sparse, "search": bench_search, "parity": bench_parity}
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--write", action="store_true")
@@ -213,7 +299,7 @@ def main():
         if part not in parts:
             sys.exit(f"bench: no part '{part}'; there are: {' '.join(parts)}")
     bench = Bench(options.build)
-    for part in options.parts or ["stacks", "sparse", "search"]:
+    for part in options.parts or ["stacks", "names", "scale", "sparse", "search"]:
         parts[part](bench)
     if options.write:
         write_table(bench)
