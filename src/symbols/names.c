@@ -129,10 +129,10 @@ static bool key_set_add(struct key_set *set, uint64_t key)
 	return true;
 }
 
-/** What a DIE is called: its own name, or that of what it specifies or is an instance of. */
-static const char *name_of(const struct skim *skim, const struct skim_die *die)
+/** The name of what a DIE specifies or is an instance of. */
+static const char *origin_name(const struct skim *skim, const struct skim_die *die)
 {
-	const char *name = skim_string(skim, die, SKIM_NAME);
+	const char *name = NULL;
 	struct skim other = *skim;
 	struct skim_die current = *die;
 	for (int i = 0; !name && i < 4; i++) {
@@ -148,6 +148,15 @@ static const char *name_of(const struct skim *skim, const struct skim_die *die)
 		name = skim_string(&other, &current, SKIM_NAME);
 	}
 	return name;
+}
+
+/** What a DIE is called: by its own name, or another one's. */
+static const char *name_of(const struct skim *skim, const struct skim_die *die)
+{
+	const char *name = skim_string(skim, die, SKIM_NAME);
+	if (name || !(skim_has(die, SKIM_SPECIFICATION) || skim_has(die, SKIM_ABSTRACT_ORIGIN)))
+		return name;
+	return origin_name(skim, die);
 }
 
 static unsigned kinds_of(const struct scan *scan, const struct skim_die *die)
