@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "symbols/module.h"
+#include "value/complex.h"
 #include "value/evaluate.h"
 
 typedef unsigned __int128 wide;
@@ -255,6 +256,8 @@ static struct strobe_error *binary(struct evaluator *e, const struct node *node,
 				   struct strobe_value *ret)
 {
 	struct number a, b, r;
+	if (complex_is(left) || complex_is(right))
+		return complex_binary(e, node, left, right, ret);
 	struct strobe_error *error = convert_to_number(e, node->left, left, &a);
 	if (!error)
 		error = convert_to_number(e, node->right, right, &b);
@@ -295,9 +298,16 @@ struct strobe_error *arithmetic_unary(struct evaluator *e, const struct node *no
 {
 	struct number n;
 	struct strobe_value result;
-	struct strobe_error *error = convert_to_number(e, node->left, value, &n);
+	struct strobe_error *error = complex_is(value)
+					     ? complex_unary(e, node, value, &result)
+					     : convert_to_number(e, node->left, value, &n);
 	if (error)
 		return error;
+	if (complex_is(value)) {
+		value_fini(value);
+		*value = result;
+		return NULL;
+	}
 	bool pointer = n.type->kind == TYPE_POINTER;
 	bool bits = language_is_rust(e->language) && n.type->kind == TYPE_INTEGER;
 	if (node->op == '!' && !bits) {

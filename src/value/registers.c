@@ -93,7 +93,7 @@ static struct type *type_of(struct evaluator *e, const char *name, const struct 
 	}
 	switch (r->size_bytes) {
 	case 1:
-		return type_builtin(e->symbols, "signed char");
+		return element_type(e, false, 1);
 	case 2:
 		return type_builtin(e->symbols, "short");
 	case 4:
