@@ -16,6 +16,7 @@ struct splits {
 	struct split *list;
 	bool package_tried;
 	struct split_package *package; // NULL if there is no .dwp
+	struct hash types;	       // signature -> Dwarf_Die in a part of the package
 };
 
 static struct splits *splits_of(struct symbols_module *module)
@@ -47,6 +48,7 @@ void split_close_all(struct symbols_module *module)
 		splits->list = next;
 	}
 	split_package_close(splits->package);
+	hash_fini(&splits->types);
 	free(splits);
 	module->splits = NULL;
 }
@@ -171,6 +173,81 @@ struct split *split_open(struct unit *skeleton, const char *name, uint64_t id)
 	struct split_package *package = package_of(module, splits);
 	struct split *split = package ? open_package_part(module, splits, package, id) : NULL;
 	return split ? split : open_file(module, splits, skeleton, name);
+}
+
+/** The part of the package with the type units from one .dwo file. */
+static struct split *open_type_part(struct symbols_module *module, struct splits *splits,
+				    uint64_t signature)
+{
+	struct section_bytes parts[SECTION_COUNT];
+	uint8_t *joined = split_package_find_type(splits->package, signature, parts);
+	struct split *split = joined ? splits->list : NULL;
+	while (split && split->group != parts[SECTION_ABBREV].data)
+		split = split->next;
+	if (joined && !split && (split = calloc(1, sizeof(*split)))) {
+		split->path = split_package_path(splits->package);
+		split->group = parts[SECTION_ABBREV].data;
+		split->image = split_package_image(splits->package, parts, &split->image_size);
+		GUARD(split->path);
+		if (split->image)
+			split->elf = elf_memory(split->image, split->image_size);
+		split = finish(module, splits, split);
+	}
+	free(joined);
+	return split;
+}
+
+/** The DIE of a type unit's type. */
+static bool find_type(struct split *split, uint64_t signature, Dwarf_Die *ret)
+{
+	for (int in_types = 0; in_types < 2; in_types++) {
+		const struct section_bytes *section =
+			&split->sections->of[in_types ? SECTION_TYPES : SECTION_INFO];
+		struct unit_header header;
+		for (uint64_t offset = 0; unit_header_read(section, in_types, offset, &header);
+		     offset = header.end) {
+			Dwarf_Die die;
+			uint64_t at = header.offset + header.header_size;
+			if (header.id != signature || header.type == DW_UT_split_compile)
+				continue;
+			return (in_types ? dwarf_offdie_types(split->dwarf, at, &die)
+					 : dwarf_offdie(split->dwarf, at, &die)) &&
+			       dwarf_cu_info(die.cu, NULL, NULL, NULL, ret, NULL, NULL, NULL) == 0;
+		}
+	}
+	return false;
+}
+
+/** `*ret` stays zeroed if there is none. */
+static void find_package_type(struct unit *unit, struct splits *splits, uint64_t signature,
+			      Dwarf_Die *ret)
+{
+	struct split *split = open_type_part(unit->module, splits, signature);
+	Dwarf_Die found;
+	if (!split)
+		return;
+	GUARD(split->path);
+	if (!split->owner)
+		split->owner = unit->split_file ? unit->split_file->owner : NULL;
+	if (split->owner && find_type(split, signature, &found))
+		*ret = found;
+}
+
+bool split_type(struct unit *unit, uint64_t signature, Dwarf_Die *ret)
+{
+	struct symbols_module *module = unit->module;
+	struct splits *splits = module->splits;
+	if (!splits || !splits->package)
+		return false;
+	Dwarf_Die *known = hash_get(&splits->types, signature);
+	if (!known) {
+		known = arena_alloc(&module->symbols->arena, sizeof(*known));
+		if (!known || !hash_put(&splits->types, signature, known))
+			return false;
+		find_package_type(unit, splits, signature, known);
+	}
+	*ret = *known;
+	return known->addr != NULL;
 }
 
 static bool has_id(struct split *split, const struct unit_header *header, uint16_t version,

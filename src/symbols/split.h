@@ -18,11 +18,14 @@ struct split {
 	size_t image_size;
 	const char *path;
 	struct sections *sections;
-	struct unit *owner; // a unit that was joined from here; its addresses serve type units
+	const uint8_t *group; // of type units of a .dwp: their abbreviations there; else NULL
+	struct unit *owner;   // a unit that was joined from here; its addresses serve type units
 };
 
 /** Finds the split unit for `skeleton`; NULL if there is none, `skeleton->problem` says why. */
 struct split *split_open(struct unit *skeleton, const char *name, uint64_t id);
+/** The type with that signature out of the module's .dwp file, for `unit`; false if none. */
+bool split_type(struct unit *unit, uint64_t signature, Dwarf_Die *ret);
 /** The header offset of the compile unit `id` in `split`; false if it is not there. */
 bool split_find_unit(struct split *split, uint16_t version, uint64_t id, uint64_t *ret);
 /** The file that libdw's handle belongs to; NULL if it is none of the module's. */

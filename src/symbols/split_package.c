@@ -21,7 +21,7 @@ struct split_package {
 	struct file *file;
 	Elf *elf;
 	struct sections sections;
-	struct package_index units;
+	struct package_index units, types; // of compile units; of type units, by signature
 };
 
 /** The column ids of both formats as sections. */
@@ -105,6 +105,7 @@ struct split_package *split_package_open(struct symbols_module *module, const ch
 	if (package->elf && elf_kind(package->elf) == ELF_K_ELF)
 		sections_read(package->elf, true, &package->sections);
 	read_index(&package->sections.of[SECTION_CU_INDEX], &package->units);
+	read_index(&package->sections.of[SECTION_TU_INDEX], &package->types);
 	if (package->units.version)
 		return package;
 	module_problem(module, arena_printf(&module->symbols->arena,
@@ -140,13 +141,9 @@ static uint32_t find_row(const struct package_index *index, uint64_t id)
 	return 0;
 }
 
-bool split_package_find(const struct split_package *package, uint64_t id,
-			struct section_bytes ret[SECTION_COUNT])
+static bool find_parts(const struct split_package *package, const struct package_index *index,
+		       uint32_t row, struct section_bytes ret[SECTION_COUNT])
 {
-	const struct package_index *index = &package->units;
-	uint32_t row = find_row(index, id);
-	if (!row)
-		return false;
 	memset(ret, 0, SECTION_COUNT * sizeof(*ret));
 	ret[SECTION_STR] = package->sections.of[SECTION_STR]; // shared by all
 	for (uint32_t i = 0; i < index->columns; i++) {
@@ -161,5 +158,41 @@ bool split_package_find(const struct split_package *package, uint64_t id,
 		ret[section].data = whole->data + offset;
 		ret[section].size = size;
 	}
-	return ret[SECTION_INFO].size && ret[SECTION_ABBREV].size;
+	return ret[SECTION_ABBREV].size != 0;
+}
+
+bool split_package_find(const struct split_package *package, uint64_t id,
+			struct section_bytes ret[SECTION_COUNT])
+{
+	uint32_t row = find_row(&package->units, id);
+	return row && find_parts(package, &package->units, row, ret) && ret[SECTION_INFO].size;
+}
+
+uint8_t *split_package_find_type(const struct split_package *package, uint64_t signature,
+				 struct section_bytes ret[SECTION_COUNT])
+{
+	const struct package_index *index = &package->types;
+	struct section_bytes other[SECTION_COUNT];
+	uint32_t row = index->version ? find_row(index, signature) : 0;
+	if (!row || !find_parts(package, index, row, ret))
+		return NULL;
+	enum section_id id = index->version >= 5 ? SECTION_INFO : SECTION_TYPES;
+	uint8_t *joined = NULL;
+	size_t total = 0;
+	for (uint32_t i = 1; i <= index->units; i++) {
+		if (!find_parts(package, index, i, other) ||
+		    other[SECTION_ABBREV].data != ret[SECTION_ABBREV].data)
+			continue;
+		if (other[id].size > package->sections.of[id].size - total)
+			break; // they overlap: damaged
+		uint8_t *grown = realloc(joined, total + other[id].size + 1);
+		if (!grown)
+			break;
+		joined = grown;
+		if (other[id].size)
+			memcpy(joined + total, other[id].data, other[id].size);
+		total += other[id].size;
+	}
+	ret[id] = (struct section_bytes){joined, total};
+	return joined;
 }

@@ -7,6 +7,7 @@
 #include "base/guard.h"
 #include "symbols/children.h"
 #include "symbols/names.h"
+#include "symbols/split.h"
 #include "symbols/type_canonical.h"
 #include "symbols/type_die.h"
 
@@ -499,6 +500,19 @@ static void compile(struct compiled_type *compiled)
 	compile_kind(compiled);
 }
 
+/** What attribute `at` refers to, also by the signature of a type that is in another file. */
+static bool type_reference(struct unit *unit, Dwarf_Die *die, unsigned at, Dwarf_Die *ret)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Word signature;
+	if (die_reference(die, at, ret))
+		return true;
+	if (!dwarf_attr(die, at, &attribute) || dwarf_whatform(&attribute) != DW_FORM_ref_sig8)
+		return false;
+	attribute.form = DW_FORM_data8; // the same encoding, and libdw bounds it
+	return dwarf_formudata(&attribute, &signature) == 0 && split_type(unit, signature, ret);
+}
+
 /** A stub that names its type by signature: the type unit's own. */
 static struct type *follow_signature(struct unit *unit, Dwarf_Die *die)
 {
@@ -506,7 +520,7 @@ static struct type *follow_signature(struct unit *unit, Dwarf_Die *die)
 	struct type *type = NULL;
 	Dwarf_Die target;
 	table->depth++;
-	if (die_reference(die, DW_AT_signature, &target)) {
+	if (type_reference(unit, die, DW_AT_signature, &target)) {
 		struct unit *owner = unit_of_die(unit->module, &target);
 		type = owner ? type_from_die(owner, &target) : NULL;
 	}
@@ -552,7 +566,7 @@ struct type *type_of_die(struct unit *unit, Dwarf_Die *die)
 	GUARD(unit->module->debug_path);
 	if (!die_attribute(die, DW_AT_type, &attribute))
 		return type_builtin(symbols, language_is_rust(unit->language) ? "()" : "void");
-	if (!die_reference(die, DW_AT_type, &target))
+	if (!type_reference(unit, die, DW_AT_type, &target))
 		return type_unknown(symbols);
 	struct unit *owner = unit_of_die(unit->module, &target);
 	return owner ? type_from_die(owner, &target) : type_unknown(symbols);
