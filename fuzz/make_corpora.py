@@ -25,7 +25,7 @@ def build_modules(folder):
         start = "\nvoid _start(void) { main(); }\n"
         subprocess.run(["gcc", "-x", "c", "-", *flags, "-nostdlib", "-static", "-no-pie",
                         "-Wl,-Ttext=0x401000", "-o", os.path.join(folder, f"program{number}")],
-                       input=SOURCE + start, text=True, check=True)
+                       input=SOURCE + start, text=True, check=True, cwd="/")
 
 
 def make_core(folder):
