@@ -288,10 +288,13 @@ static void put_array(struct printer *p, const struct strobe_value *value, struc
 	bool text = !p->rust && format_is_text(p, element) && !type->vector;
 	if (text && put_text(p, value, element, count, width))
 		return;
+	bool outer = p->in_vector;
+	p->in_vector = type->vector;
 	if (p->depth >= p->options.max_depth)
 		text_append(p->out, "{...}");
 	else
 		put_array_elements(p, value, count, width);
+	p->in_vector = outer;
 }
 
 /** What can be said of the whole before its parts; true if nothing more is to be said. */

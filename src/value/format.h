@@ -21,6 +21,7 @@ struct printer {
 	struct strobe_symbols *symbols;
 	unsigned depth;
 	bool rust;
+	bool in_vector; // numbers, never characters
 	bool in_static; // a static member is being printed: its like are not followed again
 	size_t seen_count;
 	const void *seen[FORMAT_SEEN_LIMIT]; // virtual bases of the object being printed
@@ -56,6 +57,8 @@ bool rust_variant(const struct strobe_value *value, const struct type_member **r
 bool format_rust(struct printer *p, const struct strobe_value *value);
 /** The value of an IEEE 754 binary16. */
 float format_half(uint16_t raw);
+/** A decimal floating-point number of `size` bytes. */
+void format_decimal(struct printer *p, const uint8_t *bytes, uint64_t size);
 /** A floating-point number of `size` bytes. */
 void format_float(struct printer *p, const uint8_t *bytes, uint64_t size);
 

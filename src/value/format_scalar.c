@@ -242,7 +242,7 @@ static void put_integer(struct printer *p, const struct strobe_value *value,
 			const struct type *type, wide raw)
 {
 	put_decimal(p, raw, type->is_signed);
-	if (!p->rust && format_is_text(p, value->type) && !value->bit_size) {
+	if (!p->rust && format_is_text(p, value->type) && !p->in_vector) {
 		text_append_char(p->out, ' ');
 		format_character(p, value->type, (uint32_t)raw);
 	}
@@ -425,6 +425,19 @@ static void put_float(struct printer *p, const struct strobe_value *value, const
 		format_float(p, bytes, type->size);
 }
 
+static void put_decimal_float(struct printer *p, const struct strobe_value *value,
+			      const struct type *type)
+{
+	uint8_t bytes[16] = {0};
+	uint64_t bad = 0;
+	enum read_state state =
+		type->size <= 16 ? value_read(value, 0, bytes, type->size, &bad) : READ_GOOD;
+	if (state == READ_GOOD)
+		format_decimal(p, bytes, type->size);
+	else
+		format_missing(p, value, state, bad);
+}
+
 static void put_number(struct printer *p, const struct strobe_value *value, struct type *type)
 {
 	wide raw = 0;
@@ -475,11 +488,13 @@ void format_scalar(struct printer *p, const struct strobe_value *value)
 	case TYPE_FLOAT:
 		put_float(p, value, type);
 		break;
+	case TYPE_DECIMAL:
+		put_decimal_float(p, value, type);
+		break;
 	case TYPE_MEMBER_POINTER:
 		put_member_pointer(p, value, type);
 		break;
 	case TYPE_UNKNOWN:
-	case TYPE_DECIMAL:
 		text_printf(p->out, "<unsupported type %s>", type->name ? type->name : "");
 		break;
 	default:

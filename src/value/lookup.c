@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "symbols/children.h"
 #include "symbols/module.h"
 #include "symbols/type_die.h"
 #include "value/class.h"
@@ -265,6 +266,39 @@ static bool take_static(void *context, const struct name_entry *entry)
 	return !s->found;
 }
 
+/** A constant of an enumeration that the frame's function declares. */
+static bool walk_enumerators(struct evaluator *e, Dwarf_Die *parent, const char *name,
+			     unsigned depth, struct strobe_value *ret)
+{
+	Dwarf_Die die;
+	bool more = depth <= STATIC_DEPTH_LIMIT && children_first(parent, &die);
+	for (; more; more = children_next(&die)) {
+		int tag = dwarf_tag(&die);
+		const char *called = tag == DW_TAG_enumerator ? die_name(&die) : NULL;
+		if (called && strcmp(called, name) == 0) {
+			struct global_search s = {.e = e};
+			struct name_entry entry = {
+				.unit = e->frame.scope->unit, .die = die, .parent = *parent};
+			if (take_enumerator(&s, &entry)) {
+				*ret = s.value;
+				return true;
+			}
+		}
+		bool inside = tag == DW_TAG_lexical_block || tag == DW_TAG_enumeration_type;
+		if (inside && walk_enumerators(e, &die, name, depth + 1, ret))
+			return true;
+	}
+	return false;
+}
+
+static bool find_local_enumerator(struct evaluator *e, const char *name, struct strobe_value *ret)
+{
+	if (!e->frame.scope)
+		return false;
+	Dwarf_Die function = e->frame.scope->die;
+	return walk_enumerators(e, &function, name, 0, ret);
+}
+
 /** function::x */
 static bool find_static_local(struct evaluator *e, const char *name, struct strobe_value *ret)
 {
@@ -388,9 +422,9 @@ struct strobe_error *lookup_name(struct evaluator *e, const struct node *node,
 		*ret = place_variable(&e->frame, &variable);
 		return NULL;
 	}
-	if ((!global && member_of_this(e, name, ret)) || find_global(e, name, ret, &declared) ||
-	    find_static_local(e, name, ret) || class_scope_name(e, name, ret) ||
-	    find_constant(e, name, ret))
+	if ((!global && (member_of_this(e, name, ret) || find_local_enumerator(e, name, ret))) ||
+	    find_global(e, name, ret, &declared) || find_static_local(e, name, ret) ||
+	    class_scope_name(e, name, ret) || find_constant(e, name, ret))
 		return NULL;
 	struct strobe_error *error = find_symbol(e, node, ret, &found);
 	if (!error && found && declared && lookup_is_unknown(ret->type))

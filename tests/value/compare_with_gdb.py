@@ -15,8 +15,9 @@ import subprocess
 import sys
 import tempfile
 
-# gdb refuses these; ours has a value. Or the reverse, for what would be a guess.
-KNOWN = {"nul", "pf"}
+# gdb refuses these; ours has a value. Or the reverse, for what would be a guess. And gdb takes the
+# constants of a local enumeration for variables.
+KNOWN = {"nul", "pf", "LOCAL_A", "LOCAL_B"}
 
 
 def skip(reason):

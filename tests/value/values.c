@@ -38,7 +38,9 @@ typedef int v4 __attribute__((vector_size(16))); v4 gv={1,2,3,4}; typedef struct
 volatile int gvol=3; const int gcon=4; _Atomic int gat=9; __thread int tls1=11; __thread char tls2[8]="tls"; const struct point gcp={8,9};
 int *gbad=(int*)0x10; char *gbads=(char*)0x10; struct point *garrp[2]={&gpt,0}; struct empty{} gempty; char *gesc="a'b"; char gq='\''; char gdq='"',gnl='\n';
 struct deep { struct deep2 { struct deep3 {int a[2]; char s[8];} d3[2]; } d2; int z;} gdeep; _Float128 gq128=1.5; _Float16 gh;
-int f3(int n, char *s, struct point p, double d) { static int counter=3; int vla[n]; int vla2[n][2]; char loc[20]="local"; struct point *pp=&p; for(int i=0;i<n;i++) {vla[i]=i; vla2[i][0]=vla2[i][1]=i;}
+_Decimal32 gd32=1.5DF, gd32big=9.999999e90DF, gd32small=-0.0000001DF; _Decimal64 gd64=9.876543210987654DD, gd64zero; _Decimal128 gd128=9.999999999999999999999999999999999DL, gd128small=1e-6000DL;
+typedef unsigned char v16c __attribute__((vector_size(16))); v16c gvc={'a','b'}; union { _Bool b:1; enum { UA, UB } e:2; unsigned char c:5; int whole; } gubits={.whole=0x5b};
+int f3(int n, char *s, struct point p, double d) { static int counter=3; enum { LOCAL_A = 4, LOCAL_B } le=LOCAL_B; (void)le; int vla[n]; int vla2[n][2]; char loc[20]="local"; struct point *pp=&p; for(int i=0;i<n;i++) {vla[i]=i; vla2[i][0]=vla2[i][1]=i;}
  { int n = 99; int inner=n; register long r = 5; (void)r; if(inner) { int deepv=1; (void)deepv; abort(); } } return vla[0]+loc[0]+pp->x+counter+vla2[0][0]; }
 int main(int argc,char**argv){ ginf=INFINITY; gnan=NAN; for(int i=0;i<300;i++){big[i]=i;longstr[i]='a'+i%26;} gh=1.25; gflex=malloc(64); gflex->n=2; gflex->data[0]=5; memset(gzero,0,32);
  return f3(4,"arg",gpt,2.25); }
