@@ -316,6 +316,10 @@ static bool step_by_guess(struct unwinder *unwinder, struct physical_frame *fram
 	caller->has_cfa = false;
 	caller->innermost = false;
 	caller->trust = guess.trust;
+	// What lies between is not known, so neither is what it saved where: no register is better than
+	// a wrong one, which would show as wrong locals.
+	if (guess.trust == STROBE_TRUST_SCAN)
+		caller->known = 0;
 	restore_at(unwinder, caller, FRAME_RIP, guess.return_at);
 	set(caller, FRAME_RSP, frame->cfa, 0);
 	if (guess.frame_pointer_at)
