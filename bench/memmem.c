@@ -15,7 +15,8 @@ int main(int argc, char **argv)
 	int fd = argc == 3 ? open(argv[1], O_RDONLY) : -1;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return 2;
-	const char *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	const char *data =
+		mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
 	if (data == MAP_FAILED)
 		return 1;
 	unsigned long hits = 0;

@@ -32,7 +32,8 @@ int main(int argc, char **argv)
 	if (!error) // thread 0 is the one that took the signal
 		error = strobe_stack_open(symbols, 0, NULL, &stack);
 	if (!error)
-		error = strobe_evaluate(symbols, stack, strtoul(argv[2], NULL, 10), argv[3], &value);
+		error = strobe_evaluate(symbols, stack, strtoul(argv[2], NULL, 10), argv[3],
+					&value);
 	if (!error)
 		error = print(value);
 	if (error && strobe_error_column(error))

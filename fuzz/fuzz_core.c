@@ -32,8 +32,8 @@ static void look_at_memory(const struct strobe_view *view)
 			abort();
 	}
 	unsigned hits = 0;
-	const struct strobe_search search = {.size = sizeof(search), .pattern = "\0\1",
-					     .pattern_size = 2, .limit = MOST};
+	const struct strobe_search search = {
+		.size = sizeof(search), .pattern = "\0\1", .pattern_size = 2, .limit = MOST};
 	strobe_error_free(strobe_memory_search(view, &search, stop_after, NULL, &hits));
 }
 
@@ -76,7 +76,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int fd = memory_file("core", data, size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	struct strobe_view *view = NULL;
-	const struct strobe_view_options options = {.size = sizeof(options), .sysroot = "/nonexistent",
+	const struct strobe_view_options options = {.size = sizeof(options),
+						    .sysroot = "/nonexistent",
 						    .debug_directories = "/nonexistent",
 						    .no_debuginfod = true};
 	strobe_error_free(strobe_view_open(path, &options, &view));

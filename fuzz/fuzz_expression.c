@@ -45,8 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char *expression = strndup((const char *)data + 1, size - 1);
 	size_t frames = strobe_stack_frame_count(stack);
 	struct strobe_value *value = NULL;
-	struct strobe_error *error = strobe_evaluate(symbols, stack, frames ? data[0] % frames : 0,
-						     expression, &value);
+	struct strobe_error *error =
+		strobe_evaluate(symbols, stack, frames ? data[0] % frames : 0, expression, &value);
 	if (!error) {
 		char *text = NULL;
 		const struct strobe_format format = {.size = sizeof(format), .pretty = data[0] & 1};

@@ -68,11 +68,12 @@ static bool visit_variable(void *context, const struct strobe_variable *variable
 
 static void look_at_names(struct strobe_symbols *symbols)
 {
-	static const char *const expressions[] = {"global", "*head", "(struct node *)0x400000",
-						  "sizeof(struct node)", "main", "&head->next"};
+	static const char *const expressions[] = {
+		"global", "*head",	"(struct node *)0x400000", "sizeof(struct node)",
+		"main",	  "&head->next"};
 	size_t count = 0;
-	strobe_error_free(strobe_symbols_find(symbols, STROBE_MATCH_GLOB, "*", NULL, visit_symbol,
-					      &count));
+	strobe_error_free(
+		strobe_symbols_find(symbols, STROBE_MATCH_GLOB, "*", NULL, visit_symbol, &count));
 	for (size_t i = 0; i < sizeof(expressions) / sizeof(expressions[0]); i++) {
 		struct strobe_value *value = NULL;
 		char *text = NULL;
@@ -115,11 +116,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char file[32], core[32];
 	int file_fd = memory_file("program", data, size);
 	snprintf(file, sizeof(file), "/proc/self/fd/%d", file_fd);
-	int core_fd = synthetic_core(file, size, SYNTHETIC_BASE + 0x1010 + (size ? data[size - 1] : 0));
+	int core_fd =
+		synthetic_core(file, size, SYNTHETIC_BASE + 0x1010 + (size ? data[size - 1] : 0));
 	snprintf(core, sizeof(core), "/proc/self/fd/%d", core_fd);
 	struct strobe_view *view = NULL;
 	struct strobe_symbols *symbols = NULL;
-	const struct strobe_view_options options = {.size = sizeof(options), .no_debuginfod = true,
+	const struct strobe_view_options options = {.size = sizeof(options),
+						    .no_debuginfod = true,
 						    .debug_directories = "/nonexistent"};
 	if (sigsetjmp(jump, 1) == 0) {
 		strobe_error_free(strobe_view_open(core, &options, &view));

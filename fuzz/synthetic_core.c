@@ -43,8 +43,8 @@ static size_t put_notes(uint8_t *image, const char *mapped_path, uint64_t mapped
 	put_note(image, &offset, NT_PRSTATUS, &status, sizeof(status));
 	const struct elf_prpsinfo process = {.pr_pid = 100, .pr_sname = 'R', .pr_fname = "fuzz"};
 	put_note(image, &offset, NT_PRPSINFO, &process, sizeof(process));
-	const uint64_t auxv[] = {AT_PAGESZ, 4096, AT_ENTRY, pc, AT_PHDR, SYNTHETIC_BASE + 64,
-				 AT_PHNUM, 4, AT_NULL, 0};
+	const uint64_t auxv[] = {AT_PAGESZ,	      4096,	AT_ENTRY, pc,	   AT_PHDR,
+				 SYNTHETIC_BASE + 64, AT_PHNUM, 4,	  AT_NULL, 0};
 	put_note(image, &offset, NT_AUXV, auxv, sizeof(auxv));
 	struct {
 		uint64_t count, page_size, start, end, file_page;
@@ -75,12 +75,19 @@ int synthetic_core(const char *mapped_path, uint64_t mapped_size, uint64_t pc)
 	Elf64_Phdr *segments = (Elf64_Phdr *)(image + sizeof(*header));
 	segments[0] = (Elf64_Phdr){.p_type = PT_NOTE, .p_offset = NOTES_OFFSET, .p_align = 4};
 	segments[0].p_filesz = put_notes(image, mapped_path, mapped_size, pc);
-	segments[1] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_align = 4096,
-				   .p_offset = STACK_OFFSET, .p_vaddr = SYNTHETIC_BASE,
+	segments[1] = (Elf64_Phdr){.p_type = PT_LOAD,
+				   .p_flags = PF_R | PF_X,
+				   .p_align = 4096,
+				   .p_offset = STACK_OFFSET,
+				   .p_vaddr = SYNTHETIC_BASE,
 				   .p_memsz = mapped_size};
-	segments[2] = (Elf64_Phdr){.p_type = PT_LOAD, .p_flags = PF_R | PF_W, .p_align = 4096,
-				   .p_offset = STACK_OFFSET, .p_vaddr = SYNTHETIC_STACK_BASE,
-				   .p_filesz = SYNTHETIC_STACK, .p_memsz = SYNTHETIC_STACK};
+	segments[2] = (Elf64_Phdr){.p_type = PT_LOAD,
+				   .p_flags = PF_R | PF_W,
+				   .p_align = 4096,
+				   .p_offset = STACK_OFFSET,
+				   .p_vaddr = SYNTHETIC_STACK_BASE,
+				   .p_filesz = SYNTHETIC_STACK,
+				   .p_memsz = SYNTHETIC_STACK};
 	for (size_t i = 0; i < SYNTHETIC_STACK / 8; i++) {
 		uint64_t word = i % 3 ? pc + 8 * i : SYNTHETIC_STACK_BASE + 8 * i + 64;
 		memcpy(image + STACK_OFFSET + 8 * i, &word, 8);

@@ -22,9 +22,9 @@ enum strobe_syntax {
 struct strobe_instruction {
 	uint64_t address;
 	uint8_t bytes[15];
-	uint8_t size_bytes;	/**< 1 to 15; 1 with "(bad)" where no instruction starts */
-	const char *text;	/**< assembly, operands' addresses as numbers */
-	bool has_target;	/**< `target` is a branch target or rip-relative address */
+	uint8_t size_bytes; /**< 1 to 15; 1 with "(bad)" where no instruction starts */
+	const char *text;   /**< assembly, operands' addresses as numbers */
+	bool has_target;    /**< `target` is a branch target or rip-relative address */
 	uint64_t target;
 	const char *target_symbol; /**< "<name+0x12>", or NULL */
 };
@@ -38,8 +38,8 @@ typedef bool (*strobe_instruction_visit)(void *context,
  */
 STROBE_EXPORT struct strobe_error *
 strobe_disassemble(struct strobe_symbols *symbols, uint64_t start, uint64_t end, size_t max_count,
-		   enum strobe_syntax syntax, strobe_instruction_visit visit,
-		   void *context) STROBE_MUST_CHECK;
+		   enum strobe_syntax syntax, strobe_instruction_visit visit, void *context)
+	STROBE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -18,16 +18,16 @@ extern "C" {
 
 /** What kind of failure a `struct strobe_error` reports. Values are stable. */
 enum strobe_error_code {
-	STROBE_ERROR_NO_MEMORY = 1,   /**< an allocation failed */
-	STROBE_ERROR_SYSTEM = 2,      /**< a system call failed; see strobe_error_errno() */
-	STROBE_ERROR_FORMAT = 3,      /**< a file or memory structure is not what it should be */
-	STROBE_ERROR_NOT_FOUND = 4,   /**< the thing asked for by name or address does not exist */
-	STROBE_ERROR_INVALID = 5,     /**< an argument has no meaning here */
-	STROBE_ERROR_SYNTAX = 6,      /**< an expression or pattern cannot be parsed; has a column */
-	STROBE_ERROR_TYPE = 7,        /**< an operation does not apply to its operands' types */
-	STROBE_ERROR_UNREADABLE = 8,  /**< memory or a register that the view does not hold */
-	STROBE_ERROR_UNSUPPORTED = 9, /**< understood, but this build or source cannot do it */
-	STROBE_ERROR_LIMIT = 10,      /**< a named limit was reached */
+	STROBE_ERROR_NO_MEMORY = 1,  /**< an allocation failed */
+	STROBE_ERROR_SYSTEM = 2,     /**< a system call failed; see strobe_error_errno() */
+	STROBE_ERROR_FORMAT = 3,     /**< a file or memory structure is not what it should be */
+	STROBE_ERROR_NOT_FOUND = 4,  /**< the thing asked for by name or address does not exist */
+	STROBE_ERROR_INVALID = 5,    /**< an argument has no meaning here */
+	STROBE_ERROR_SYNTAX = 6,     /**< an expression or pattern cannot be parsed; has a column */
+	STROBE_ERROR_TYPE = 7,	     /**< an operation does not apply to its operands' types */
+	STROBE_ERROR_UNREADABLE = 8, /**< memory or a register that the view does not hold */
+	STROBE_ERROR_UNSUPPORTED = 9,	 /**< understood, but this build or source cannot do it */
+	STROBE_ERROR_LIMIT = 10,	 /**< a named limit was reached */
 	STROBE_ERROR_OPTIMIZED_OUT = 11, /**< the value does not exist at this pc */
 };
 

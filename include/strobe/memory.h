@@ -29,32 +29,32 @@ enum strobe_memory_state {
 
 /** The longest stretch of one state that starts at an address. */
 struct strobe_memory_extent {
-	uint64_t start, end;		/**< [start, end); end may be 0 for 2^64 */
+	uint64_t start, end; /**< [start, end); end may be 0 for 2^64 */
 	enum strobe_memory_state state;
-	const char *why;		/**< for MISSING and UNMAPPED, a few words; never NULL then */
+	const char *why; /**< for MISSING and UNMAPPED, a few words; never NULL then */
 };
 STROBE_EXPORT void strobe_memory_extent(const struct strobe_view *view, uint64_t address,
 					struct strobe_memory_extent *ret);
 
 /** What to look for. */
 enum strobe_search_kind {
-	STROBE_SEARCH_BYTES,   /**< `pattern`, `pattern_size` bytes, with `mask` if not NULL */
-	STROBE_SEARCH_REGEX,   /**< a PCRE2 byte-wise regular expression in `pattern` */
+	STROBE_SEARCH_BYTES, /**< `pattern`, `pattern_size` bytes, with `mask` if not NULL */
+	STROBE_SEARCH_REGEX, /**< a PCRE2 byte-wise regular expression in `pattern` */
 };
 
 /** A search. Zero-initialise, then set `size`, kind and pattern. */
 struct strobe_search {
 	size_t size; /**< sizeof(struct strobe_search) */
 	enum strobe_search_kind kind;
-	const void *pattern;   /**< bytes, or the regular expression's text */
-	size_t pattern_size;   /**< 1 to 65536 */
-	const uint8_t *mask;   /**< pattern_size bytes, or NULL: a zero bit matches anything */
-	uint64_t alignment;    /**< hits only at multiples of it; 0 and 1 mean any */
-	uint64_t start, end;   /**< addresses to search, [start, end); end 0 = to the top */
-	unsigned permissions;  /**< only mappings with all these bits of enum strobe_permission */
-	uint64_t limit;	       /**< stop after so many hits; 0 = no limit */
-	bool ignore_case;      /**< ASCII case folding for bytes; the caseless option for a regex */
-	bool file_backed;      /**< search pages taken from local files too, not the source alone */
+	const void *pattern;  /**< bytes, or the regular expression's text */
+	size_t pattern_size;  /**< 1 to 65536 */
+	const uint8_t *mask;  /**< pattern_size bytes, or NULL: a zero bit matches anything */
+	uint64_t alignment;   /**< hits only at multiples of it; 0 and 1 mean any */
+	uint64_t start, end;  /**< addresses to search, [start, end); end 0 = to the top */
+	unsigned permissions; /**< only mappings with all these bits of enum strobe_permission */
+	uint64_t limit;	      /**< stop after so many hits; 0 = no limit */
+	bool ignore_case;     /**< ASCII case folding for bytes; the caseless option for a regex */
+	bool file_backed;     /**< search pages taken from local files too, not the source alone */
 };
 
 /** One hit, `size` bytes at `address`. Return false to end the search. */
@@ -68,11 +68,10 @@ typedef bool (*strobe_search_progress)(void *context, uint64_t done_bytes, uint6
  * that touch. A regex match is found whole if it is at most 65,536 bytes long.
  * Errors: INVALID (empty pattern, unsuitable option), SYNTAX with column (regex).
  */
-STROBE_EXPORT struct strobe_error *strobe_memory_search(const struct strobe_view *view,
-							const struct strobe_search *search,
-							strobe_search_hit hit,
-							strobe_search_progress progress,
-							void *context) STROBE_MUST_CHECK;
+STROBE_EXPORT struct strobe_error *
+strobe_memory_search(const struct strobe_view *view, const struct strobe_search *search,
+		     strobe_search_hit hit, strobe_search_progress progress, void *context)
+	STROBE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

@@ -23,8 +23,7 @@ struct strobe_source;
 STROBE_EXPORT struct strobe_error *strobe_source_open(struct strobe_symbols *symbols,
 						      const char *file, size_t module_index,
 						      const char *search_path,
-						      struct strobe_source **ret)
-	STROBE_MUST_CHECK;
+						      struct strobe_source **ret) STROBE_MUST_CHECK;
 STROBE_EXPORT struct strobe_source *strobe_source_close(struct strobe_source *source);
 /** Where the file was found. */
 STROBE_EXPORT const char *strobe_source_path(const struct strobe_source *source);

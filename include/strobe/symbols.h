@@ -23,8 +23,7 @@ STROBE_EXPORT struct strobe_error *strobe_symbols_open(const struct strobe_view 
 						       struct strobe_symbols **ret)
 	STROBE_MUST_CHECK;
 STROBE_EXPORT struct strobe_symbols *strobe_symbols_close(struct strobe_symbols *symbols);
-STROBE_EXPORT const struct strobe_view *
-strobe_symbols_view(const struct strobe_symbols *symbols);
+STROBE_EXPORT const struct strobe_view *strobe_symbols_view(const struct strobe_symbols *symbols);
 
 /** What is known of a module's names. */
 enum strobe_debug_kind {
@@ -38,25 +37,24 @@ enum strobe_debug_kind {
 /** Debug state of a module. */
 struct strobe_module_debug {
 	enum strobe_debug_kind kind;
-	const char *kind_name;	/**< "none", "dynamic", "mini", "symtab", "dwarf" */
-	const char *file;	/**< where the symbols or DWARF came from; NULL if none */
-	const char *problem;	/**< one line, what is missing or wrong; NULL if nothing */
+	const char *kind_name; /**< "none", "dynamic", "mini", "symtab", "dwarf" */
+	const char *file;      /**< where the symbols or DWARF came from; NULL if none */
+	const char *problem;   /**< one line, what is missing or wrong; NULL if nothing */
 };
 /** Opens module `module_index` (of the view) if need be and tells what was found. */
-STROBE_EXPORT void strobe_symbols_module_debug(struct strobe_symbols *symbols,
-					       size_t module_index,
+STROBE_EXPORT void strobe_symbols_module_debug(struct strobe_symbols *symbols, size_t module_index,
 					       struct strobe_module_debug *ret);
 
 /** An ELF symbol in the process. */
 struct strobe_symbol {
-	const char *name;	   /**< demangled */
-	const char *linkage_name;  /**< as in the file, without version */
-	uint64_t address;	   /**< run-time address */
-	uint64_t size_bytes;	   /**< 0 if the file does not tell */
-	const char *type;	   /**< "function", "object", "tls", "ifunc", "notype", ... */
-	const char *binding;	   /**< "local", "global", "weak" */
+	const char *name;	  /**< demangled */
+	const char *linkage_name; /**< as in the file, without version */
+	uint64_t address;	  /**< run-time address */
+	uint64_t size_bytes;	  /**< 0 if the file does not tell */
+	const char *type;	  /**< "function", "object", "tls", "ifunc", "notype", ... */
+	const char *binding;	  /**< "local", "global", "weak" */
 	size_t module_index;
-	const char *module;	   /**< module name */
+	const char *module; /**< module name */
 };
 
 /**
@@ -80,8 +78,7 @@ typedef bool (*strobe_symbol_visit)(void *context, const struct strobe_symbol *s
  */
 STROBE_EXPORT struct strobe_error *
 strobe_symbols_find(struct strobe_symbols *symbols, enum strobe_match match, const char *pattern,
-		    const char *module, strobe_symbol_visit visit,
-		    void *context) STROBE_MUST_CHECK;
+		    const char *module, strobe_symbol_visit visit, void *context) STROBE_MUST_CHECK;
 
 /** A source position. */
 struct strobe_line {
@@ -100,8 +97,8 @@ typedef bool (*strobe_line_visit)(void *context, uint64_t address, const struct 
  */
 STROBE_EXPORT struct strobe_error *strobe_line_find(struct strobe_symbols *symbols,
 						    const char *file, unsigned line,
-						    strobe_line_visit visit,
-						    void *context) STROBE_MUST_CHECK;
+						    strobe_line_visit visit, void *context)
+	STROBE_MUST_CHECK;
 
 /**
  * The full name of the first source file that `file` matches as above, also if no code stands in
@@ -123,9 +120,8 @@ struct strobe_function {
 STROBE_EXPORT bool strobe_function_at(struct strobe_symbols *symbols, uint64_t address,
 				      struct strobe_function *ret);
 /** A function by name; NOT_FOUND if there is none. DWARF first, then ELF symbols. */
-STROBE_EXPORT struct strobe_error *strobe_function_find(struct strobe_symbols *symbols,
-							const char *name,
-							struct strobe_function *ret)
+STROBE_EXPORT struct strobe_error *
+strobe_function_find(struct strobe_symbols *symbols, const char *name, struct strobe_function *ret)
 	STROBE_MUST_CHECK;
 
 #ifdef __cplusplus

@@ -47,24 +47,24 @@ STROBE_EXPORT const char *strobe_view_warning(const struct strobe_view *view, si
 
 /** A signal as recorded in a siginfo. */
 struct strobe_signal {
-	int number;		  /**< 0 = none */
-	const char *name;	  /**< "SIGSEGV", or "SIG37"; NULL when number is 0 */
-	int code;		  /**< si_code */
-	const char *code_name;	  /**< "SEGV_MAPERR", ...; NULL if unknown */
-	bool has_address;	  /**< true for faults: `address` is si_addr */
-	uint64_t address;	  /**< the fault address */
-	int sender_pid;		  /**< who sent it, for SI_USER and the like; else 0 */
-	int sender_uid;		  /**< likewise; -1 when not known */
+	int number;	       /**< 0 = none */
+	const char *name;      /**< "SIGSEGV", or "SIG37"; NULL when number is 0 */
+	int code;	       /**< si_code */
+	const char *code_name; /**< "SEGV_MAPERR", ...; NULL if unknown */
+	bool has_address;      /**< true for faults: `address` is si_addr */
+	uint64_t address;      /**< the fault address */
+	int sender_pid;	       /**< who sent it, for SI_USER and the like; else 0 */
+	int sender_uid;	       /**< likewise; -1 when not known */
 };
 
 /** The process as a whole. Strings are NULL and numbers -1 where the source does not tell. */
 struct strobe_process_info {
 	int pid, ppid, pgid, sid;
 	int64_t uid, gid;
-	char state;		     /**< 'R', 'S', ... of the process; 0 if unknown */
-	const char *executable;	     /**< absolute path */
-	const char *name;	     /**< the kernel's comm, 15 bytes at most */
-	const char *command;	     /**< command line, joined with spaces; may be cut at 80 bytes */
+	char state;		/**< 'R', 'S', ... of the process; 0 if unknown */
+	const char *executable; /**< absolute path */
+	const char *name;	/**< the kernel's comm, 15 bytes at most */
+	const char *command;	/**< command line, joined with spaces; may be cut at 80 bytes */
 	struct strobe_signal signal; /**< what ended the process, if anything */
 	int signal_tid;		     /**< the thread that took it; -1 if unknown */
 	int64_t time_ns;	     /**< when, wall clock since 1970; -1 if unknown */
@@ -85,8 +85,8 @@ strobe_view_process_info(const struct strobe_view *view);
 /** A thread. */
 struct strobe_thread {
 	int tid;
-	const char *name;	     /**< NULL where not recorded */
-	char state;		     /**< 0 if unknown */
+	const char *name; /**< NULL where not recorded */
+	char state;	  /**< 0 if unknown */
 	bool has_registers;
 	uint64_t pc, sp;	     /**< valid if has_registers */
 	struct strobe_signal signal; /**< number 0 = none */
@@ -101,8 +101,8 @@ STROBE_EXPORT size_t strobe_view_thread_index(const struct strobe_view *view, in
 
 /** One register of a thread. */
 struct strobe_register {
-	const char *name;     /**< lower case, as gdb spells it: "rip", "eflags", "ymm0", "k1" */
-	const char *group;    /**< "general", "x87", "vector", "mask", "tile", "other" */
+	const char *name;  /**< lower case, as gdb spells it: "rip", "eflags", "ymm0", "k1" */
+	const char *group; /**< "general", "x87", "vector", "mask", "tile", "other" */
 	uint32_t size_bytes;
 	const uint8_t *bytes; /**< little-endian; valid until the next call for this view */
 };
@@ -116,9 +116,8 @@ STROBE_EXPORT void strobe_view_register(const struct strobe_view *view, size_t t
  * A register by name, sub-registers ("eax", "ax", "al", "ah", "r8d", "xmm3", ...) and the aliases
  * "pc", "sp", "fp" included. False if this thread's registers do not include it.
  */
-STROBE_EXPORT bool strobe_view_register_by_name(const struct strobe_view *view,
-						size_t thread_index, const char *name,
-						struct strobe_register *ret);
+STROBE_EXPORT bool strobe_view_register_by_name(const struct strobe_view *view, size_t thread_index,
+						const char *name, struct strobe_register *ret);
 
 /** Bits of strobe_mapping.permissions. */
 enum strobe_permission {
@@ -146,12 +145,12 @@ STROBE_EXPORT const struct strobe_mapping *strobe_view_mapping_at(const struct s
 
 /** An ELF file mapped into the process: the program, a shared library, the vdso. */
 struct strobe_module {
-	const char *name;	/**< last path component, "[vdso]" */
-	const char *path;	/**< as mapped in the process */
-	uint64_t start, end;	/**< first and last mapped address (end exclusive) */
-	uint64_t bias;		/**< run-time address minus link-time address, modulo 2^64 */
-	const char *build_id;	/**< lower-case hex; NULL if not known */
-	const char *file;	/**< the local file used for it, checked; NULL if none */
+	const char *name;	  /**< last path component, "[vdso]" */
+	const char *path;	  /**< as mapped in the process */
+	uint64_t start, end;	  /**< first and last mapped address (end exclusive) */
+	uint64_t bias;		  /**< run-time address minus link-time address, modulo 2^64 */
+	const char *build_id;	  /**< lower-case hex; NULL if not known */
+	const char *file;	  /**< the local file used for it, checked; NULL if none */
 	const char *file_problem; /**< why `file` is NULL, one line; else NULL */
 };
 /** Modules sorted by `start`. */
@@ -171,8 +170,8 @@ struct strobe_descriptor {
 };
 /** Number of descriptors; 0 with `*known` false (may be NULL) when the source records none. */
 STROBE_EXPORT size_t strobe_view_descriptor_count(const struct strobe_view *view, bool *known);
-STROBE_EXPORT const struct strobe_descriptor *
-strobe_view_descriptor(const struct strobe_view *view, size_t index);
+STROBE_EXPORT const struct strobe_descriptor *strobe_view_descriptor(const struct strobe_view *view,
+								     size_t index);
 
 /** One entry of the auxiliary vector; false past its end. */
 STROBE_EXPORT bool strobe_view_auxv(const struct strobe_view *view, size_t index, uint64_t *type,

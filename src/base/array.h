@@ -21,8 +21,8 @@
 bool array_grow(void **items, size_t *capacity, size_t needed, size_t item_size);
 
 #define array_reserve(a, needed)                                                                   \
-	((needed) <= (a)->capacity || array_grow((void **)&(a)->items, &(a)->capacity, (needed),   \
-						 sizeof(*(a)->items)))
+	((needed) <= (a)->capacity ||                                                              \
+	 array_grow((void **)&(a)->items, &(a)->capacity, (needed), sizeof(*(a)->items)))
 #define array_push(a, ...)                                                                         \
 	(array_reserve((a), (a)->count + 1) ? ((a)->items[(a)->count++] = (__VA_ARGS__), true)     \
 					    : false)

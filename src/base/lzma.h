@@ -14,7 +14,7 @@
  * Unpacks an .xz stream into malloc'ed memory that is the caller's. Errors: FORMAT (damaged or cut
  * off), LIMIT (unpacks to more than LZMA_UNPACKED_LIMIT).
  */
-struct strobe_error *lzma_unpack(const uint8_t *bytes, size_t size, uint8_t **ret,
-				 size_t *ret_size) STROBE_MUST_CHECK;
+struct strobe_error *lzma_unpack(const uint8_t *bytes, size_t size, uint8_t **ret, size_t *ret_size)
+	STROBE_MUST_CHECK;
 
 #endif

@@ -23,9 +23,9 @@ enum {
 struct expression_context {
 	void *data;
 	struct strobe_symbols *symbols;
-	struct unit *unit;     // for addrx, base types, DIE references; NULL for CFI
-	uint64_t bias;	       // added to DW_OP_addr and addrx
-	uint64_t pc;	       // link-time, for location lists
+	struct unit *unit; // for addrx, base types, DIE references; NULL for CFI
+	uint64_t bias;	   // added to DW_OP_addr and addrx
+	uint64_t pc;	   // link-time, for location lists
 	/** DWARF register `number` in this frame: up to `*size` bytes, `*size` set. `*address` is
 	 *  where it was saved, 0 if in the register itself. */
 	bool (*get_register)(void *data, unsigned number, void *buffer, size_t *size,
@@ -56,16 +56,16 @@ struct location_piece {
 	uint64_t offset_bits; // within register or value
 	uint64_t address;
 	unsigned reg;
-	uint8_t bytes[16];	// LOCATION_VALUE of a stack value (little-endian)
-	const uint8_t *data;	// LOCATION_VALUE of an implicit value; else NULL
+	uint8_t bytes[16];   // LOCATION_VALUE of a stack value (little-endian)
+	const uint8_t *data; // LOCATION_VALUE of an implicit value; else NULL
 	size_t data_size;
-	uint64_t die_offset;	// implicit pointer
+	uint64_t die_offset; // implicit pointer
 	int64_t pointer_offset;
-	const char *problem;	// static text
+	const char *problem; // static text
 };
 
 struct location {
-	size_t piece_count; // at least 1
+	size_t piece_count;	       // at least 1
 	struct location_piece *pieces; // `single` or malloc'ed
 	struct location_piece single;
 };

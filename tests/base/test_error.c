@@ -39,7 +39,8 @@ static void points_at_column_and_address(void)
 
 static void stays_one_line(void)
 {
-	struct strobe_error *error = error_new(STROBE_ERROR_NOT_FOUND, "no file '%s'", "a\nb\033[1m");
+	struct strobe_error *error =
+		error_new(STROBE_ERROR_NOT_FOUND, "no file '%s'", "a\nb\033[1m");
 	CHECK_STRING(strobe_error_message(error), "no file 'a?b?[1m'");
 	strobe_error_free(error);
 }

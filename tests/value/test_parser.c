@@ -18,8 +18,9 @@ static void put_type(struct text *out, const struct type_spelling *type)
 		if (d->kind == DECLARATOR_ARRAY)
 			text_printf(out, "[%llu]", (unsigned long long)d->count);
 		else
-			text_append(out, d->kind == DECLARATOR_POINTER	? "*"
-					 : d->kind == DECLARATOR_REFERENCE ? "&" : "()");
+			text_append(out, d->kind == DECLARATOR_POINTER	   ? "*"
+					 : d->kind == DECLARATOR_REFERENCE ? "&"
+									   : "()");
 	}
 }
 
@@ -89,7 +90,8 @@ static const char *parse(const char *text)
 	struct node *tree = NULL;
 	struct strobe_error *error = parse_expression(&arena, &names, text, &tree);
 	if (error)
-		text_printf(&out, "%u: %s", strobe_error_column(error), strobe_error_message(error));
+		text_printf(&out, "%u: %s", strobe_error_column(error),
+			    strobe_error_message(error));
 	else
 		put(&out, tree);
 	snprintf(shape, sizeof(shape), "%s", text_string(&out));

@@ -4,7 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct report { int number; void *address; char note[20]; };
+struct report {
+	int number;
+	void *address;
+	char note[20];
+};
 
 __attribute__((noinline)) static void tell(struct report *report)
 {

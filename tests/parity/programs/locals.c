@@ -6,14 +6,17 @@
 #include <string.h>
 
 static __thread int calls = 3;
-__thread struct { int id; char tag[8]; } mine = {7, "main"};
+__thread struct {
+	int id;
+	char tag[8];
+} mine = {7, "main"};
 static int file_static = 5;
 
 __attribute__((noinline)) static int fill(int rows, int columns, int grid[rows][columns])
 {
 	char line[columns * 2];
 	int sums[rows];
-	double (*weights)[columns] = malloc(sizeof(double[rows][columns]));
+	double(*weights)[columns] = malloc(sizeof(double[rows][columns]));
 	static int invocations;
 	invocations++;
 	memset(line, '-', sizeof(line));

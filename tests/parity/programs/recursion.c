@@ -2,7 +2,11 @@
 // Recursion until the stack overflows.
 #include <stdio.h>
 
-struct level { int depth; long sum; struct level *above; };
+struct level {
+	int depth;
+	long sum;
+	struct level *above;
+};
 
 __attribute__((noinline)) static long descend(int depth, struct level *above)
 {

@@ -6,7 +6,12 @@
 #include <unistd.h>
 
 enum { COUNT = 1000 };
-struct worker { int number; char name[16]; double share; struct worker *neighbour; };
+struct worker {
+	int number;
+	char name[16];
+	double share;
+	struct worker *neighbour;
+};
 static struct worker workers[COUNT];
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t never = PTHREAD_COND_INITIALIZER;

@@ -15,18 +15,50 @@ enum flags { READ = 1, WRITE = 2, EXECUTE = 4, LAZY = 16 };
 enum wide { HUGE_ONE = 0x100000000ll, NEGATIVE = -3 };
 typedef int (*handler)(int, const char *);
 typedef unsigned char byte;
-struct point { int x, y; };
-struct bits { unsigned a : 3, b : 5; int c : 7; unsigned long d : 40; bool e : 1; enum color f : 3; };
-union number { int i; float f; double d; char bytes[8]; struct point p; };
-struct node { struct node *next; char name[16]; const char *text; handler call; };
+struct point {
+	int x, y;
+};
+struct bits {
+	unsigned a : 3, b : 5;
+	int c : 7;
+	unsigned long d : 40;
+	bool e : 1;
+	enum color f : 3;
+};
+union number {
+	int i;
+	float f;
+	double d;
+	char bytes[8];
+	struct point p;
+};
+struct node {
+	struct node *next;
+	char name[16];
+	const char *text;
+	handler call;
+};
 struct nested {
-	struct { int a; union { int b; char c[4]; }; };
+	struct {
+		int a;
+		union {
+			int b;
+			char c[4];
+		};
+	};
 	struct point points[3];
-	struct { struct { struct { int deep; } three; } two; } one;
+	struct {
+		struct {
+			struct {
+				int deep;
+			} three;
+		} two;
+	} one;
 	void *nothing;
 	int flexible[];
 };
-struct empty {};
+struct empty {
+};
 typedef struct point point_t;
 typedef point_t triangle[3];
 
@@ -95,7 +127,7 @@ __attribute__((noinline)) static void aggregates(struct point by_value, struct n
 	triangle corners = {{0, 0}, {1, 0}, {0, 1}};
 	struct node *list_array[2] = {list, &first};
 	handler calls[2] = {call, NULL};
-	int (*row)[3] = &table[2];
+	int(*row)[3] = &table[2];
 	byte bytes[3] = "xy";
 	int vector __attribute__((vector_size(16))) = {1, 2, 3, 4};
 	static int counter = 11;
