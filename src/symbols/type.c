@@ -81,7 +81,7 @@ struct type *type_copy(struct strobe_symbols *symbols, const struct type *type)
 bool type_die(struct type *type, struct unit **unit, Dwarf_Die *die)
 {
 	struct compiled_type *compiled = (struct compiled_type *)type;
-	if (!type->die_dwarf || !compiled->die.addr)
+	if (!type->place.dwarf || !compiled->die.addr)
 		return false;
 	*unit = compiled->unit;
 	*die = compiled->die;
@@ -199,6 +199,19 @@ static void compile_base(struct type *type, Dwarf_Die *die)
 		type->kind = TYPE_UNKNOWN;
 }
 
+struct type_place type_place_of(const struct unit *unit, Dwarf_Die *die)
+{
+	return (struct type_place){unit->dwarf, dwarf_dieoffset(die), unit->in_types};
+}
+
+bool type_place_die(const struct type_place *place, Dwarf_Die *ret)
+{
+	if (!place->dwarf)
+		return false;
+	return place->in_types ? dwarf_offdie_types(place->dwarf, place->offset, ret) != NULL
+			       : dwarf_offdie(place->dwarf, place->offset, ret) != NULL;
+}
+
 /** The subrange's bounds; what is not constant is left to the frame. */
 static void read_dimension(struct compiled_type *array, Dwarf_Die *die)
 {
@@ -207,8 +220,7 @@ static void read_dimension(struct compiled_type *array, Dwarf_Die *die)
 	int64_t upper;
 	*dimension = (struct type_dimension){
 		.lower = default_lower_bound(array->type.language),
-		.die_offset = dwarf_dieoffset(die),
-		.die_dwarf = array->unit->dwarf,
+		.place = type_place_of(array->unit, die),
 	};
 	if (die_attribute(die, DW_AT_lower_bound, &attribute) &&
 	    !attribute_integer(&attribute, &dimension->lower))
@@ -476,8 +488,7 @@ static void compile(struct compiled_type *compiled)
 	uint64_t size;
 	type->language = unit->language;
 	type->module = unit->module;
-	type->die_offset = dwarf_dieoffset(die);
-	type->die_dwarf = unit->dwarf;
+	type->place = type_place_of(unit, die);
 	type->name = name_of(compiled);
 	type->declaration =
 		dwarf_hasattr(die, DW_AT_declaration) && dwarf_tag(die) != DW_TAG_subprogram;

@@ -41,6 +41,13 @@ enum type_kind {
 	TYPE_UNKNOWN, // unsupported or damaged; `name` says what
 };
 
+/** Where the DIE of a type or of a part of one stands; type_place_die() reads it again. */
+struct type_place {
+	void *dwarf; // Dwarf handle; NULL if there is no DIE
+	uint64_t offset;
+	bool in_types; // in .debug_types, whose offsets are its own
+};
+
 /** A member, base class or static member of a structure. */
 struct type_member {
 	const char *name; // NULL or "" for anonymous
@@ -54,8 +61,7 @@ struct type_member {
 	bool has_discriminant; // of a variant member
 	uint64_t discriminant; // its value
 	bool default_variant;
-	uint64_t die_offset; // to locate statics and virtual bases (with `module`, dwarf)
-	void *die_dwarf;     // Dwarf handle of that DIE
+	struct type_place place; // its DIE, to locate statics and virtual bases
 };
 
 struct type_enumerator {
@@ -72,10 +78,9 @@ struct type_parameter {
 struct type_dimension {
 	int64_t lower;
 	uint64_t count;
-	bool unknown; // flexible or incomplete: []
-	bool dynamic; // count depends on the frame (VLA); see variable.h to resolve
-	uint64_t die_offset;
-	void *die_dwarf;
+	bool unknown;		 // flexible or incomplete: []
+	bool dynamic;		 // count depends on the frame (VLA); see variable.h to resolve
+	struct type_place place; // its DIE
 };
 
 struct type {
@@ -107,8 +112,7 @@ struct type {
 	struct type_dimension dimension;  // one a TYPE_ARRAY; nested arrays for more
 	struct type_member *discriminant; // TYPE_VARIANT: where it is; NULL = one variant
 	const char *spelled;		  // cache of type_name()
-	uint64_t die_offset;
-	void *die_dwarf;
+	struct type_place place;	  // its DIE
 };
 
 /** Of DW_LANG_*. */

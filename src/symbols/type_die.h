@@ -59,4 +59,8 @@ struct type *type_from_die(struct unit *unit, Dwarf_Die *die);
 /** The type that DW_AT_type of `die` names (void if absent). */
 struct type *type_of_die(struct unit *unit, Dwarf_Die *die);
 
+/** The place of `die` of `unit`, and the DIE of a place (false if it has none or is damaged). */
+struct type_place type_place_of(const struct unit *unit, Dwarf_Die *die);
+bool type_place_die(const struct type_place *place, Dwarf_Die *ret);
+
 #endif

@@ -67,8 +67,7 @@ static void read_member(struct compiled_type *compiled, Dwarf_Die *die, struct t
 		.name = die_name(die),
 		.type = type_of_die(unit, die),
 		.artificial = die_flag(die, DW_AT_artificial),
-		.die_offset = dwarf_dieoffset(die),
-		.die_dwarf = unit->dwarf,
+		.place = type_place_of(unit, die),
 	};
 	int tag = dwarf_tag(die);
 	member->static_member =

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "symbols/type_die.h"
 #include "symbols/module.h"
 #include "value/place.h"
 
@@ -26,8 +27,7 @@ static bool declared(const struct strobe_value *value, const struct type_member 
 		     struct unit **unit, Dwarf_Die *die)
 {
 	struct type *type = value_stripped(value);
-	if (!type->module || !member->die_dwarf ||
-	    !dwarf_offdie(member->die_dwarf, member->die_offset, die))
+	if (!type->module || !type_place_die(&member->place, die))
 		return false;
 	*unit = unit_of_die(type->module, die);
 	return *unit != NULL;

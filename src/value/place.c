@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "symbols/type_die.h"
 #include "symbols/module.h"
 #include "value/entry_value.h"
 
@@ -267,18 +268,13 @@ struct strobe_value place_variable(struct place_frame *frame, const struct varia
 	return value;
 }
 
-static bool die_at(void *dwarf, uint64_t offset, Dwarf_Die *ret)
-{
-	return dwarf && dwarf_offdie(dwarf, offset, ret);
-}
-
 static bool dimension_count(struct place_frame *frame, struct unit *unit,
 			    const struct type_dimension *dimension, uint64_t *count)
 {
 	Dwarf_Die die;
 	uint64_t bound;
 	struct expression_context context;
-	if (!die_at(dimension->die_dwarf, dimension->die_offset, &die))
+	if (!type_place_die(&dimension->place, &die))
 		return false;
 	struct unit *own = unit_of_die(unit->module, &die);
 	place_context(frame, own ? own : unit, &context);
@@ -336,8 +332,7 @@ bool place_virtual_base(const struct strobe_value *value, const struct type_memb
 	const uint8_t *bytes;
 	size_t size;
 	struct type *type = value_stripped(value);
-	if (value->place != PLACE_MEMORY || !type->module ||
-	    !die_at(member->die_dwarf, member->die_offset, &die))
+	if (value->place != PLACE_MEMORY || !type->module || !type_place_die(&member->place, &die))
 		return false;
 	struct unit *unit = unit_of_die(type->module, &die);
 	if (!unit ||
@@ -368,7 +363,7 @@ struct strobe_value place_synthetic_target(struct place_frame *frame, struct typ
 	struct variable variable;
 	Dwarf_Die die;
 	if (!unit || pointer->place != PLACE_STORE ||
-	    !die_at(unit->dwarf, pointer->store->synthetic_die, &die) ||
+	    !dwarf_offdie(unit->dwarf, pointer->store->synthetic_die, &die) ||
 	    !variable_from_die(unit, &die, &variable))
 		return lost;
 	struct strobe_value whole = place_variable(frame, &variable);
