@@ -29,20 +29,20 @@ struct hunt {
 	size_t length, outer, inner;
 };
 
-static bool is_call_site(Dwarf_Die *die)
+bool call_site_is(Dwarf_Die *die)
 {
 	int tag = dwarf_tag(die);
 	return tag == DW_TAG_call_site || tag == DW_TAG_GNU_call_site;
 }
 
-static bool return_pc(struct unit *unit, Dwarf_Die *site, uint64_t *ret)
+bool call_site_return_pc(struct unit *unit, Dwarf_Die *site, uint64_t *ret)
 {
 	if (dwarf_tag(site) == DW_TAG_call_site)
 		return die_address(unit, site, DW_AT_call_return_pc, ret);
 	return die_address(unit, site, DW_AT_low_pc, ret);
 }
 
-static bool is_tail_call(Dwarf_Die *site)
+bool call_site_is_tail(Dwarf_Die *site)
 {
 	return die_flag(site, dwarf_tag(site) == DW_TAG_call_site ? DW_AT_call_tail_call
 								  : DW_AT_GNU_tail_call);
@@ -105,7 +105,7 @@ static bool visit_sites(struct hunt *hunt, struct unit *unit, Dwarf_Die *parent,
 			hunt->failed = true;
 			return false;
 		}
-		if (is_call_site(&die)) {
+		if (call_site_is(&die)) {
 			if (!visit(context, unit, &die))
 				return false;
 			continue;
@@ -144,9 +144,9 @@ static bool follow_site(void *context, struct unit *unit, Dwarf_Die *site)
 {
 	struct hunt *hunt = context;
 	uint64_t pc, target;
-	if (!is_tail_call(site))
+	if (!call_site_is_tail(site))
 		return true;
-	if (hunt->depth == TAIL_CHAIN_LIMIT || !return_pc(unit, site, &pc) ||
+	if (hunt->depth == TAIL_CHAIN_LIMIT || !call_site_return_pc(unit, site, &pc) ||
 	    !call_site_target(unit, site, &target)) {
 		hunt->failed = true;
 		return false;
@@ -194,7 +194,7 @@ static bool start_at_site(void *context, struct unit *unit, Dwarf_Die *site)
 {
 	struct start *start = context;
 	uint64_t pc, target;
-	if (!return_pc(unit, site, &pc) || pc + unit->module->module->bias != start->pc)
+	if (!call_site_return_pc(unit, site, &pc) || pc + unit->module->module->bias != start->pc)
 		return true;
 	if (call_site_target(unit, site, &target))
 		follow(start->hunt, target);

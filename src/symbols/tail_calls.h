@@ -13,6 +13,12 @@ enum {
 	TAIL_DIE_LIMIT = 200000,   // DIEs read for one chain
 };
 
+/** Whether a DIE is a call site, of DWARF 5 or GNU's before it. */
+bool call_site_is(Dwarf_Die *die);
+/** The link-time address that the call returns to; false if the site does not tell. */
+bool call_site_return_pc(struct unit *unit, Dwarf_Die *site, uint64_t *ret);
+/** Whether the call is a jump: its caller has left the stack. */
+bool call_site_is_tail(Dwarf_Die *site);
 /**
  * Where a call site leads (run-time entry), if its DW_AT_call_origin says so: a function with code,
  * or a declaration, found by its symbol. False if that depends on the run, or if only the abstract

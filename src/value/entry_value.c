@@ -23,16 +23,6 @@ struct search {
 	size_t visited;
 };
 
-static bool is_call_site(struct search *s, Dwarf_Die *die)
-{
-	uint64_t pc;
-	int tag = dwarf_tag(die);
-	if (tag == DW_TAG_call_site)
-		return die_address(s->unit, die, DW_AT_call_return_pc, &pc) && pc == s->return_pc;
-	return tag == DW_TAG_GNU_call_site && die_address(s->unit, die, DW_AT_low_pc, &pc) &&
-	       pc == s->return_pc;
-}
-
 static bool find_call_site(struct search *s, Dwarf_Die *parent, unsigned depth, Dwarf_Die *ret)
 {
 	Dwarf_Die die;
@@ -41,7 +31,9 @@ static bool find_call_site(struct search *s, Dwarf_Die *parent, unsigned depth, 
 	do {
 		if (++s->visited > CALL_SITE_DIE_LIMIT)
 			return false;
-		if (is_call_site(s, &die)) {
+		uint64_t pc;
+		if (call_site_is(&die) && call_site_return_pc(s->unit, &die, &pc) &&
+		    pc == s->return_pc) {
 			*ret = die;
 			return true;
 		}
@@ -173,8 +165,7 @@ static void collect_tail_calls(struct tail_calls *calls, struct unit *unit, Dwar
 			return;
 		}
 		int tag = dwarf_tag(&die);
-		if ((tag == DW_TAG_call_site && die_flag(&die, DW_AT_call_tail_call)) ||
-		    (tag == DW_TAG_GNU_call_site && die_flag(&die, DW_AT_GNU_tail_call)))
+		if (call_site_is(&die) && call_site_is_tail(&die))
 			reach_origin(calls, unit, &die);
 		if (tag == DW_TAG_lexical_block || tag == DW_TAG_inlined_subroutine)
 			collect_tail_calls(calls, unit, &die, depth + 1);
