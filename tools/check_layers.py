@@ -26,6 +26,8 @@ THIRD_PARTIES = {
     "zstd": r"zstd.*|zdict\.h",
     "lzma": r"lzma.*",
     "pcre2": r"pcre2.*",
+    "xxhash": r"xxhash\.h",
+    "blake2": r"blake2\.h",
     "demangle": r"demangle\.h|libiberty/.*|libiberty\.h",
 }
 

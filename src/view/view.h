@@ -34,6 +34,18 @@ uint64_t view_hole(const struct strobe_view *view, const uint8_t *bytes, uint64_
  *  are unmapped, and mapped again when they are read after all. */
 void view_release(const struct strobe_view *view, const uint8_t *bytes, size_t size);
 
+/** What a stretch of memory is, as far as that can be told without reading it. */
+enum view_run_kind {
+	VIEW_RUN_DATA,	   // to be read
+	VIEW_RUN_ZERO,	   // never touched, or a hole: reads as zeros
+	VIEW_RUN_FILE,	   // private and unchanged, or shared: as the mapped file has it
+	VIEW_RUN_MISSING,  // not captured, or unreadable
+};
+struct view_run {
+	uint64_t end;
+	enum view_run_kind kind;
+};
+
 /** Reads a little-endian unsigned integer of 1, 2, 4 or 8 bytes; false if unreadable. */
 bool view_read_unsigned(const struct strobe_view *view, uint64_t address, unsigned size_bytes,
 			uint64_t *ret);
