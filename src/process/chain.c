@@ -220,17 +220,7 @@ uint64_t chain_add_end(struct chain *chain, const struct user_regs_struct *regs,
 	return link;
 }
 
-void chain_enter(const struct chain *chain, uint64_t first, struct user_regs_struct *regs)
-{
-	size_t head = chain->gadgets->restorer ? 8 : 24;
-	regs->rax = SYS_rt_sigreturn;
-	regs->rip = chain->gadgets->syscall_ret;
-	regs->rsp = first + head;
-	regs->orig_rax = (unsigned long long)-1; // not in a call: nothing for the kernel to restart
-	regs->eflags = FLAGS_DEFAULT;
-}
-
-void chain_start(const struct chain *chain, const struct chain_call *call, uint64_t next,
+void chain_start(const struct gadgets *gadgets, const struct chain_call *call, uint64_t next,
 		 struct user_regs_struct *regs)
 {
 	regs->rax = call->number;
@@ -240,8 +230,8 @@ void chain_start(const struct chain *chain, const struct chain_call *call, uint6
 	regs->r10 = call->arguments[3];
 	regs->r8 = call->arguments[4];
 	regs->r9 = call->arguments[5];
-	regs->rip = chain->gadgets->syscall_ret;
+	regs->rip = gadgets->syscall_ret;
 	regs->rsp = next;
-	regs->orig_rax = (unsigned long long)-1;
+	regs->orig_rax = (unsigned long long)-1; // not in a call: nothing for the kernel to restart
 	regs->eflags = FLAGS_DEFAULT;
 }

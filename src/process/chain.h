@@ -50,9 +50,7 @@ uint64_t chain_add_end(struct chain *chain, const struct user_regs_struct *regs,
 size_t chain_link_size(void);
 size_t chain_end_size(size_t xstate_size);
 /** Registers with which a thread makes `call` first, then goes on to the link at `next`. */
-void chain_start(const struct chain *chain, const struct chain_call *call, uint64_t next,
+void chain_start(const struct gadgets *gadgets, const struct chain_call *call, uint64_t next,
 		 struct user_regs_struct *regs);
-/** Registers with which a thread goes to the link at `first` at once. */
-void chain_enter(const struct chain *chain, uint64_t first, struct user_regs_struct *regs);
 
 #endif

@@ -112,17 +112,26 @@ static int64_t monotonic_ns(void)
 	return now.tv_sec * second_ns + now.tv_nsec;
 }
 
-/** se.exec_start of a thread: when it was last on its processor, by that processor's clock. */
-static bool exec_start(const char *name, int64_t *ret)
+/** The number after `field` in a text of /proc/PID/sched, in units of `scale` to one. */
+static bool sched_number(const char *text, const char *field, int64_t scale, int64_t *ret)
+{
+	const char *at = strstr(text, field);
+	if (!at || !(at = strchr(at, ':')))
+		return false;
+	*ret = (int64_t)(strtold(at + 1, NULL) * scale);
+	return true;
+}
+
+/** se.exec_start of a thread: when it was last on its processor, by that processor's clock; and
+ *  its voluntary switches up to then. */
+static bool last_ran(const char *name, int64_t *start_ns, int64_t *switches)
 {
 	struct text text = {0};
-	const char *at = NULL;
-	if (proc_read(name, &text) == 0 && text.size)
-		at = strstr(text.data, "se.exec_start");
-	if (at && (at = strchr(at, ':')))
-		*ret = (int64_t)(strtold(at + 1, NULL) * millisecond_ns);
+	bool known = proc_read(name, &text) == 0 && text.size &&
+		     sched_number(text.data, "se.exec_start", millisecond_ns, start_ns) &&
+		     sched_number(text.data, "nr_voluntary_switches", 1, switches) && *start_ns > 0;
 	text_fini(&text);
-	return at != NULL;
+	return known;
 }
 
 /** What CLOCK_MONOTONIC is ahead of the clock of processor `cpu`: each has one of its own, which
@@ -130,7 +139,7 @@ static bool exec_start(const char *name, int64_t *ret)
 static bool clock_ahead(int cpu, int64_t *ret)
 {
 	cpu_set_t before, wanted;
-	int64_t theirs;
+	int64_t theirs, switches;
 	if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(before), &before))
 		return false;
 	CPU_ZERO(&wanted);
@@ -139,10 +148,30 @@ static bool clock_ahead(int cpu, int64_t *ret)
 		return false;
 	sched_yield(); // brings our own exec_start up to date
 	int64_t now = monotonic_ns();
-	bool known = exec_start("thread-self/sched", &theirs);
+	bool known = last_ran("thread-self/sched", &theirs, &switches);
 	sched_setaffinity(0, sizeof(before), &before);
 	*ret = now - theirs;
 	return known;
+}
+
+/** Which of the calls with a restart block a sleeper is in, by the kernel's function; -1 if none. */
+static int call_by_wchan(pid_t pid, pid_t tid)
+{
+	static const struct {
+		const char *function;
+		int number;
+	} places[] = {
+		{"nanosleep", SYS_clock_nanosleep}, {"futex", SYS_futex}, {"poll", SYS_poll}};
+	char name[64];
+	struct text text = {0};
+	int number = -1;
+	snprintf(name, sizeof(name), "%d/task/%d/wchan", (int)pid, (int)tid);
+	if (proc_read(name, &text) == 0 && text.size)
+		for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && number < 0; i++)
+			if (strstr(text.data, places[i].function))
+				number = places[i].number;
+	text_fini(&text);
+	return number;
 }
 
 void restart_observe(pid_t pid, pid_t tid, struct restart_wait *ret)
@@ -150,24 +179,41 @@ void restart_observe(pid_t pid, pid_t tid, struct restart_wait *ret)
 	char name[64];
 	struct text text = {0};
 	unsigned long number = 0;
-	*ret = (struct restart_wait){0};
+	*ret = (struct restart_wait){.kind = -1};
 	snprintf(name, sizeof(name), "%d/task/%d/syscall", (int)pid, (int)tid);
 	bool inside = proc_read(name, &text) == 0 && sscanf(text_string(&text), "%lu", &number) == 1;
 	text_fini(&text);
+	if (inside && number == SYS_restart_syscall)
+		ret->kind = call_by_wchan(pid, tid);
 	const struct timed_call *call = inside ? find_call(number) : NULL;
 	if (!call || call->kind == LIMIT_NONE)
 		return;
 	struct text stat = {0};
-	int64_t start, ahead;
-	snprintf(name, sizeof(name), "%d/task/%d/stat", (int)pid, (int)tid);
-	const char *cpu = proc_read(name, &stat) == 0 && stat.size ? proc_stat_field(stat.data, 39)
-								   : NULL;
+	int64_t start, switches, ahead;
+	// The processor is read last: where it was asleep all the time, that is where it fell asleep.
 	snprintf(name, sizeof(name), "%d/task/%d/sched", (int)pid, (int)tid);
-	ret->known = cpu && exec_start(name, &start) &&
-		     clock_ahead((int)strtol(cpu, NULL, 10), &ahead);
-	if (ret->known)
+	bool known = last_ran(name, &start, &switches);
+	snprintf(name, sizeof(name), "%d/task/%d/stat", (int)pid, (int)tid);
+	const char *cpu = known && proc_read(name, &stat) == 0 && stat.size
+				  ? proc_stat_field(stat.data, 39)
+				  : NULL;
+	ret->known = cpu && clock_ahead((int)strtol(cpu, NULL, 10), &ahead);
+	if (ret->known) {
 		ret->since_ns = start + ahead;
+		ret->switches = (uint64_t)switches;
+	}
 	text_fini(&stat);
+}
+
+void restart_confirm(pid_t pid, pid_t tid, struct restart_wait *wait)
+{
+	char name[64];
+	int64_t start, switches;
+	if (!wait->known)
+		return;
+	snprintf(name, sizeof(name), "%d/task/%d/sched", (int)pid, (int)tid);
+	// One more: into our stop.
+	wait->known = last_ran(name, &start, &switches) && (uint64_t)switches == wait->switches + 1;
 }
 
 enum restart_kind restart_kind(const struct user_regs_struct *regs)
@@ -221,6 +267,31 @@ static void shorten(struct user_regs_struct *regs, const struct restart_wait *wa
 	}
 }
 
+/**
+ * The kernel restarted it once already: that call, restart_syscall, is over for a thread that went
+ * through rt_sigreturn. Its arguments still stand in the registers; which call they are for, the
+ * code before the instruction tells (`mov $N, %eax`), else where the thread slept.
+ */
+static void find_original(struct user_regs_struct *regs, const struct restart_wait *wait,
+			  int mem_fd)
+{
+	static const int numbers[] = {SYS_poll, SYS_nanosleep, SYS_clock_nanosleep, SYS_futex};
+	uint8_t code[5];
+	uint32_t number = 0;
+	if (pread(mem_fd, code, sizeof(code), (off_t)(regs->rip - 7)) == sizeof(code) &&
+	    code[0] == 0xb8)
+		memcpy(&number, code + 1, sizeof(number));
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (number == (uint32_t)numbers[i])
+			regs->orig_rax = number;
+	if (regs->orig_rax != SYS_restart_syscall || wait->kind < 0)
+		return;
+	regs->orig_rax = (unsigned long long)wait->kind;
+	// A clock's number is small, what nanosleep() has there is a pointer.
+	if (wait->kind == SYS_clock_nanosleep && regs->rdi > 4096 && (int)regs->rdi >= 0)
+		regs->orig_rax = SYS_nanosleep;
+}
+
 void restart_again(struct user_regs_struct *regs, const struct restart_wait *wait, int mem_fd,
 		   struct restart_scratch *scratch)
 {
@@ -236,6 +307,8 @@ void restart_in_user_mode(struct user_regs_struct *regs, const struct restart_wa
 	scratch->used = false;
 	if (kind == RESTART_NONE)
 		return;
+	if (regs->orig_rax == SYS_restart_syscall)
+		find_original(regs, wait, mem_fd);
 	if (kind != RESTART_BY_KERNEL)
 		shorten(regs, wait, mem_fd, scratch);
 	regs->rax = regs->orig_rax;

@@ -25,10 +25,14 @@ enum {
 /** How long a thread had waited in its call, as far as known. */
 struct restart_wait {
 	bool known;
-	int64_t since_ns; // CLOCK_MONOTONIC when it fell asleep
+	int64_t since_ns;  // CLOCK_MONOTONIC when it fell asleep
+	uint64_t switches; // voluntary ones that it had made by then
+	int kind;	   // of call, where the kernel had restarted it before: SYS_..., -1 = not known
 };
 /** Looks, before the stop, whether `tid` waits in a call with a time limit, and since when. */
 void restart_observe(pid_t pid, pid_t tid, struct restart_wait *ret);
+/** In the stop: what was observed holds only if it has slept all the time since. */
+void restart_confirm(pid_t pid, pid_t tid, struct restart_wait *wait);
 
 /** What a thread's registers say of its system call. */
 enum restart_kind {

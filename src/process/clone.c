@@ -1,0 +1,587 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/clone.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "process/chain.h"
+#include "process/proc.h"
+#include "process/seccomp.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+#ifndef PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG
+#define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
+#endif
+enum {
+	CLOSE_UNSHARE = 2, // CLOSE_RANGE_UNSHARE
+	USER_CS = 0x33,
+	RED_ZONE = 128,
+	HEADROOM = 8192, // below the chain: were we to die, a signal handler may run there
+	GAP = 8192,	 // above it: were we to die, the stack's owner may run on
+	NO_SUCH_PID = 0x7ffffffe,
+	RSEQ_CS_AT = 8, // in struct rseq
+};
+static const uint64_t helper_flags = CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_PARENT_SETTID;
+static const uint64_t clone_flags = CLONE_FILES; // and no exit signal
+static const int64_t millisecond_ns = 1000000;
+static const int64_t first_look_ns = 5 * 1000000, later_look_ns = 50 * 1000000;
+// Copying page tables takes some 13 ms per GiB: longer than this, something is wrong.
+static const int64_t patience_ns = INT64_C(120) * 1000000000;
+
+static bool refuse(struct clone *clone, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+static bool refuse(struct clone *clone, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	vsnprintf(clone->why, sizeof(clone->why), format, args);
+	va_end(args);
+	return false;
+}
+
+/** The last number of a line like "NSpid: 4711 1": the process's own idea of its id. */
+static uint64_t innermost(const char *status, const char *field)
+{
+	const char *at;
+	uint64_t number = 0;
+	size_t size = proc_field(status, field, &at);
+	for (const char *end = at + size; at && at < end;) {
+		char *next;
+		unsigned long long value = strtoull(at, &next, 10);
+		if (next == at)
+			break;
+		number = value;
+		at = next;
+		at += strspn(at, " \t");
+	}
+	return number;
+}
+
+void clone_prepare(struct clone *clone, const struct threads *threads)
+{
+	char name[64];
+	cleanup_text struct text status = {0}, maps = {0};
+	const char *at;
+	snprintf(name, sizeof(name), "%d/status", (int)threads->pid);
+	if (proc_read(name, &status) || !status.size)
+		return;
+	if (proc_field(status.data, "x86_Thread_features", &at) && strstr(at, "shstk") &&
+	    strstr(at, "shstk") < strchrnul(at, '\n')) {
+		refuse(clone, "it runs with shadow stacks");
+		return;
+	}
+	if (innermost(status.data, "NSpid") == 1) {
+		refuse(clone, "it is the init of its PID namespace, whose orphans it would adopt");
+		return;
+	}
+	if (syscall(SYS_close_range, ~0U, ~0U, 0) != 0) {
+		refuse(clone, "the kernel has no close_range(2) (Linux 5.9)");
+		return;
+	}
+	snprintf(name, sizeof(name), "%d/maps", (int)threads->pid);
+	if (proc_read(name, &maps) || !maps.size)
+		return;
+	gadgets_find(threads->mem_fd, maps.data, &clone->gadgets);
+	if (!clone->gadgets.found)
+		refuse(clone, "its code holds no system call to run one by");
+}
+
+static bool in_rseq(const struct threads *threads, const struct stopped_thread *thread)
+{
+	uint64_t section = 0;
+	return thread->has_rseq && thread->rseq_address &&
+	       pread(threads->mem_fd, &section, sizeof(section),
+		     (off_t)(thread->rseq_address + RSEQ_CS_AT)) == sizeof(section) &&
+	       section != 0;
+}
+
+static int fitness(const struct threads *threads, const struct stopped_thread *thread)
+{
+	if (thread->state != THREAD_STOPPED || thread->signal || thread->regs.cs != USER_CS ||
+	    !thread->has_blocked || !thread->xstate || in_rseq(threads, thread))
+		return 0;
+	int fit = thread->tid == threads->pid ? 2 : 1;
+	return restart_kind(&thread->running) == RESTART_BLOCK ? fit : fit + 2;
+}
+
+static struct stopped_thread *choose(const struct threads *threads)
+{
+	struct stopped_thread *best = NULL;
+	int most = 0;
+	for (size_t i = 0; i < threads->list.count && most < 4; i++) {
+		int fit = fitness(threads, &threads->list.items[i]);
+		if (fit > most) {
+			most = fit;
+			best = &threads->list.items[i];
+		}
+	}
+	return best;
+}
+
+static const struct stopped_thread *leader_of(const struct threads *threads)
+{
+	for (size_t i = 0; i < threads->list.count; i++)
+		if (threads->list.items[i].tid == threads->pid)
+			return &threads->list.items[i];
+	return NULL;
+}
+
+static bool all_zero(int mem_fd, uint64_t start, size_t size)
+{
+	uint8_t *bytes = malloc(size);
+	bool zero = bytes && pread(mem_fd, bytes, size, (off_t)start) == (ssize_t)size;
+	for (size_t i = 0; zero && i < size; i++)
+		zero = bytes[i] == 0;
+	free(bytes);
+	return zero;
+}
+
+/** The low end of the main stack: dead as long as no stack pointer is near. */
+static uint64_t room_on_main_stack(const struct threads *threads, const struct proc_mapping *stack,
+				   size_t size)
+{
+	const struct stopped_thread *leader = leader_of(threads);
+	uint64_t base = (stack->start + HEADROOM + 63) & ~UINT64_C(63);
+	for (size_t i = 0; i < threads->list.count; i++) {
+		const struct stopped_thread *thread = &threads->list.items[i];
+		uint64_t sp = thread->regs.rsp;
+		if (thread->state == THREAD_STOPPED && sp >= stack->start && sp < stack->end &&
+		    sp < base + size + GAP + RED_ZONE)
+			return 0;
+	}
+	bool on_it = leader && leader->state == THREAD_STOPPED &&
+		     leader->regs.rsp >= stack->start && leader->regs.rsp < stack->end;
+	if (base + size > stack->end)
+		return 0;
+	// Where its owner is elsewhere (a coroutine, a program that switches stacks), what is in use
+	// cannot be told from a register: only what was never written to is dead.
+	return on_it || all_zero(threads->mem_fd, stack->start, base + size - stack->start) ? base
+											   : 0;
+}
+
+/** Below the red zone of a thread's own stack, if it surely is one: a guard page below, and the
+ *  thread's control block, where libc puts it, above. */
+static uint64_t room_on_own_stack(const struct stopped_thread *thread, const char *maps,
+				  size_t size)
+{
+	struct proc_mapping mapping, before = {0};
+	uint64_t sp = thread->regs.rsp;
+	while (proc_next_mapping(&maps, &mapping)) {
+		if (sp >= mapping.start && sp < mapping.end) {
+			bool guarded = before.end == mapping.start && !before.readable &&
+				       !before.writable;
+			bool control = thread->regs.fs_base > sp &&
+				       thread->regs.fs_base < mapping.end;
+			uint64_t base = (sp - RED_ZONE - size - 64) & ~UINT64_C(63);
+			return guarded && control && mapping.writable && !mapping.shared &&
+					       sp - mapping.start > size + RED_ZONE + HEADROOM
+				       ? base
+				       : 0;
+		}
+		before = mapping;
+	}
+	return 0;
+}
+
+static uint64_t find_room(const struct threads *threads, const struct stopped_thread *maker,
+			  const char *maps, size_t size)
+{
+	struct proc_mapping mapping;
+	const char *at = maps;
+	while (proc_next_mapping(&at, &mapping)) {
+		if (proc_mapping_is(&mapping, "[stack]") && mapping.writable && !mapping.shared) {
+			uint64_t base = room_on_main_stack(threads, &mapping, size);
+			if (base)
+				return base;
+		}
+	}
+	return room_on_own_stack(maker, maps, size);
+}
+
+static struct seccomp_data call_data(const struct gadgets *gadgets, int number, uint64_t first)
+{
+	struct seccomp_data data = {
+		.nr = number,
+		.arch = AUDIT_ARCH_X86_64,
+		.instruction_pointer = gadgets->syscall_ret + 2,
+		.args = {first},
+	};
+	return data;
+}
+
+static bool seccomp_lets(struct clone *clone, const struct stopped_thread *thread)
+{
+	const char *at;
+	if (!thread->status || !proc_field(thread->status, "Seccomp", &at) || *at == '0')
+		return true;
+	if (*at == '1')
+		return refuse(clone, "seccomp's strict mode would kill it");
+	const struct gadgets *gadgets = &clone->gadgets;
+	struct seccomp_data calls[] = {
+		call_data(gadgets, SYS_clone, helper_flags),
+		call_data(gadgets, SYS_clone, clone_flags),
+		call_data(gadgets, SYS_wait4, 1),
+		call_data(gadgets, SYS_rt_sigreturn, 0),
+		call_data(gadgets, SYS_exit_group, 0),
+		call_data(gadgets, SYS_close_range, 0),
+	};
+	calls[5].args[1] = UINT32_MAX;
+	calls[5].args[2] = CLOSE_UNSHARE;
+	switch (seccomp_ask(thread->tid, calls, sizeof(calls) / sizeof(calls[0]))) {
+	case SECCOMP_ALLOWED:
+		return true;
+	case SECCOMP_REFUSED:
+		return refuse(clone, "its seccomp filter forbids it");
+	default:
+		return refuse(clone, "its seccomp filter cannot be read (needs CAP_SYS_ADMIN)");
+	}
+}
+
+static bool dispatches_calls(pid_t tid)
+{
+	uint64_t configuration[4] = {0}; // mode, selector, offset, length
+	return ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, sizeof(configuration),
+		      configuration) == 0 &&
+	       configuration[0] != 0;
+}
+
+/** Writes the chain: links of the maker, the helper and the clone. */
+static bool write_chain(struct clone *clone, const struct threads *threads, struct chain *chain,
+			uint64_t base, struct user_regs_struct *start)
+{
+	const struct stopped_thread *maker = clone->maker;
+	chain_init(chain, &clone->gadgets, base);
+	struct chain_call end_call = {.number = SYS_exit_group};
+	struct chain_call close_call = {.number = SYS_close_range,
+					.arguments = {0, UINT32_MAX, CLOSE_UNSHARE}};
+	uint64_t exit_link = chain_add_call(chain, &end_call, base);
+	uint64_t clone_link = chain_add_call(chain, &close_call, exit_link);
+	struct chain_call second = {.number = SYS_clone, .arguments = {clone_flags, clone_link}};
+	uint64_t helper_link = chain_add_call(chain, &second, exit_link);
+	struct user_regs_struct last = maker->running;
+	struct restart_scratch scratch = {.address = chain_position(chain)};
+	chain->size += sizeof(scratch.bytes);
+	restart_in_user_mode(&last, &maker->wait, threads->mem_fd, &scratch);
+	if (scratch.used)
+		memcpy(chain->bytes + (scratch.address - base), scratch.bytes,
+		       sizeof(scratch.bytes));
+	clone->end = chain_add_end(chain, &last, maker->blocked, maker->xstate, maker->xstate_size);
+	struct chain_call wait_call = {.number = SYS_wait4,
+				       .arguments = {NO_SUCH_PID, 0, __WALL, 0}};
+	uint64_t wait_link = chain_add_call(chain, &wait_call, clone->end);
+	// The kernel writes the helper's id into the frame of the call that waits for it.
+	clone->id_at = chain_argument(wait_link, chain, 0);
+	struct chain_call first = {.number = SYS_clone,
+				   .arguments = {helper_flags, helper_link, clone->id_at}};
+	*start = maker->running;
+	chain_start(chain->gadgets, &first, wait_link, start);
+	return pwrite(threads->mem_fd, chain->bytes, chain->size, (off_t)base) ==
+	       (ssize_t)chain->size;
+}
+
+static bool set_registers(pid_t tid, const struct user_regs_struct *regs)
+{
+	struct iovec part = {(void *)regs, sizeof(*regs)};
+	return ptrace(PTRACE_SETREGSET, tid, (void *)NT_PRSTATUS, &part) == 0;
+}
+
+static bool get_registers(pid_t tid, struct user_regs_struct *regs)
+{
+	struct iovec part = {regs, sizeof(*regs)};
+	return ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &part) == 0;
+}
+
+static void set_mask(pid_t tid, uint64_t mask)
+{
+	ptrace(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask);
+}
+
+/** True while the maker is on its chain: before its own registers are back. */
+static bool on_chain(const struct clone *clone, pid_t tid)
+{
+	struct user_regs_struct regs;
+	const struct gadgets *gadgets = &clone->gadgets;
+	if (!get_registers(tid, &regs))
+		return false;
+	uint64_t places[] = {gadgets->syscall_ret, gadgets->restorer, gadgets->pop_rax_ret};
+	for (unsigned i = 0; i < 3; i++)
+		if (places[i] && regs.rip >= places[i] && regs.rip < places[i] + 10 &&
+		    regs.rsp != clone->maker->running.rsp)
+			return true;
+	return false;
+}
+
+/** A stop that is not the event waited for: what is it, and on it goes. False: it is over. */
+static bool pass_stop(struct clone *clone, struct threads *threads, pid_t tid, int status)
+{
+	int signal = status >> 16 ? 0 : WSTOPSIG(status);
+	if (signal == SIGSTOP)
+		threads->stop_again = true; // not to be blocked: sent again when all is done
+	if (tid == clone->maker->tid && !on_chain(clone, tid)) {
+		clone->maker->signal = signal; // it was let run a little: as it is now
+		if (get_registers(tid, &clone->maker->regs))
+			clone->maker->running = clone->maker->regs;
+		return false;
+	}
+	ptrace(PTRACE_CONT, tid, 0, 0);
+	return true;
+}
+
+/** Waits until `tid` has made a process; its id, 0 = it could not, -1 = gone. */
+static pid_t wait_for_child(struct clone *clone, struct threads *threads, pid_t tid)
+{
+	int64_t start = threads_clock_ns(), look = start + first_look_ns;
+	for (;;) {
+		int status;
+		int result = threads_wait_one(tid, look, &status);
+		if (result < 0)
+			return -1;
+		if (result == 0) {
+			if (threads_clock_ns() - start > patience_ns)
+				return 0;
+			ptrace(PTRACE_INTERRUPT, tid, 0, 0); // to look where it is
+			look = threads_clock_ns() + later_look_ns;
+			continue;
+		}
+		int event = status >> 16;
+		unsigned long child = 0;
+		if (event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_FORK ||
+		    event == PTRACE_EVENT_VFORK) {
+			ptrace(PTRACE_GETEVENTMSG, tid, 0, &child);
+			return (pid_t)child;
+		}
+		if (!pass_stop(clone, threads, tid, status))
+			return 0;
+	}
+}
+
+static bool wait_for_birth(pid_t pid)
+{
+	int status;
+	return threads_wait_one(pid, threads_clock_ns() + 10000 * millisecond_ns, &status) == 1;
+}
+
+/** The helper is told to make the clone; it is let go, and exits. */
+static bool run_helper(struct clone *clone, struct threads *threads)
+{
+	if (!wait_for_birth(clone->helper))
+		return refuse(clone, "its helper ended before it began");
+	ptrace(PTRACE_CONT, clone->helper, 0, 0);
+	pid_t pid = wait_for_child(clone, threads, clone->helper);
+	if (pid <= 0)
+		return refuse(clone, "the kernel refused a copy of its address space (memory "
+				     "limit, overcommit or process limit)");
+	if (!wait_for_birth(pid))
+		return refuse(clone, "its clone was killed at once");
+	ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL);
+	ptrace(PTRACE_DETACH, clone->helper, 0, 0);
+	clone->pid = pid;
+	return true;
+}
+
+static bool run_maker(struct clone *clone, struct threads *threads,
+		      const struct user_regs_struct *start)
+{
+	pid_t tid = clone->maker->tid;
+	ptrace(PTRACE_SETOPTIONS, tid, 0,
+	       PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK);
+	if (!set_registers(tid, start))
+		return refuse(clone, "its registers could not be set: %s", strerror(errno));
+	set_mask(tid, ~UINT64_C(0)); // the chain's end gives the mask back
+	ptrace(PTRACE_CONT, tid, 0, 0);
+	clone->helper = wait_for_child(clone, threads, tid);
+	if (clone->helper > 0)
+		return true;
+	if (clone->helper < 0) {
+		clone->maker->state = THREAD_GONE;
+		return refuse(clone, "the thread that was to make it was killed");
+	}
+	return refuse(clone, "the kernel refused a new process (process limit)");
+}
+
+/** Lets the maker run until its next stop in a call or trap. */
+static bool step(struct clone *clone, int request, int *status)
+{
+	if (ptrace(request, clone->maker->tid, 0, 0) ||
+	    threads_wait_one(clone->maker->tid, threads_clock_ns() + 1000 * millisecond_ns, status) !=
+		    1)
+		return false;
+	return true;
+}
+
+/** At a trap that PTRACE_INTERRUPT causes before it goes back to its own code. */
+static bool stop_at_trap(struct clone *clone)
+{
+	int status;
+	for (unsigned i = 0; i < 4; i++) {
+		if (ptrace(PTRACE_INTERRUPT, clone->maker->tid, 0, 0) ||
+		    !step(clone, PTRACE_CONT, &status))
+			return false;
+		if (status >> 16 == PTRACE_EVENT_STOP)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * rt_sigreturn would cost the maker its restart block, and with it the rest of its nanosleep() or
+ * poll(): so it waits for the helper under our hand, and gets its registers back by ptrace at a
+ * trap, where the kernel restarts calls. Were we to die meanwhile, the chain's end does nearly as
+ * well: the call begins anew, its time limit shortened.
+ */
+static bool finish_exactly(struct clone *clone, int mem_fd)
+{
+	struct stopped_thread *maker = clone->maker;
+	struct user_regs_struct regs;
+	int status;
+	if (!stop_at_trap(clone) || !get_registers(maker->tid, &regs))
+		return false;
+	uint64_t id = 0;
+	if (pread(mem_fd, &id, sizeof(id), (off_t)clone->id_at) != sizeof(id))
+		return false;
+	struct chain_call call = {.number = SYS_wait4, .arguments = {id, 0, __WALL, 0}};
+	chain_start(&clone->gadgets, &call, clone->end, &regs);
+	if (!set_registers(maker->tid, &regs) || !step(clone, PTRACE_SYSCALL, &status) ||
+	    !step(clone, PTRACE_SYSCALL, &status) || !stop_at_trap(clone))
+		return false;
+	set_mask(maker->tid, maker->blocked);
+	return set_registers(maker->tid, &maker->running);
+}
+
+/** Lets the chain run to its end while we watch: a group stop would freeze it half way. */
+static void finish_watched(struct clone *clone)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		struct timespec pause = {.tv_nsec = 200000};
+		int status;
+		if (ptrace(PTRACE_CONT, clone->maker->tid, 0, 0))
+			return;
+		nanosleep(&pause, NULL);
+		ptrace(PTRACE_INTERRUPT, clone->maker->tid, 0, 0);
+		if (threads_wait_one(clone->maker->tid, threads_clock_ns() + 1000 * millisecond_ns,
+				     &status) != 1 ||
+		    !on_chain(clone, clone->maker->tid))
+			return;
+	}
+}
+
+/** The maker, stopped where it made the helper, gets its own registers back, and stands. */
+static void end_chain(struct clone *clone, int mem_fd)
+{
+	if (!clone->exact || !finish_exactly(clone, mem_fd))
+		finish_watched(clone);
+}
+
+bool clone_make(struct clone *clone, struct threads *threads, const char *maps)
+{
+	struct user_regs_struct start;
+	if (clone->why[0])
+		return false;
+	if (!clone->gadgets.found)
+		return refuse(clone, "its maps could not be read");
+	clone->maker = choose(threads);
+	if (!clone->maker)
+		return refuse(clone, "no thread of it can make one now");
+	if (!seccomp_lets(clone, clone->maker))
+		return false;
+	if (dispatches_calls(clone->maker->tid))
+		return refuse(clone, "it handles system calls itself (user dispatch)");
+	if (!gadgets_check(threads->mem_fd, &clone->gadgets))
+		return refuse(clone, "its code changed meanwhile");
+	struct chain *chain = malloc(sizeof(*chain));
+	size_t size = 5 * chain_link_size() + chain_end_size(clone->maker->xstate_size) + 64;
+	uint64_t base = chain ? find_room(threads, clone->maker, maps, size) : 0;
+	bool written = base && write_chain(clone, threads, chain, base, &start);
+	free(chain);
+	if (!base)
+		return refuse(clone, "no dead stack to work on was found");
+	if (!written)
+		return refuse(clone, "its stack could not be written to");
+	clone->exact = restart_kind(&clone->maker->running) == RESTART_BLOCK;
+	if (run_maker(clone, threads, &start)) {
+		if (run_helper(clone, threads))
+			return true;
+		ptrace(PTRACE_DETACH, clone->helper, 0, 0);
+		end_chain(clone, threads->mem_fd);
+	}
+	return false;
+}
+
+/** Until its table of descriptors is its own, and empty; it stands still from then on. */
+static void settle_clone(const struct clone *clone)
+{
+	for (unsigned i = 0; i < 16; i++) {
+		struct user_regs_struct regs;
+		int status;
+		if (ptrace(PTRACE_SYSCALL, clone->pid, 0, 0) ||
+		    threads_wait_one(clone->pid, threads_clock_ns() + 10000 * millisecond_ns,
+				     &status) != 1 ||
+		    !get_registers(clone->pid, &regs))
+			return;
+		if (regs.orig_rax == SYS_close_range &&
+		    (long long)regs.rax != -(long long)ENOSYS) // the call's end
+			return;
+	}
+}
+
+static void prefer_for_oom(pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	// It is the kernel's to give up first; where that cannot be said, nothing is lost.
+	if (fd >= 0 && write(fd, "1000", 4) != 4)
+		errno = 0;
+	if (fd >= 0)
+		close(fd);
+}
+
+void clone_finish(struct clone *clone, struct threads *threads)
+{
+	struct stopped_thread *maker = clone->maker;
+	if (clone->pid && maker->state == THREAD_STOPPED) {
+		// Elsewhere the chain ends by itself.
+		if (clone->exact || maker->group_stopped)
+			end_chain(clone, threads->mem_fd);
+		threads_release_one(maker);
+	}
+	if (clone->pid) {
+		settle_clone(clone);
+		prefer_for_oom(clone->pid);
+	}
+	if (threads->stop_again) {
+		kill(threads->pid, SIGSTOP);
+		threads->stop_again = false;
+	}
+}
+
+void clone_drop(struct clone *clone)
+{
+	int status;
+	if (clone->pid <= 0)
+		return;
+	kill(clone->pid, SIGKILL);
+	for (;;) {
+		pid_t pid = waitpid(clone->pid, &status, __WALL | __WNOTHREAD);
+		if ((pid < 0 && errno != EINTR) ||
+		    (pid == clone->pid && (WIFEXITED(status) || WIFSIGNALED(status))))
+			break;
+	}
+	clone->pid = 0;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef PROCESS_CLONE_H
+#define PROCESS_CLONE_H
+
+// The copy-on-write clone of a stopped process: one of its threads makes it, driven by a chain of
+// signal frames (chain.h) that stands in dead stack and ends in the thread's own registers.
+//
+// The thread clones a helper that shares its memory, which clones the clone proper and exits; the
+// thread waits for the helper. So the clone is nobody's child that the process could meet in a
+// wait: it belongs to init. It shares the table of descriptors until it has one of its own, which
+// is empty: it never holds a file open. It never runs code of the target.
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "process/gadgets.h"
+#include "process/threads.h"
+
+/** A clone, and what is left to do for it. Zero-initialise. */
+struct clone {
+	struct gadgets gadgets; // found by clone_prepare()
+	pid_t pid;		// 0 = none
+	char why[160];		// why there is none
+	struct stopped_thread *maker;
+	bool exact;	 // the maker gets its restart block back: see finish_exactly()
+	uint64_t end;	 // the chain's last link
+	uint64_t id_at;	 // where the kernel wrote the helper's id, as the target's namespace has it
+	pid_t helper;
+};
+
+/** Before the stop: finds code, and what speaks against a clone (`why` is set then). */
+void clone_prepare(struct clone *clone, const struct threads *threads);
+/** In the stop: makes it. `maps`: the process's at this moment. False with `why` if it cannot be
+ *  had; every thread stands still then. */
+bool clone_make(struct clone *clone, struct threads *threads, const char *maps);
+/** After the other threads were let go: the maker goes its way, the clone closes its table. */
+void clone_finish(struct clone *clone, struct threads *threads);
+/** Ends the clone. */
+void clone_drop(struct clone *clone);
+
+#endif

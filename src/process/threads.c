@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/threads.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "process/permission.h"
+#include "process/proc.h"
+
+#ifndef PTRACE_GET_RSEQ_CONFIGURATION
+#define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
+#endif
+enum { RED_ZONE = 128, XSTATE_HEADER_END = 576, SPIN_ROUNDS = 200, ROUND_LIMIT = 10000 };
+
+struct rseq_configuration { // struct ptrace_rseq_configuration, Linux 5.13
+	uint64_t pointer;
+	uint32_t size, signature, flags, padding;
+};
+
+int64_t threads_clock_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static struct stopped_thread *find(struct threads *threads, pid_t tid)
+{
+	size_t low = 0, high = threads->list.count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (threads->list.items[middle].tid < tid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < threads->list.count && threads->list.items[low].tid == tid
+		       ? &threads->list.items[low]
+		       : NULL;
+}
+
+static int order_threads(const void *a, const void *b)
+{
+	const struct stopped_thread *x = a, *y = b;
+	return (x->tid > y->tid) - (x->tid < y->tid);
+}
+
+static char *read_task(pid_t pid, pid_t tid, const char *file)
+{
+	char name[64];
+	struct text text = {0};
+	snprintf(name, sizeof(name), "%d/task/%d/%s", (int)pid, (int)tid, file);
+	if (proc_read(name, &text) || !text.size) {
+		text_fini(&text);
+		return NULL;
+	}
+	return text_steal(&text);
+}
+
+/** What is gone once it stands: its state, and how long it has been waiting. */
+static void observe(struct threads *threads, struct stopped_thread *thread)
+{
+	char *stat = read_task(threads->pid, thread->tid, "stat");
+	const char *state = stat ? proc_stat_field(stat, 3) : NULL;
+	thread->state_before = state ? *state : 0;
+	free(stat);
+	if (thread->state_before == 'S')
+		restart_observe(threads->pid, thread->tid, &thread->wait);
+}
+
+/** Seizes what is new among the threads; `*count` = how many. */
+static struct strobe_error *seize_new(struct threads *threads, bool interrupt, size_t *count)
+{
+	struct proc_tids tids = {0};
+	int problem = proc_threads(threads->pid, &tids);
+	size_t known = threads->list.count, failed = 0;
+	int first_error = 0;
+	*count = 0;
+	for (size_t i = 0; !problem && i < tids.list.count; i++) {
+		struct stopped_thread thread = {.tid = tids.list.items[i]};
+		// Only what was there before is sorted; a tid comes once in a folder.
+		size_t now = threads->list.count;
+		threads->list.count = known;
+		bool is_new = !find(threads, thread.tid);
+		threads->list.count = now;
+		if (!is_new)
+			continue;
+		if (!interrupt)
+			observe(threads, &thread);
+		if (ptrace(PTRACE_SEIZE, thread.tid, 0, 0)) {
+			int errnum = errno;
+			char *stat = read_task(threads->pid, thread.tid, "stat");
+			const char *state = stat ? proc_stat_field(stat, 3) : NULL;
+			bool dead = state && (*state == 'Z' || *state == 'X');
+			bool gone = !state || errnum == ESRCH;
+			free(stat);
+			if (gone && !dead)
+				continue;
+			if (dead && thread.tid != threads->pid)
+				continue;
+			if (!dead) {
+				failed++;
+				first_error = first_error ? first_error : errnum;
+				continue;
+			}
+			thread.state = THREAD_DEAD;
+			thread.state_before = 'Z';
+		} else if (interrupt) {
+			ptrace(PTRACE_INTERRUPT, thread.tid, 0, 0);
+		}
+		if (!array_push(&threads->list, thread))
+			problem = ENOMEM;
+		(*count)++;
+	}
+	array_fini(&tids.list);
+	if (*count)
+		qsort(threads->list.items, threads->list.count, sizeof(struct stopped_thread),
+		      order_threads);
+	if (problem == ENOMEM)
+		return error_no_memory();
+	if (problem || failed || !threads->list.count)
+		return permission_explain(threads->pid, problem ? problem
+							: failed ? first_error
+								 : ESRCH);
+	return NULL;
+}
+
+struct strobe_error *threads_seize(struct threads *threads, pid_t pid, unsigned stop_limit_ms)
+{
+	char path[64];
+	size_t count;
+	*threads = (struct threads){.pid = pid, .mem_fd = -1};
+	threads->stop_limit_ns = (uint64_t)stop_limit_ms * 1000000;
+	struct strobe_error *error = permission_check(pid);
+	if (!error)
+		error = seize_new(threads, false, &count);
+	if (error)
+		return error;
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	threads->mem_fd = open(path, O_RDWR | O_CLOEXEC);
+	return threads->mem_fd < 0 ? permission_explain(pid, errno) : NULL;
+}
+
+void threads_interrupt(struct threads *threads)
+{
+	threads->first_stop_ns = threads_clock_ns();
+	for (size_t i = 0; i < threads->list.count; i++)
+		if (threads->list.items[i].state == THREAD_SEIZED)
+			ptrace(PTRACE_INTERRUPT, threads->list.items[i].tid, 0, 0);
+}
+
+int threads_wait_one(pid_t tid, int64_t deadline_ns, int *status)
+{
+	for (unsigned round = 0;; round++) {
+		pid_t pid = waitpid(tid, status, __WALL | __WNOTHREAD | WNOHANG);
+		if (pid == tid)
+			return WIFSTOPPED(*status) ? 1 : -1;
+		if (pid < 0 && errno != EINTR)
+			return -1;
+		if (threads_clock_ns() >= deadline_ns)
+			return 0;
+		// A stop takes tens of microseconds: give the processor to the one we wait for.
+		if (round < SPIN_ROUNDS) {
+			sched_yield();
+		} else {
+			struct timespec pause = {.tv_nsec = round < 1000 ? 20000 : 200000};
+			nanosleep(&pause, NULL);
+		}
+	}
+}
+
+static void read_registers(struct stopped_thread *thread)
+{
+	struct iovec part = {&thread->regs, sizeof(thread->regs)};
+	if (ptrace(PTRACE_GETREGSET, thread->tid, (void *)NT_PRSTATUS, &part))
+		thread->state = THREAD_GONE;
+	thread->running = thread->regs;
+}
+
+static void read_xstate(struct stopped_thread *thread)
+{
+	uint8_t buffer[XSTATE_LIMIT];
+	struct iovec part = {buffer, sizeof(buffer)};
+	if (ptrace(PTRACE_GETREGSET, thread->tid, (void *)NT_X86_XSTATE, &part) == 0 &&
+	    part.iov_len >= XSTATE_HEADER_END && (thread->xstate = malloc(part.iov_len))) {
+		memcpy(thread->xstate, buffer, part.iov_len);
+		thread->xstate_size = part.iov_len;
+	}
+}
+
+static void read_state(struct threads *threads, struct stopped_thread *thread)
+{
+	struct rseq_configuration rseq = {0};
+	read_xstate(thread);
+	thread->has_blocked = ptrace(PTRACE_GETSIGMASK, thread->tid, sizeof(thread->blocked),
+				     &thread->blocked) == 0;
+	void *head = NULL;
+	size_t size = 0;
+	thread->has_robust = syscall(SYS_get_robust_list, thread->tid, &head, &size) == 0;
+	thread->robust_list = (uint64_t)(uintptr_t)head;
+	thread->robust_size = size;
+	thread->has_rseq = ptrace(PTRACE_GET_RSEQ_CONFIGURATION, thread->tid, sizeof(rseq),
+				  &rseq) > 0;
+	thread->rseq_address = rseq.pointer;
+	thread->rseq_size = rseq.size;
+	thread->rseq_signature = rseq.signature;
+	thread->rseq_flags = rseq.flags;
+	thread->status = read_task(threads->pid, thread->tid, "status");
+	thread->stat = read_task(threads->pid, thread->tid, "stat");
+}
+
+/** What a call that only our stop ended needs, at once: were we to die now, it is mended. */
+static void mend_call(struct threads *threads, struct stopped_thread *thread)
+{
+	enum restart_kind kind = restart_kind(&thread->regs);
+	if (thread->signal || kind == RESTART_NONE || kind == RESTART_BY_KERNEL)
+		return;
+	restart_confirm(threads->pid, thread->tid, &thread->wait);
+	if (kind != RESTART_ENDED)
+		return;
+	struct user_regs_struct regs = thread->regs;
+	struct restart_scratch scratch = {.address = (regs.rsp - RED_ZONE - 64) & ~UINT64_C(15)};
+	restart_again(&regs, &thread->wait, threads->mem_fd, &scratch);
+	if (scratch.used && pwrite(threads->mem_fd, scratch.bytes, sizeof(scratch.bytes),
+				   (off_t)scratch.address) != sizeof(scratch.bytes)) {
+		regs = thread->regs; // its whole time limit, then
+		regs.rax = (unsigned long long)-(long long)KERNEL_ERESTARTNOHAND;
+	}
+	struct iovec part = {&regs, sizeof(regs)};
+	if (ptrace(PTRACE_SETREGSET, thread->tid, (void *)NT_PRSTATUS, &part) == 0)
+		thread->running = regs;
+}
+
+static bool is_stop_signal(int signal)
+{
+	return signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU;
+}
+
+static void note_stop(struct threads *threads, struct stopped_thread *thread, int status)
+{
+	thread->state = THREAD_STOPPED;
+	threads->stopped_count++;
+	if (status >> 16 == PTRACE_EVENT_STOP)
+		thread->group_stopped = is_stop_signal(WSTOPSIG(status));
+	else
+		thread->signal = WSTOPSIG(status); // given back when it is let go
+	read_registers(thread);
+	mend_call(threads, thread);
+}
+
+/** A stuck thread's pc and sp, as far as the kernel tells them of one that sleeps. */
+static void read_stuck(struct threads *threads, struct stopped_thread *thread)
+{
+	char *text = read_task(threads->pid, thread->tid, "syscall");
+	unsigned long long number, a[6], sp, pc;
+	if (text && sscanf(text, "%lld %llx %llx %llx %llx %llx %llx %llx %llx", (long long *)&number,
+			   &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &sp, &pc) == 9) {
+		thread->regs = (struct user_regs_struct){
+			.orig_rax = number, .rdi = a[0], .rsi = a[1], .rdx = a[2], .r10 = a[3],
+			.r8 = a[4], .r9 = a[5], .rsp = sp, .rip = pc,
+		};
+	}
+	free(text);
+	thread->status = read_task(threads->pid, thread->tid, "status");
+	thread->stat = read_task(threads->pid, thread->tid, "stat");
+}
+
+// Who slept without listening before we came, most likely still does: the others need not wait.
+static const int64_t sleeper_limit_ns = 20 * 1000000;
+
+static void collect(struct threads *threads, int64_t deadline_ns)
+{
+	for (size_t i = 0; i < threads->list.count; i++) {
+		struct stopped_thread *thread = &threads->list.items[i];
+		int status;
+		if (thread->state != THREAD_SEIZED)
+			continue;
+		int64_t limit = threads->first_stop_ns + sleeper_limit_ns;
+		if (thread->state_before != 'D' || limit > deadline_ns)
+			limit = deadline_ns;
+		switch (threads_wait_one(thread->tid, limit, &status)) {
+		case 1:
+			note_stop(threads, thread, status);
+			break;
+		case 0:
+			thread->state = THREAD_STUCK;
+			threads->stuck_count++;
+			break;
+		default:
+			thread->state = THREAD_GONE;
+		}
+	}
+}
+
+struct strobe_error *threads_wait(struct threads *threads)
+{
+	int64_t deadline = threads->first_stop_ns + (int64_t)threads->stop_limit_ns;
+	size_t fresh = 1;
+	struct strobe_error *error = NULL;
+	// A thread that still ran may have made others: until nobody new is there.
+	for (unsigned round = 0; !error && fresh && round < ROUND_LIMIT; round++) {
+		collect(threads, deadline);
+		error = seize_new(threads, true, &fresh);
+	}
+	if (error)
+		return error;
+	for (size_t i = 0; i < threads->list.count; i++) {
+		struct stopped_thread *thread = &threads->list.items[i];
+		if (thread->state == THREAD_STOPPED)
+			read_state(threads, thread);
+		else if (thread->state == THREAD_STUCK)
+			read_stuck(threads, thread);
+	}
+	if (!threads->stopped_count && !threads->stuck_count)
+		return error_new(STROBE_ERROR_NOT_FOUND,
+				 "process %d ended while it was captured", (int)threads->pid);
+	return NULL;
+}
+
+void threads_release_one(struct stopped_thread *thread)
+{
+	if (thread->state != THREAD_STOPPED || thread->released)
+		return;
+	ptrace(PTRACE_DETACH, thread->tid, 0, (void *)(long)thread->signal);
+	thread->released = true;
+}
+
+void threads_release(struct threads *threads, const struct stopped_thread *but)
+{
+	for (size_t i = 0; i < threads->list.count; i++)
+		if (&threads->list.items[i] != but)
+			threads_release_one(&threads->list.items[i]);
+	if (!threads->released_ns)
+		threads->released_ns = threads_clock_ns();
+}
+
+bool threads_tend(struct threads *threads)
+{
+	bool left = false;
+	for (size_t i = 0; i < threads->list.count && threads->stuck_count; i++) {
+		struct stopped_thread *thread = &threads->list.items[i];
+		int status;
+		if (thread->state != THREAD_STUCK)
+			continue;
+		int result = threads_wait_one(thread->tid, 0, &status);
+		if (result == 0) {
+			left = true;
+			continue;
+		}
+		if (result == 1) {
+			note_stop(threads, thread, status);
+			threads_release_one(thread);
+		}
+		thread->state = THREAD_GONE;
+		threads->stuck_count--;
+	}
+	return left;
+}
+
+void threads_fini(struct threads *threads)
+{
+	for (size_t i = 0; i < threads->list.count; i++) {
+		free(threads->list.items[i].xstate);
+		free(threads->list.items[i].status);
+		free(threads->list.items[i].stat);
+	}
+	array_fini(&threads->list);
+	if (threads->mem_fd >= 0)
+		close(threads->mem_fd);
+	threads->mem_fd = -1;
+}
