@@ -177,6 +177,52 @@ STROBE_EXPORT const struct strobe_descriptor *strobe_view_descriptor(const struc
 STROBE_EXPORT bool strobe_view_auxv(const struct strobe_view *view, size_t index, uint64_t *type,
 				    uint64_t *value);
 
+/** How a snapshot of Strobe's was taken. */
+struct strobe_capture {
+	const char *id;	       /**< 32 hexadecimal digits, random: which capture this is */
+	const char *method;    /**< "clone", "copy", "crash"; NULL if not told */
+	int64_t time_ns;       /**< wall clock since 1970, at the stop */
+	int64_t boot_time_ns;  /**< CLOCK_BOOTTIME at the stop */
+	int64_t pause_ns;      /**< how long the process stood */
+	const char *contents;  /**< "changed", "full", "stacks"; NULL if not told */
+	unsigned redacted;     /**< what was: of enum strobe_redact in <strobe/snapshot.h> */
+	bool redacted_matches; /**< what patterns match was redacted */
+	const char *parent_id; /**< id of the snapshot that this one is relative to; NULL = none */
+	const char *parent_path; /**< where that one was; NULL = none */
+};
+/** How it was taken; NULL for what Strobe did not take. */
+STROBE_EXPORT const struct strobe_capture *strobe_view_capture(const struct strobe_view *view);
+
+/** Memory that may have changed while it was copied. */
+struct strobe_not_atomic {
+	uint64_t start, end; /**< [start, end) */
+	const char *why;     /**< a few words, never NULL */
+};
+STROBE_EXPORT size_t strobe_view_not_atomic_count(const struct strobe_view *view);
+/** Range `index` < count, sorted by `start`. */
+STROBE_EXPORT const struct strobe_not_atomic *strobe_view_not_atomic(const struct strobe_view *view,
+								     size_t index);
+
+/** A signal that was sent and not yet delivered. */
+struct strobe_queued_signal {
+	int tid; /**< whose queue it stood in; 0 = the process's */
+	struct strobe_signal signal;
+};
+STROBE_EXPORT size_t strobe_view_queued_signal_count(const struct strobe_view *view);
+/** Signal `index` < count, in the order of their queues. */
+STROBE_EXPORT const struct strobe_queued_signal *
+strobe_view_queued_signal(const struct strobe_view *view, size_t index);
+
+/**
+ * The bytes of /proc/PID/`name` as they were at the stop ("status", "limits", "task/12/stat"), or
+ * where a link there led ("cwd", "ns/mnt"); NULL where the source has none. They are not
+ * NUL-terminated: `*size` (may be NULL) says how many there are.
+ */
+STROBE_EXPORT const char *strobe_view_proc_file(const struct strobe_view *view, const char *name,
+						size_t *size);
+/** Names of what strobe_view_proc_file() has; NULL past the last. */
+STROBE_EXPORT const char *strobe_view_proc_file_name(const struct strobe_view *view, size_t index);
+
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,12 @@ struct strobe_error *elf_core_read(struct strobe_view *view) STROBE_MUST_CHECK;
 struct strobe_error *notes_read(struct strobe_view *view, const uint8_t *data, uint64_t size,
 				uint64_t align, uint64_t file_offset) STROBE_MUST_CHECK;
 
+/** Reads one note of Strobe's own. */
+struct strobe_error *strobe_note_read(struct strobe_view *view, const struct elf_note *note,
+				      uint64_t file_offset) STROBE_MUST_CHECK;
+/** What follows from all of Strobe's notes together; after the last note and PT_LOAD. */
+struct strobe_error *strobe_notes_conclude(struct strobe_view *view) STROBE_MUST_CHECK;
+
 /** True if `file` begins as a minidump does. */
 bool minidump_is(const struct file *file);
 /** Fills `view` from a minidump of Breakpad, Crashpad or LLDB. Errors: FORMAT, NO_MEMORY. */

@@ -232,6 +232,8 @@ static struct strobe_error *read_note(struct strobe_view *view, const struct elf
 			return read_layout(view, note);
 		return NULL;
 	}
+	if (elf_note_is(note, STROBE_NOTE_NAME))
+		return strobe_note_read(view, note, offset);
 	if (!elf_note_is(note, "CORE"))
 		return NULL;
 	switch (note->type) {

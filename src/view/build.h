@@ -22,6 +22,7 @@
 #include "base/hash.h"
 #include "files/files.h"
 #include "view/blocks.h"
+#include "view/facts.h"
 
 enum { VIEW_MAX_WARNINGS = 1000, VIEW_SCRATCH_SIZE = 1024 };
 
@@ -112,6 +113,7 @@ struct strobe_view {
 	ARRAY(const char *) warnings;
 	ARRAY(struct strobe_descriptor) descriptors;
 	bool descriptors_known;
+	struct view_facts facts; // what Strobe's own notes tell
 	const struct xsave_layout *xsave_layout; // the same for all threads; NULL = not told
 
 	struct hash tids;		    // tid -> index + 1
