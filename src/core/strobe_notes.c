@@ -2,11 +2,12 @@
 #include "elf/strobe_note.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "core/core.h"
+#include "core/descriptors.h"
+#include "core/proc.h"
 #include "view/signals.h"
 
 static const uint32_t redacted_matches = UINT32_C(1) << 31;
@@ -103,6 +104,77 @@ static struct strobe_error *read_proc_file(struct strobe_view *view, const struc
 	}
 	struct proc_file file = {name, (const char *)note->data + at, note->size - at};
 	return array_push(&view->facts.proc_files, file) ? NULL : error_no_memory();
+}
+
+/** The thread that a note is on: the last NT_PRSTATUS's, or one without registers. */
+static struct strobe_thread *find_thread(struct strobe_view *view, int tid)
+{
+	size_t count = view->threads.count;
+	if (count && view->threads.items[count - 1].tid == tid)
+		return &view->threads.items[count - 1];
+	if (!array_push(&view->threads, view_thread(tid)))
+		return NULL;
+	if (!array_push(&view->registers, (struct register_blocks){0})) {
+		view->threads.count--;
+		return NULL;
+	}
+	return &view->threads.items[count];
+}
+
+static struct strobe_error *read_thread(struct strobe_view *view, const struct elf_note *note,
+					uint64_t offset)
+{
+	struct strobe_note_thread raw;
+	if (!take(view, note, offset, &raw, sizeof(raw), "a thread"))
+		return NULL;
+	struct strobe_thread *thread = find_thread(view, raw.tid);
+	if (!thread)
+		return error_no_memory();
+	thread->not_stopped = raw.flags & STROBE_THREAD_NOT_STOPPED;
+	if (thread->not_stopped && !thread->pc && !thread->sp)
+		thread->has_registers = false;
+	thread->in_system_call = (raw.flags & STROBE_THREAD_IN_SYSCALL) != 0;
+	thread->cpu = raw.cpu >= 0 ? raw.cpu : -1;
+	thread->state = raw.state > ' ' && raw.state < 127 ? (char)raw.state : 0;
+	thread->signals_known = raw.flags & STROBE_THREAD_SIGNALS_KNOWN;
+	thread->blocked = thread->signals_known ? raw.blocked : 0;
+	thread->pending = thread->signals_known ? raw.pending : 0;
+	thread->robust_list_known = raw.flags & STROBE_THREAD_ROBUST_KNOWN;
+	thread->robust_list = thread->robust_list_known ? raw.robust_list : 0;
+	thread->robust_list_size_bytes = thread->robust_list_known ? raw.robust_list_size : 0;
+	thread->rseq_known = raw.flags & STROBE_THREAD_RSEQ_KNOWN;
+	thread->rseq = thread->rseq_known ? raw.rseq_address : 0;
+	thread->rseq_size_bytes = thread->rseq_known ? raw.rseq_size : 0;
+	thread->rseq_signature = thread->rseq_known ? raw.rseq_signature : 0;
+	return NULL;
+}
+
+static struct strobe_error *read_descriptor(struct strobe_view *view, const struct elf_note *note,
+					    uint64_t offset)
+{
+	struct strobe_note_descriptor raw;
+	size_t at = sizeof(raw);
+	if (!take(view, note, offset, &raw, sizeof(raw), "a descriptor"))
+		return NULL;
+	const char *link = take_string(note, &at);
+	const char *text = link ? take_string(note, &at) : NULL;
+	const char *peer = text ? take_string(note, &at) : NULL;
+	if (!peer) // what there is of it is shown
+		complain(view, offset, "a descriptor whose text does not end");
+	struct strobe_descriptor descriptor = {
+		.fd = raw.fd,
+		.mode = raw.mode,
+		.type = descriptor_type(&view->arena, link ? link : "", raw.mode),
+		.path = link && *link ? link : NULL,
+		.info = text && *text ? text : NULL,
+		.peer = peer && *peer ? peer : NULL,
+		.flags = -1,
+		.position = -1,
+	};
+	if (text)
+		descriptor_parse_info(text, &descriptor.position, &descriptor.flags);
+	view->descriptors_known = true;
+	return array_push(&view->descriptors, descriptor) ? NULL : error_no_memory();
 }
 
 static struct strobe_error *read_not_atomic(struct strobe_view *view, const struct elf_note *note,
@@ -205,8 +277,8 @@ static struct strobe_error *read_signal(struct strobe_view *view, const struct e
 	struct strobe_queued_signal queued = {0};
 	if (!take(view, note, offset, &raw, sizeof(raw), "a queued signal"))
 		return NULL;
-	if (!signal_from_siginfo(&view->arena, note->data + sizeof(raw), note->size - sizeof(raw),
-				 true, &queued.signal)) {
+	if (!signal_from_siginfo(note->data + sizeof(raw), note->size - sizeof(raw), true,
+				 &queued.signal)) {
 		complain(view, offset, "a queued signal that is too short");
 		return NULL;
 	}
@@ -230,6 +302,10 @@ struct strobe_error *strobe_note_read(struct strobe_view *view, const struct elf
 		return NULL;
 	case NT_STROBE_PROC_FILE:
 		return read_proc_file(view, note, file_offset);
+	case NT_STROBE_THREAD:
+		return read_thread(view, note, file_offset);
+	case NT_STROBE_DESCRIPTOR:
+		return read_descriptor(view, note, file_offset);
 	case NT_STROBE_NOT_ATOMIC:
 		return read_not_atomic(view, note, file_offset);
 	case NT_STROBE_EXTENTS:
@@ -250,44 +326,4 @@ struct strobe_error *strobe_note_read(struct strobe_view *view, const struct elf
 	default:
 		return NULL; // of a later version
 	}
-}
-
-static int order_extent(const void *a, const void *b)
-{
-	const struct strobe_note_extent *x = a, *y = b;
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-static int order_not_atomic(const void *a, const void *b)
-{
-	const struct strobe_not_atomic *x = a, *y = b;
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-/** The writer sorts them; a damaged note may not be. */
-static void sort_extents(struct strobe_view *view)
-{
-	struct strobe_note_extent *items = view->facts.extents.items;
-	size_t kept = 0, count = view->facts.extents.count;
-	uint64_t top = 0;
-	if (count)
-		qsort(items, count, sizeof(*items), order_extent);
-	for (size_t i = 0; i < count; i++) {
-		if (items[i].start < top)
-			items[i].start = top;
-		if (items[i].start >= items[i].end)
-			continue;
-		top = items[i].end;
-		items[kept++] = items[i];
-	}
-	view->facts.extents.count = kept;
-}
-
-struct strobe_error *strobe_notes_conclude(struct strobe_view *view)
-{
-	sort_extents(view);
-	if (view->facts.not_atomic.count)
-		qsort(view->facts.not_atomic.items, view->facts.not_atomic.count,
-		      sizeof(struct strobe_not_atomic), order_not_atomic);
-	return NULL;
 }

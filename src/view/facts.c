@@ -12,6 +12,10 @@ void view_facts_fini(struct view_facts *facts)
 	array_fini(&facts->proc_files);
 	array_fini(&facts->not_atomic);
 	array_fini(&facts->queued_signals);
+	array_fini(&facts->limits);
+	array_fini(&facts->namespaces);
+	array_fini(&facts->arguments);
+	array_fini(&facts->environment);
 }
 
 const struct proc_file *view_facts_proc_file(const struct view_facts *facts, const char *name)
@@ -75,4 +79,44 @@ const struct strobe_queued_signal *strobe_view_queued_signal(const struct strobe
 {
 	return index < view->facts.queued_signals.count ? &view->facts.queued_signals.items[index]
 							: NULL;
+}
+
+const struct strobe_credentials *strobe_view_credentials(const struct strobe_view *view)
+{
+	return view->facts.credentials_known ? &view->facts.credentials : NULL;
+}
+
+const struct strobe_signal_actions *strobe_view_signal_actions(const struct strobe_view *view)
+{
+	return view->facts.signal_actions_known ? &view->facts.signal_actions : NULL;
+}
+
+size_t strobe_view_limit_count(const struct strobe_view *view)
+{
+	return view->facts.limits.count;
+}
+
+const struct strobe_limit *strobe_view_limit(const struct strobe_view *view, size_t index)
+{
+	return index < view->facts.limits.count ? &view->facts.limits.items[index] : NULL;
+}
+
+size_t strobe_view_namespace_count(const struct strobe_view *view)
+{
+	return view->facts.namespaces.count;
+}
+
+const struct strobe_namespace *strobe_view_namespace(const struct strobe_view *view, size_t index)
+{
+	return index < view->facts.namespaces.count ? &view->facts.namespaces.items[index] : NULL;
+}
+
+const char *strobe_view_argument(const struct strobe_view *view, size_t index)
+{
+	return index < view->facts.arguments.count ? view->facts.arguments.items[index] : NULL;
+}
+
+const char *strobe_view_environment(const struct strobe_view *view, size_t index)
+{
+	return index < view->facts.environment.count ? view->facts.environment.items[index] : NULL;
 }

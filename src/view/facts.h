@@ -49,6 +49,14 @@ struct view_facts {
 	ARRAY(struct proc_file) proc_files;
 	ARRAY(struct strobe_not_atomic) not_atomic; // sorted by start
 	ARRAY(struct strobe_queued_signal) queued_signals;
+
+	bool credentials_known, signal_actions_known;
+	struct strobe_credentials credentials;
+	struct strobe_signal_actions signal_actions;
+	ARRAY(struct strobe_limit) limits;
+	ARRAY(struct strobe_namespace) namespaces;
+	ARRAY(const char *) arguments;
+	ARRAY(const char *) environment;
 };
 
 void view_facts_fini(struct view_facts *facts);
