@@ -171,9 +171,10 @@ bool proc_parse_stat(const char *text, size_t size, struct proc_stat *ret)
 		fields[i] = -1;
 	int count = STAT_FIRST;
 	for (char *at = close + 3, *end; count < STAT_END; count++, at = end) {
-		fields[count] = strtoll(at, &end, 10);
+		long long value = strtoll(at, &end, 10);
 		if (end == at)
 			break;
+		fields[count] = value;
 	}
 	*ret = (struct proc_stat){
 		.state = close[2],
