@@ -40,12 +40,6 @@ struct strobe_snapshot_options {
 	bool no_clone;		      /**< copy during the stop even where a clone would do */
 };
 
-/** Memory that may have changed while it was copied. */
-struct strobe_not_atomic {
-	uint64_t start, end; /**< [start, end) */
-	const char *why;     /**< a few words, never NULL */
-};
-
 /** What taking it took. Strings are borrowed from the snapshot. */
 struct strobe_snapshot_info {
 	int pid;

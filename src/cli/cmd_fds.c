@@ -2,8 +2,10 @@
 #include "verbs.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "command.h"
+#include "describe.h"
 #include "table.h"
 
 static void descriptor_json(struct json *json, const struct strobe_descriptor *descriptor)
@@ -20,6 +22,9 @@ static void descriptor_json(struct json *json, const struct strobe_descriptor *d
 		json_null(json, "position");
 	else
 		json_signed(json, "position", descriptor->position);
+	number_json(json, "mode", descriptor->mode, 0);
+	json_string(json, "peer", descriptor->peer);
+	json_string(json, "info", descriptor->info);
 	json_object_end(json);
 }
 
@@ -37,12 +42,37 @@ static void fds_json(const struct command *command, size_t count, bool known)
 	json_fini(&json);
 }
 
+// open(2) flags as the kernel writes them for x86-64, which are not all those of the C library.
+static void flags_cell(struct table *table, int64_t flags)
+{
+	static const struct {
+		int64_t bits;
+		const char *name;
+	} names[] = {
+		{02000, ",append"},	{04000, ",nonblock"},	 {04010000, ",sync"},
+		{020000, ",async"},	{040000, ",direct"},	 {0200000, ",directory"},
+		{0400000, ",nofollow"}, {01000000, ",noatime"},	 {02000000, ",cloexec"},
+		{010000000, ",path"},	{020200000, ",tmpfile"},
+	};
+	static const char *const access[] = {"read", "write", "read-write", "none"};
+	char text[128];
+	if (flags < 0) {
+		table_text(table, NULL);
+		return;
+	}
+	snprintf(text, sizeof(text), "%s", access[flags & 3]);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if ((flags & names[i].bits) == names[i].bits)
+			strcat(text, names[i].name);
+	table_text(table, text);
+}
+
 static void fds_text(const struct command *command, size_t count)
 {
 	static const struct table_column columns[] = {
 		{"FD", true, STYLE_PLAIN},	 {"TYPE", false, STYLE_PLAIN},
-		{"POSITION", true, STYLE_PLAIN}, {"FLAGS", true, STYLE_PLAIN},
-		{"PATH", false, STYLE_FILE},
+		{"POSITION", true, STYLE_PLAIN}, {"FLAGS", false, STYLE_PLAIN},
+		{"PATH", false, STYLE_FILE},	 {"PEER", false, STYLE_PLAIN},
 	};
 	struct table table;
 	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
@@ -55,11 +85,9 @@ static void fds_text(const struct command *command, size_t count)
 			table_text(&table, NULL);
 		else
 			table_cell(&table, "%" PRId64, descriptor->position);
-		if (descriptor->flags < 0)
-			table_text(&table, NULL);
-		else
-			table_cell(&table, "0%" PRIo64, (uint64_t)descriptor->flags);
+		flags_cell(&table, descriptor->flags);
 		table_text(&table, descriptor->path);
+		table_text(&table, descriptor->peer ? descriptor->peer : "");
 	}
 	table_write(&table, stdout, command->color);
 	table_fini(&table);

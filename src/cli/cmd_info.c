@@ -2,45 +2,25 @@
 #include "verbs.h"
 
 #include <inttypes.h>
-#include <time.h>
 
 #include "command.h"
 #include "describe.h"
-
-// Time in UTC, ISO 8601: whoever reads it may sit in another zone than the machine that died.
-static const char *time_text(int64_t time_ns, char *buffer, size_t size)
-{
-	time_t seconds = (time_t)(time_ns / 1000000000);
-	struct tm broken;
-	if (time_ns < 0 || !gmtime_r(&seconds, &broken) ||
-	    strftime(buffer, size, "%Y-%m-%dT%H:%M:%SZ", &broken) == 0)
-		return NULL;
-	return buffer;
-}
-
-static void number_or_null(struct json *json, const char *key, int64_t number)
-{
-	if (number < 0)
-		json_null(json, key);
-	else
-		json_signed(json, key, number);
-}
+#include "process_facts.h"
 
 static void info_json(const struct command *command, const struct strobe_process_info *info)
 {
 	struct json json;
-	char buffer[64];
 	json_init(&json, stdout);
 	json_object(&json, NULL);
-	number_or_null(&json, "pid", info->pid);
-	number_or_null(&json, "ppid", info->ppid);
-	number_or_null(&json, "uid", info->uid);
-	number_or_null(&json, "gid", info->gid);
+	number_json(&json, "pid", info->pid, -1);
+	number_json(&json, "ppid", info->ppid, -1);
+	number_json(&json, "uid", info->uid, -1);
+	number_json(&json, "gid", info->gid, -1);
 	json_string(&json, "exe", info->executable);
 	json_string(&json, "name", info->name);
 	json_string(&json, "command", info->command);
 	signal_json(&json, "signal", &info->signal, info->signal_tid);
-	json_string(&json, "time", time_text(info->time_ns, buffer, sizeof(buffer)));
+	time_json(&json, "time", info->time_ns);
 	json_bool(&json, "time_is_file_time", info->time_is_file_time);
 	json_unsigned(&json, "threads", strobe_view_thread_count(command->view));
 	json_unsigned(&json, "modules", strobe_view_module_count(command->view));
@@ -55,18 +35,9 @@ static void info_json(const struct command *command, const struct strobe_process
 	json_string(&json, "source_kind", info->source_kind);
 	json_string(&json, "source_maker", info->source_maker);
 	json_string(&json, "machine", info->machine);
+	facts_json(command, &json, info);
 	json_object_end(&json);
 	json_fini(&json);
-}
-
-static void field(const struct command *command, const char *name, const char *value)
-{
-	if (!value || !*value)
-		return;
-	printf("%s%-9s%s ", style_start(command->color, STYLE_HEADING), name,
-	       style_end(command->color));
-	put_safe(stdout, value);
-	putchar('\n');
 }
 
 static void memory_text(const struct strobe_process_info *info, char *buffer, size_t size)
@@ -78,22 +49,44 @@ static void memory_text(const struct strobe_process_info *info, char *buffer, si
 		 size_text(info->missing_bytes, &missing));
 }
 
+// "4242 (server), sleeping, child of 1, since 2026-11-27T05:06:07Z"
+static void process_text(const struct command *command, const struct strobe_process_info *info)
+{
+	char when[64];
+	const char *since = time_text(info->start_time_ns, when, sizeof(when));
+	if (info->pid < 0)
+		return;
+	facts_heading(command, "process");
+	printf("%d", info->pid);
+	if (info->name) {
+		fputs(" (", stdout);
+		put_safe(stdout, info->name);
+		putchar(')');
+	}
+	if (strobe_view_capture(command->view)) { // of the dead, it is of no interest
+		if (info->state)
+			printf(", %s", state_text(info->state));
+		if (info->ppid > 0)
+			printf(", child of %d", info->ppid);
+	}
+	printf("%s%s\n", since ? ", since " : "", since ? since : "");
+}
+
 static void info_text(const struct command *command, const struct strobe_process_info *info)
 {
 	char buffer[512], when[64];
 	const char *time = time_text(info->time_ns, when, sizeof(when));
-	if (info->pid >= 0) {
-		snprintf(buffer, sizeof(buffer), "%d%s%s%s", info->pid, info->name ? " (" : "",
-			 info->name ? info->name : "", info->name ? ")" : "");
-		field(command, "process", buffer);
+	process_text(command, info);
+	if (info->executable) {
+		facts_heading(command, "exe");
+		put_safe(stdout, info->executable);
+		puts(info->executable_deleted ? " (deleted)" : "");
 	}
-	field(command, "exe", info->executable);
-	field(command, "command", info->command);
+	facts_field(command, "command", info->command);
 	if (info->signal.number) {
 		signal_text(&info->signal, buffer, sizeof(buffer));
-		printf("%ssignal%s    %s%s%s", style_start(command->color, STYLE_HEADING),
-		       style_end(command->color), style_start(command->color, STYLE_ALERT), buffer,
-		       style_end(command->color));
+		facts_heading(command, "signal");
+		put_styled(stdout, command->color, STYLE_ALERT, buffer);
 		if (info->signal_tid > 0)
 			printf(", taken by thread %d", info->signal_tid);
 		putchar('\n');
@@ -101,19 +94,48 @@ static void info_text(const struct command *command, const struct strobe_process
 	if (time) {
 		snprintf(buffer, sizeof(buffer), "%s%s", time,
 			 info->time_is_file_time ? " (the file's)" : "");
-		field(command, "time", buffer);
+		facts_field(command, "time", buffer);
 	}
 	snprintf(buffer, sizeof(buffer), "%zu threads, %zu modules, %zu mappings",
 		 strobe_view_thread_count(command->view), strobe_view_module_count(command->view),
 		 strobe_view_mapping_count(command->view));
-	field(command, "holds", buffer);
+	facts_field(command, "holds", buffer);
 	memory_text(info, buffer, sizeof(buffer));
-	field(command, "memory", buffer);
-	printf("%ssource%s    %s%s%s: ", style_start(command->color, STYLE_HEADING),
-	       style_end(command->color), info->source_kind, info->source_maker ? " by " : "",
+	facts_field(command, "memory", buffer);
+	facts_text(command, info);
+	facts_heading(command, "source");
+	printf("%s%s%s: ", info->source_kind, info->source_maker ? " by " : "",
 	       info->source_maker ? info->source_maker : "");
 	put_safe(stdout, info->source_path);
 	putchar('\n');
+}
+
+/** Sections that options ask for, in place of the summary; how many there were. */
+static unsigned sections_text(const struct command *command)
+{
+	static const struct {
+		const char *option, *heading;
+		void (*write)(const struct command *command);
+	} sections[] = {
+		{"environment", "ENVIRONMENT", facts_environment},
+		{"limits", "LIMITS", facts_limits},
+		{"signals", "SIGNALS", facts_signals},
+	};
+	unsigned asked = 0, written = 0;
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		asked += command_has(command, sections[i].option);
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
+		if (!command_has(command, sections[i].option))
+			continue;
+		if (asked > 1) {
+			printf("%s%s%s%s\n", written ? "\n" : "",
+			       style_start(command->color, STYLE_HEADING), sections[i].heading,
+			       style_end(command->color));
+		}
+		sections[i].write(command);
+		written++;
+	}
+	return asked;
 }
 
 static int run_info(struct command *command)
@@ -121,15 +143,26 @@ static int run_info(struct command *command)
 	const struct strobe_process_info *info = strobe_view_process_info(command->view);
 	if (command->json)
 		info_json(command, info);
-	else
+	else if (!sections_text(command))
 		info_text(command, info);
 	return STATUS_DONE;
 }
 
+static const struct option options[] = {
+	{"environment", 0, NULL, NULL,
+	 "Show the environment that the program was started with, a variable a line."},
+	{"limits", 0, NULL, NULL, "Show the resource limits."},
+	{"signals", 0, NULL, NULL,
+	 "Show which signals are caught, ignored, blocked and pending, and those that are queued."},
+};
+
 const struct verb verb_info = {
 	.name = "info",
 	.arguments = "CORE",
-	.summary = "who died, when, of what signal, and how much of its memory is here",
+	.summary = "the process: who, when, of what signal it died, and how much of its memory is "
+		   "here",
+	.options = options,
+	.option_count = sizeof(options) / sizeof(options[0]),
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.has_target = true,

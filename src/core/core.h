@@ -14,15 +14,16 @@ struct strobe_error *elf_core_read(struct strobe_view *view) STROBE_MUST_CHECK;
 struct strobe_error *notes_read(struct strobe_view *view, const uint8_t *data, uint64_t size,
 				uint64_t align, uint64_t file_offset) STROBE_MUST_CHECK;
 
+/** Reads one note of Strobe's own. */
+struct strobe_error *strobe_note_read(struct strobe_view *view, const struct elf_note *note,
+				      uint64_t file_offset) STROBE_MUST_CHECK;
+/** What follows from all of Strobe's notes together; after the last note and PT_LOAD. */
+struct strobe_error *strobe_notes_conclude(struct strobe_view *view) STROBE_MUST_CHECK;
+
 /** True if `file` begins as a minidump does. */
 bool minidump_is(const struct file *file);
 /** Fills `view` from a minidump of Breakpad, Crashpad or LLDB. Errors: FORMAT, NO_MEMORY. */
 struct strobe_error *minidump_read(struct strobe_view *view) STROBE_MUST_CHECK;
-/** The Linux streams of a minidump: copies of files in /proc. */
-struct strobe_error *proc_read_maps(struct strobe_view *view, const char *text, size_t size)
-	STROBE_MUST_CHECK;
-void proc_read_status(struct strobe_view *view, const char *text, size_t size);
-void proc_read_command(struct strobe_view *view, const char *text, size_t size);
 /** notes.c: auxiliary vector, as the kernel lays it out. */
 struct strobe_error *auxv_read(struct strobe_view *view, const uint8_t *data, uint64_t size)
 	STROBE_MUST_CHECK;

@@ -87,6 +87,8 @@ static void tell_loss(const struct strobe_view *view, const struct loss *loss)
 
 static void recognise_maker(struct strobe_view *view, const struct elf_image *image)
 {
+	if (view->facts.captured)
+		return; // its notes say who
 	// BFD's writer, which gdb uses, adds section headers; the kernel has one at most (PN_XNUM).
 	if (image->header.e_shnum > 1)
 		view->info.source_maker = "gdb";
@@ -162,6 +164,9 @@ struct strobe_error *elf_core_read(struct strobe_view *view)
 		else if (segment.p_type == PT_NOTE)
 			error = read_notes(view, &segment);
 	}
+	if (error)
+		return error;
+	error = strobe_notes_conclude(view);
 	if (error)
 		return error;
 	tell_loss(view, &loss);

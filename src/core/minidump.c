@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "core/core.h"
+#include "core/proc.h"
 #include "view/signals.h"
 
 enum stream {
@@ -172,10 +173,7 @@ static struct strobe_error *read_threads(struct dump *dump, const struct part *p
 		const uint8_t *item = part->bytes + 4 + i * THREAD_SIZE;
 		struct register_blocks blocks = {0};
 		struct part context;
-		struct strobe_thread thread = {
-			.tid = (int32_t)elf_number(item, 4),
-			.signal = {.sender_uid = -1},
-		};
+		struct strobe_thread thread = view_thread((int32_t)elf_number(item, 4));
 		uint64_t context_at = elf_number(item + THREAD_CONTEXT + 4, 4);
 		if (!view->is_x86_64)
 			; // registers of others are not read
@@ -274,7 +272,7 @@ static struct strobe_error *read_memory_64(struct dump *dump, const struct part 
 }
 
 /** LLDB tells code and address in words alone: "address not mapped to object (fault address=0x10)". */
-static void read_fault_text(struct arena *arena, const uint8_t *bytes, struct strobe_signal *signal)
+static void read_fault_text(const uint8_t *bytes, struct strobe_signal *signal)
 {
 	static const char mark[] = "fault address";
 	char text[EXCEPTION_TEXT_SIZE + 1];
@@ -289,7 +287,7 @@ static void read_fault_text(struct arena *arena, const uint8_t *bytes, struct st
 	info[0] = (uint8_t)signal->number;
 	info[8] = (uint8_t)code;
 	if (code)
-		signal_from_siginfo(arena, info, sizeof(info), true, signal);
+		signal_from_siginfo(info, sizeof(info), true, signal);
 	const char *at = strstr(text, mark);
 	at = at ? strstr(at, "0x") : NULL;
 	signal->has_address = at && sscanf(at, "0x%" SCNx64, &signal->address) == 1;
@@ -305,18 +303,18 @@ static void read_exception(struct dump *dump, const struct part *part)
 	// The signal's number is the code on Linux; Crashpad and Breakpad mark a dump without one.
 	int number = (int32_t)elf_number(part->bytes + 8, 4);
 	uint32_t flags = (uint32_t)elf_number(part->bytes + 12, 4);
-	struct strobe_signal signal = signal_from_number(&view->arena, number);
+	struct strobe_signal signal = signal_from_number(number);
 	if (!signal.number)
 		return;
 	if (flags == STREAM_LLDB) {
-		read_fault_text(&view->arena, part->bytes + EXCEPTION_TEXT, &signal);
+		read_fault_text(part->bytes + EXCEPTION_TEXT, &signal);
 	} else {
 		uint8_t info[24] = {0}; // as a siginfo_t would have told it
 		memcpy(info, &number, 4);
 		memcpy(info + 8, &flags, 4);
 		memcpy(info + 16, part->bytes + 24, 8);
 		struct strobe_signal whole;
-		if (signal_from_siginfo(&view->arena, info, sizeof(info), true, &whole))
+		if (signal_from_siginfo(info, sizeof(info), true, &whole))
 			signal = whole;
 		signal.sender_pid = 0;
 		signal.sender_uid = -1;
@@ -377,8 +375,7 @@ static struct strobe_error *read_stream(struct dump *dump, enum stream type,
 		read_names(dump, part);
 		return NULL;
 	case STREAM_LINUX_STATUS:
-		proc_read_status(view, text, part->size);
-		return NULL;
+		return proc_read_status(view, text, part->size);
 	case STREAM_LINUX_COMMAND:
 		proc_read_command(view, text, part->size);
 		return NULL;

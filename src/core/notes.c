@@ -51,10 +51,7 @@ static struct strobe_error *read_prstatus(struct strobe_view *view, const struct
 		complain(view, offset, "an NT_PRSTATUS note that is too short");
 		return NULL;
 	}
-	struct strobe_thread thread = {
-		.tid = read_int(note->data + pid_at),
-		.signal = {.sender_uid = -1},
-	};
+	struct strobe_thread thread = view_thread(read_int(note->data + pid_at));
 	struct register_blocks blocks = {0};
 	if (view->is_x86_64 && note->size >= PRSTATUS_REGISTERS + USER_REGISTERS_SIZE) {
 		blocks.general = note->data + PRSTATUS_REGISTERS;
@@ -67,7 +64,7 @@ static struct strobe_error *read_prstatus(struct strobe_view *view, const struct
 	if (!view->threads.count) {
 		int number = (int16_t)elf_number(note->data + PRSTATUS_SIGNAL, 2);
 		// The kernel writes the fatal signal into every thread; the first is who took it.
-		thread.signal = signal_from_number(&view->arena, number);
+		thread.signal = signal_from_number(number);
 		view->info.ppid = read_int(note->data + pid_at + 4);
 		view->info.pgid = read_int(note->data + pid_at + 8);
 		view->info.sid = read_int(note->data + pid_at + 12);
@@ -171,8 +168,7 @@ static void read_siginfo(struct strobe_view *view, const struct elf_note *note, 
 	struct strobe_signal signal;
 	if (!view->threads.count)
 		return;
-	if (!signal_from_siginfo(&view->arena, note->data, note->size, view->word_bytes == 8,
-				 &signal)) {
+	if (!signal_from_siginfo(note->data, note->size, view->word_bytes == 8, &signal)) {
 		complain(view, offset, "an NT_SIGINFO note that is too short");
 		return;
 	}
@@ -232,6 +228,8 @@ static struct strobe_error *read_note(struct strobe_view *view, const struct elf
 			return read_layout(view, note);
 		return NULL;
 	}
+	if (elf_note_is(note, STROBE_NOTE_NAME))
+		return strobe_note_read(view, note, offset);
 	if (!elf_note_is(note, "CORE"))
 		return NULL;
 	switch (note->type) {
@@ -265,7 +263,8 @@ static void conclude(struct strobe_view *view)
 		view->registers.items[i].layout = view->xsave_layout;
 		if (view->threads.items[i].tid == info->pid) {
 			view->threads.items[i].name = info->name;
-			view->threads.items[i].state = info->state;
+			if (!view->threads.items[i].state)
+				view->threads.items[i].state = info->state;
 		}
 	}
 	if (view->threads.count && view->threads.items[0].signal.number) {

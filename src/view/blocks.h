@@ -33,6 +33,16 @@ struct register_blocks {
 };
 
 /** Offsets of user_regs_struct that others need. */
-enum { USER_RIP = 128, USER_RSP = 152 };
+enum {
+	USER_R10 = 56,
+	USER_R9 = 64,
+	USER_R8 = 72,
+	USER_RDX = 96,
+	USER_RSI = 104,
+	USER_RDI = 112,
+	USER_ORIG_RAX = 120,
+	USER_RIP = 128,
+	USER_RSP = 152,
+};
 
 #endif

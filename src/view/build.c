@@ -6,6 +6,24 @@
 
 #include "base/error.h"
 
+struct strobe_thread view_thread(int tid)
+{
+	return (struct strobe_thread){
+		.tid = tid,
+		.signal = {.sender_uid = -1},
+		.cpu = -1,
+		.in_system_call = -1,
+		.system_call = -1,
+		.realtime_priority = -1,
+		.nice = STROBE_NOT_KNOWN,
+		.start_time_ns = -1,
+		.user_ns = -1,
+		.system_ns = -1,
+		.voluntary_switches = -1,
+		.involuntary_switches = -1,
+	};
+}
+
 struct strobe_error *view_new(const struct strobe_view_options *options, struct strobe_view **ret)
 {
 	struct strobe_view *view = calloc(1, sizeof(*view));
@@ -33,6 +51,15 @@ struct strobe_error *view_new(const struct strobe_view_options *options, struct 
 		.signal_tid = -1,
 		.time_ns = -1,
 		.page_size_bytes = 4096,
+		.start_time_ns = -1,
+		.user_ns = -1,
+		.system_ns = -1,
+		.resident_bytes = -1,
+		.resident_peak_bytes = -1,
+		.swapped_bytes = -1,
+		.nice = STROBE_NOT_KNOWN,
+		.oom_score_adjustment = STROBE_NOT_KNOWN,
+		.umask = -1,
 	};
 	struct strobe_error *error = files_new(&files, &view->files);
 	if (!error && options && options->executable && !view->executable_option)
@@ -66,6 +93,7 @@ struct strobe_view *strobe_view_close(struct strobe_view *view)
 	array_fini(&view->auxv);
 	array_fini(&view->warnings);
 	array_fini(&view->descriptors);
+	view_facts_fini(&view->facts);
 	hash_fini(&view->tids);
 	hash_fini(&view->warned);
 	files_free(view->files);
@@ -88,6 +116,8 @@ static bool index_threads(struct strobe_view *view)
 static void find_executable(struct strobe_view *view)
 {
 	uint64_t address;
+	if (view->info.executable)
+		return; // the source says so itself
 	if (!view_auxv_value(view, AT_ENTRY, &address) && !view_auxv_value(view, AT_PHDR, &address))
 		return;
 	size_t index = strobe_view_module_at(view, address);

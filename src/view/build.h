@@ -22,6 +22,7 @@
 #include "base/hash.h"
 #include "files/files.h"
 #include "view/blocks.h"
+#include "view/facts.h"
 
 enum { VIEW_MAX_WARNINGS = 1000, VIEW_SCRATCH_SIZE = 1024 };
 
@@ -41,6 +42,8 @@ struct area {
 	unsigned permissions;
 	uint64_t offset_bytes;
 	const char *path; // NULL if the source does not tell
+	uint64_t inode;
+	unsigned device_major, device_minor;
 };
 
 /** A file's place in memory, from a list apart from the areas (NT_FILE). */
@@ -112,6 +115,7 @@ struct strobe_view {
 	ARRAY(const char *) warnings;
 	ARRAY(struct strobe_descriptor) descriptors;
 	bool descriptors_known;
+	struct view_facts facts;		 // what Strobe's own notes tell
 	const struct xsave_layout *xsave_layout; // the same for all threads; NULL = not told
 
 	struct hash tids;		    // tid -> index + 1
@@ -121,6 +125,9 @@ struct strobe_view {
 	unsigned window_count;		    // touched since the source was unmapped
 	uint8_t scratch[VIEW_SCRATCH_SIZE]; // a register put together from parts
 };
+
+/** A thread of which only the id is known. */
+struct strobe_thread view_thread(int tid);
 
 struct strobe_error *view_new(const struct strobe_view_options *options, struct strobe_view **ret)
 	STROBE_MUST_CHECK;

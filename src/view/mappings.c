@@ -52,6 +52,7 @@ ORDER_BY_START(file_range)
 static bool emit(struct strobe_view *view, uint64_t start, uint64_t end, const struct area *area,
 		 const struct file_range *range)
 {
+	static const char deleted[] = " (deleted)";
 	struct strobe_mapping mapping = {.start = start, .end = end, .module_index = SIZE_MAX};
 	struct mapping_state state = {.backing = SIZE_MAX, .permissions_guessed = !area};
 	mapping.permissions = area ? area->permissions : STROBE_PERMISSION_READ;
@@ -62,6 +63,14 @@ static bool emit(struct strobe_view *view, uint64_t start, uint64_t end, const s
 		mapping.path = area->path;
 		mapping.offset_bytes = area->offset_bytes;
 	}
+	if (area) {
+		mapping.inode = area->inode;
+		mapping.device_major = area->device_major;
+		mapping.device_minor = area->device_minor;
+	}
+	size_t length = mapping.path ? strlen(mapping.path) : 0;
+	mapping.deleted = length > sizeof(deleted) - 1 &&
+			  strcmp(mapping.path + length - (sizeof(deleted) - 1), deleted) == 0;
 	return array_push(&view->mappings, mapping) && array_push(&view->mapping_states, state);
 }
 

@@ -5,7 +5,7 @@
 
 #include "elf/elf_image.h"
 
-enum { REALTIME_FIRST = 32, REALTIME_LAST = 64 };
+enum { REALTIME_LAST = 64 };
 
 struct code_name {
 	int number; // 0 = any signal
@@ -81,11 +81,16 @@ static const struct code_name code_names[] = {
 	{SIGSYS, 2, "SYS_USER_DISPATCH"},
 };
 
-static const char *const names[REALTIME_FIRST] = {
+static const char *const names[REALTIME_LAST + 1] = {
 	NULL,	     "SIGHUP",	"SIGINT",    "SIGQUIT", "SIGILL",   "SIGTRAP", "SIGABRT", "SIGBUS",
 	"SIGFPE",    "SIGKILL", "SIGUSR1",   "SIGSEGV", "SIGUSR2",  "SIGPIPE", "SIGALRM", "SIGTERM",
 	"SIGSTKFLT", "SIGCHLD", "SIGCONT",   "SIGSTOP", "SIGTSTP",  "SIGTTIN", "SIGTTOU", "SIGURG",
 	"SIGXCPU",   "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO",   "SIGPWR",  "SIGSYS",
+	"SIG32",     "SIG33",	"SIG34",     "SIG35",	"SIG36",    "SIG37",   "SIG38",	  "SIG39",
+	"SIG40",     "SIG41",	"SIG42",     "SIG43",	"SIG44",    "SIG45",   "SIG46",	  "SIG47",
+	"SIG48",     "SIG49",	"SIG50",     "SIG51",	"SIG52",    "SIG53",   "SIG54",	  "SIG55",
+	"SIG56",     "SIG57",	"SIG58",     "SIG59",	"SIG60",    "SIG61",   "SIG62",	  "SIG63",
+	"SIG64",
 };
 
 static const char *name_of_code(int number, int code)
@@ -97,27 +102,29 @@ static const char *name_of_code(int number, int code)
 	return NULL;
 }
 
-struct strobe_signal signal_from_number(struct arena *arena, int number)
+struct strobe_signal signal_from_number(int number)
 {
 	struct strobe_signal signal = {.sender_uid = -1};
 	if (number < 1 || number > REALTIME_LAST)
 		return signal;
-	const char *name =
-		number < REALTIME_FIRST ? names[number] : arena_printf(arena, "SIG%d", number);
 	signal.number = number;
-	signal.name = name ? name : "SIG?";
+	signal.name = names[number];
 	return signal;
 }
 
-bool signal_from_siginfo(struct arena *arena, const uint8_t *bytes, size_t size, bool wide,
-			 struct strobe_signal *ret)
+const char *strobe_signal_name(int number)
+{
+	return number < 1 || number > REALTIME_LAST ? NULL : names[number];
+}
+
+bool signal_from_siginfo(const uint8_t *bytes, size_t size, bool wide, struct strobe_signal *ret)
 {
 	// signo, errno, code as ints; then, aligned to a pointer, a union per kind.
 	size_t rest = wide ? 16 : 12;
 	unsigned word = wide ? 8 : 4;
 	if (size < rest + 8)
 		return false;
-	*ret = signal_from_number(arena, (int32_t)elf_number(bytes, 4));
+	*ret = signal_from_number((int32_t)elf_number(bytes, 4));
 	if (!ret->number)
 		return true;
 	ret->code = (int32_t)elf_number(bytes + 8, 4);

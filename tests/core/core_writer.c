@@ -86,6 +86,52 @@ void core_writer_auxv(struct core_writer *writer, const uint64_t (*pairs)[2], si
 	core_writer_note(writer, "CORE", NT_AUXV, pairs, count * 16);
 }
 
+void core_writer_strobe(struct core_writer *writer, enum strobe_note_type type, const void *head,
+			size_t head_size, const void *rest, size_t rest_size)
+{
+	uint8_t *bytes = grown(NULL, head_size + rest_size + 1);
+	if (head_size)
+		memcpy(bytes, head, head_size);
+	if (rest_size)
+		memcpy(bytes + head_size, rest, rest_size);
+	core_writer_note(writer, STROBE_NOTE_NAME, type, bytes, head_size + rest_size);
+	free(bytes);
+}
+
+void core_writer_capture(struct core_writer *writer, uint64_t realtime_ns, uint64_t pause_ns,
+			 uint8_t id)
+{
+	struct strobe_note_capture capture = {
+		.version = STROBE_NOTE_VERSION,
+		.method = 1,
+		.realtime_ns = realtime_ns,
+		.boottime_ns = UINT64_C(1000000000000),
+		.pause_ns = pause_ns,
+	};
+	memset(capture.id, id, sizeof(capture.id));
+	core_writer_strobe(writer, NT_STROBE_CAPTURE, &capture, sizeof(capture), NULL, 0);
+}
+
+void core_writer_proc_file(struct core_writer *writer, const char *name, const void *bytes,
+			   size_t size)
+{
+	core_writer_strobe(writer, NT_STROBE_PROC_FILE, name, strlen(name) + 1, bytes, size);
+}
+
+void core_writer_descriptor(struct core_writer *writer, int fd, uint32_t mode, const char *link,
+			    const char *info, const char *peer)
+{
+	struct strobe_note_descriptor head = {fd, mode};
+	size_t links = strlen(link) + 1, infos = strlen(info) + 1, peers = strlen(peer) + 1;
+	char *rest = grown(NULL, links + infos + peers);
+	memcpy(rest, link, links);
+	memcpy(rest + links, info, infos);
+	memcpy(rest + links + infos, peer, peers);
+	core_writer_strobe(writer, NT_STROBE_DESCRIPTOR, &head, sizeof(head), rest,
+			   links + infos + peers);
+	free(rest);
+}
+
 void core_writer_file(struct core_writer *writer, uint64_t start, uint64_t end,
 		      uint64_t page_offset, const char *path)
 {

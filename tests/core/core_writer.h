@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "elf/strobe_note.h"
+
 enum { CORE_WRITER_REGISTERS = 27, CORE_WRITER_RIP = 16, CORE_WRITER_RSP = 19 };
 
 struct core_writer {
@@ -42,6 +44,18 @@ void core_writer_process(struct core_writer *writer, int pid, const char *name,
 void core_writer_fault(struct core_writer *writer, int signal, int code, uint64_t address);
 /** NT_AUXV of `count` pairs. */
 void core_writer_auxv(struct core_writer *writer, const uint64_t (*pairs)[2], size_t count);
+/** A note of Strobe's own: a structure and what follows it. */
+void core_writer_strobe(struct core_writer *writer, enum strobe_note_type type, const void *head,
+			size_t head_size, const void *rest, size_t rest_size);
+/** NT_STROBE_CAPTURE: a clone taken at `realtime_ns`, CLOCK_BOOTTIME 1000 s; its id is 16 x `id`. */
+void core_writer_capture(struct core_writer *writer, uint64_t realtime_ns, uint64_t pause_ns,
+			 uint8_t id);
+/** NT_STROBE_PROC_FILE. */
+void core_writer_proc_file(struct core_writer *writer, const char *name, const void *bytes,
+			   size_t size);
+/** NT_STROBE_DESCRIPTOR. */
+void core_writer_descriptor(struct core_writer *writer, int fd, uint32_t mode, const char *link,
+			    const char *info, const char *peer);
 /** A range of NT_FILE, which is written last. */
 void core_writer_file(struct core_writer *writer, uint64_t start, uint64_t end,
 		      uint64_t page_offset, const char *path);
