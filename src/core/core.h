@@ -28,4 +28,15 @@ struct strobe_error *minidump_read(struct strobe_view *view) STROBE_MUST_CHECK;
 struct strobe_error *auxv_read(struct strobe_view *view, const uint8_t *data, uint64_t size)
 	STROBE_MUST_CHECK;
 
+/** Opens the core file or minidump at `path`. `options` may be NULL. */
+struct strobe_error *core_open_file(const char *path, const struct strobe_view_options *options,
+				    struct strobe_view **ret) STROBE_MUST_CHECK;
+/**
+ * Opens the ELF core that `fd` holds (a memfd: an image of a process that the caller froze) under
+ * the name `label`. `fd` stays the caller's, who may close it at once.
+ */
+struct strobe_error *core_open_image(int fd, const char *label,
+				     const struct strobe_view_options *options,
+				     struct strobe_view **ret) STROBE_MUST_CHECK;
+
 #endif
