@@ -20,6 +20,17 @@ struct strobe_error *strobe_note_read(struct strobe_view *view, const struct elf
 /** What follows from all of Strobe's notes together; after the last note and PT_LOAD. */
 struct strobe_error *strobe_notes_conclude(struct strobe_view *view) STROBE_MUST_CHECK;
 
+/** packed.c: sets source_size and, for seekable zstd files, packed. Errors: FORMAT, LIMIT. */
+struct strobe_error *packed_open(struct strobe_view *view) STROBE_MUST_CHECK;
+/** packed.c: up to `*size` bytes of the source from `offset` on, unpacked, borrowed from the view.
+ *  `*size` becomes how many there are; NULL if none. Only out-of-memory is an error. */
+struct strobe_error *source_bytes(struct strobe_view *view, uint64_t offset, uint64_t *size,
+				  const uint8_t **ret) STROBE_MUST_CHECK;
+/** packed.c: decodes the ELF header; `*why` = NULL, or why it is none. `*storage` is to be freed
+ *  after `image`. Only out-of-memory is an error. */
+struct strobe_error *source_headers(struct strobe_view *view, struct elf_image *image,
+				    const char **why, uint8_t **storage) STROBE_MUST_CHECK;
+
 /** True if `file` begins as a minidump does. */
 bool minidump_is(const struct file *file);
 /** Fills `view` from a minidump of Breakpad, Crashpad or LLDB. Errors: FORMAT, NO_MEMORY. */

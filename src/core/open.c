@@ -29,7 +29,9 @@ static struct strobe_error *open_source(struct file *file, const char *kind,
 	view->info.time_ns = (int64_t)file->modified.tv_sec * 1000000000 + file->modified.tv_nsec;
 	view->info.time_is_file_time = true;
 	view->made_by_us = kind != NULL;
-	error = read_file(view);
+	error = packed_open(view);
+	if (!error)
+		error = read_file(view);
 	if (!error && kind)
 		view->info.source_kind = kind;
 	if (!error)

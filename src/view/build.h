@@ -93,6 +93,8 @@ struct strobe_view {
 	struct arena arena;
 	struct files *files;
 	struct file *source;
+	uint64_t source_size;		  // of its bytes, unpacked
+	const struct lazy_source *packed; // these bytes, where the file has them compressed
 	const char *executable_option;
 	struct strobe_process_info info;
 	bool totals_known;
