@@ -26,12 +26,9 @@ struct file *file_close(struct file *file)
 	return NULL;
 }
 
-struct strobe_error *file_open(const char *path, struct file **ret)
+/** Owns `fd` from here on, whatever comes of it. */
+static struct strobe_error *map_file(int fd, const char *path, struct file **ret)
 {
-	// O_NONBLOCK: a FIFO in the file's place must not hang us; regular files ignore it.
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return error_errno(errno, "%s", path);
 	struct stat st;
 	if (fstat(fd, &st) < 0) {
 		struct strobe_error *error = error_errno(errno, "%s: fstat", path);
@@ -68,4 +65,21 @@ struct strobe_error *file_open(const char *path, struct file **ret)
 	}
 	*ret = file;
 	return NULL;
+}
+
+struct strobe_error *file_open(const char *path, struct file **ret)
+{
+	// O_NONBLOCK: a FIFO in the file's place must not hang us; regular files ignore it.
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return error_errno(errno, "%s", path);
+	return map_file(fd, path, ret);
+}
+
+struct strobe_error *file_open_descriptor(int fd, const char *label, struct file **ret)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return error_errno(errno, "%s: dup", label);
+	return map_file(copy, label, ret);
 }

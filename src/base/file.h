@@ -17,6 +17,9 @@ struct file {
 
 /** Opens and maps a regular file. Errors: SYSTEM (open, fstat, mmap), INVALID (not a file). */
 struct strobe_error *file_open(const char *path, struct file **ret) STROBE_MUST_CHECK;
+/** The same for an open descriptor, which stays the caller's; `label` is what messages call it. */
+struct strobe_error *file_open_descriptor(int fd, const char *label, struct file **ret)
+	STROBE_MUST_CHECK;
 struct file *file_close(struct file *file);
 
 #endif

@@ -20,6 +20,17 @@ struct strobe_error *strobe_note_read(struct strobe_view *view, const struct elf
 /** What follows from all of Strobe's notes together; after the last note and PT_LOAD. */
 struct strobe_error *strobe_notes_conclude(struct strobe_view *view) STROBE_MUST_CHECK;
 
+/** packed.c: sets source_size and, for seekable zstd files, packed. Errors: FORMAT, LIMIT. */
+struct strobe_error *packed_open(struct strobe_view *view) STROBE_MUST_CHECK;
+/** packed.c: up to `*size` bytes of the source from `offset` on, unpacked, borrowed from the view.
+ *  `*size` becomes how many there are; NULL if none. Only out-of-memory is an error. */
+struct strobe_error *source_bytes(struct strobe_view *view, uint64_t offset, uint64_t *size,
+				  const uint8_t **ret) STROBE_MUST_CHECK;
+/** packed.c: decodes the ELF header; `*why` = NULL, or why it is none. `*storage` is to be freed
+ *  after `image`. Only out-of-memory is an error. */
+struct strobe_error *source_headers(struct strobe_view *view, struct elf_image *image,
+				    const char **why, uint8_t **storage) STROBE_MUST_CHECK;
+
 /** True if `file` begins as a minidump does. */
 bool minidump_is(const struct file *file);
 /** Fills `view` from a minidump of Breakpad, Crashpad or LLDB. Errors: FORMAT, NO_MEMORY. */
@@ -27,5 +38,16 @@ struct strobe_error *minidump_read(struct strobe_view *view) STROBE_MUST_CHECK;
 /** notes.c: auxiliary vector, as the kernel lays it out. */
 struct strobe_error *auxv_read(struct strobe_view *view, const uint8_t *data, uint64_t size)
 	STROBE_MUST_CHECK;
+
+/** Opens the core file or minidump at `path`. `options` may be NULL. */
+struct strobe_error *core_open_file(const char *path, const struct strobe_view_options *options,
+				    struct strobe_view **ret) STROBE_MUST_CHECK;
+/**
+ * Opens the ELF core that `fd` holds (a memfd: an image of a process that the caller froze) under
+ * the name `label`. `fd` stays the caller's, who may close it at once.
+ */
+struct strobe_error *core_open_image(int fd, const char *label,
+				     const struct strobe_view_options *options,
+				     struct strobe_view **ret) STROBE_MUST_CHECK;
 
 #endif

@@ -46,7 +46,7 @@ static const char *take_string(const struct elf_note *note, size_t *at)
 /** True if [offset, offset + size) lies in the source. */
 static bool in_source(const struct strobe_view *view, uint64_t offset, uint64_t size)
 {
-	return offset <= view->source->size && size <= view->source->size - offset;
+	return offset <= view->source_size && size <= view->source_size - offset;
 }
 
 static const char *id_text(struct strobe_view *view, const uint8_t id[STROBE_ID_SIZE])

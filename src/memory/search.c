@@ -10,12 +10,12 @@
 #include "memory/scan_regex.h"
 #include "view/view.h"
 
-// Named limits: how much is looked through between two calls of the progress function, and the
-// longest pattern.
-enum { STEP_SIZE = 8 << 20, PATTERN_SIZE_LIMIT = 65536 };
+// Named limits: how much is looked through between two calls of the progress function, how much is
+// fetched at once from what is not mapped, and the longest pattern.
+enum { STEP_SIZE = 8 << 20, FETCH_SIZE = 1 << 20, PATTERN_SIZE_LIMIT = 65536 };
 
-// From this size on a hole in a sparse file is passed over, but for the bytes at its edges that a
-// match may reach.
+// From this size on zeros that nobody ever wrote are passed over, but for the bytes at their edges
+// that a match may reach.
 enum { HOLE_SIZE = 1 << 20, HOLE_EDGE = REGEX_SPAN };
 
 /**
@@ -39,6 +39,7 @@ struct walk {
 
 	struct scan_regex regex;
 	bool finds_zeros; // a match may consist of zeros alone: holes cannot be passed over
+	uint8_t *fetched; // FETCH_SIZE bytes
 };
 
 // Passes one hit on; false when the search ends with it.
@@ -133,12 +134,14 @@ static bool visit_data(struct walk *walk, const uint8_t *bytes, size_t size, uin
 	walk->in_run = true;
 	while (size > 0) {
 		size_t step = size < STEP_SIZE ? size : STEP_SIZE;
-		populate(bytes, step);
+		if (bytes != walk->fetched)
+			populate(bytes, step);
 		bool more = walk->search->kind == STROBE_SEARCH_REGEX
 				    ? scan_regex_feed(&walk->regex, bytes, step, address)
 				    : scan_piece(walk, bytes, step, address);
 		walk->done += step;
-		view_release(walk->view, bytes, step);
+		if (bytes != walk->fetched)
+			view_release(walk->view, bytes, step);
 		if (more && walk->progress &&
 		    !walk->progress(walk->context, walk->done, walk->total))
 			more = false;
@@ -152,39 +155,61 @@ static bool visit_data(struct walk *walk, const uint8_t *bytes, size_t size, uin
 	return true;
 }
 
-// The next hole that is worth passing over among the first bytes: its size, and in `*before` how
-// many bytes to look through before it (all of `size`, or fewer when there are many small holes).
-static uint64_t next_hole(const struct walk *walk, const uint8_t *bytes, size_t size,
-			  size_t *before)
+// The next hole that is worth passing over from `address` on: its size, and in `*before` how many
+// bytes to look through before it (all of them, or fewer when there are many small runs).
+static uint64_t next_hole(const struct walk *walk, uint64_t address, uint64_t size,
+			  uint64_t *before)
 {
-	size_t at = 0;
+	uint64_t at = 0, limit = address + size ? address + size : UINT64_MAX;
 	*before = size;
-	while (!walk->finds_zeros && at < size && at < STEP_SIZE) {
-		uint64_t data, hole = view_hole(walk->view, bytes + at, size - at, &data);
-		if (hole == 0)
-			return 0;
-		*before = at + (size_t)data;
-		if (hole >= HOLE_SIZE)
+	while (!walk->finds_zeros && address + at < limit && at < STEP_SIZE) {
+		struct view_run run;
+		view_run_at(walk->view, address + at, limit, &run);
+		uint64_t hole = run.end - (address + at);
+		if (run.kind == VIEW_RUN_ZERO && hole >= HOLE_SIZE) {
+			*before = at;
 			return hole;
-		at = *before += (size_t)hole;
+		}
+		at = run.end - address;
 	}
+	if (address + at < limit && at)
+		*before = at;
 	return 0;
 }
 
-// visit_data() for all but the inside of large holes.
-static bool visit_bytes(struct walk *walk, const uint8_t *bytes, size_t size, uint64_t address)
+// Looks through `size` bytes of which some may turn out not to be there.
+static bool visit_bytes(struct walk *walk, uint64_t address, uint64_t size)
 {
 	while (size > 0) {
-		size_t step;
-		uint64_t hole = next_hole(walk, bytes, size, &step);
-		size_t inside = hole ? (size_t)hole - 2 * HOLE_EDGE : 0;
+		size_t available = 0;
+		const uint8_t *bytes =
+			view_stream(walk->view, address, walk->fetched, FETCH_SIZE, &available);
+		if (!bytes || available == 0)
+			available = 4096 - (address & 4095);
+		if (available > size)
+			available = (size_t)size;
+		if (bytes && !visit_data(walk, bytes, available, address))
+			return false;
+		address += available;
+		size -= available;
+	}
+	return true;
+}
+
+// visit_bytes() for all but the inside of large holes. What is wanted is never all of the
+// address space: its size fits.
+static bool visit_stretch(struct walk *walk, uint64_t address, uint64_t last)
+{
+	uint64_t size = last - address + 1;
+	while (size > 0) {
+		uint64_t step, hole = next_hole(walk, address, size, &step);
+		uint64_t inside = hole ? hole - 2 * HOLE_EDGE : 0;
 		if (hole)
 			step += HOLE_EDGE;
-		if (!visit_data(walk, bytes, step, address))
+		if (!visit_bytes(walk, address, step))
 			return false;
 		walk->done += inside;
 		step += inside;
-		bytes += step;
 		address += step;
 		size -= step;
 	}
@@ -211,25 +236,6 @@ static uint64_t stretch_last(const struct walk *walk, uint64_t address, uint64_t
 	if (walk->search->permissions && mapping && mapping->end - 1 < last)
 		last = mapping->end - 1;
 	return last;
-}
-
-// Looks through [address, last], all of it wanted.
-static bool visit_stretch(struct walk *walk, uint64_t address, uint64_t last)
-{
-	for (;;) {
-		size_t available = 0;
-		const uint8_t *bytes = view_pointer(walk->view, address, &available);
-		uint64_t left = last - address;
-		if (!bytes || available == 0)
-			available = 4096 - (address & 4095);
-		if (available > left)
-			available = (size_t)left + 1;
-		if (bytes && !visit_bytes(walk, bytes, available, address))
-			return false;
-		if (available > left)
-			return true;
-		address += available;
-	}
 }
 
 static void visit_all(struct walk *walk, uint64_t start, uint64_t last)
@@ -310,6 +316,9 @@ static struct strobe_error *try_zeros(struct walk *walk)
 static struct strobe_error *walk_init(struct walk *walk)
 {
 	const struct strobe_search *search = walk->search;
+	walk->fetched = malloc(FETCH_SIZE);
+	if (!walk->fetched)
+		return error_no_memory();
 	if (search->kind == STROBE_SEARCH_REGEX)
 		return scan_regex_init(&walk->regex, search, regex_hit, walk);
 	walk->tail = malloc(2 * search->pattern_size);
@@ -324,6 +333,7 @@ static void walk_fini(struct walk *walk)
 	scan_fini(&walk->scan);
 	scan_regex_fini(&walk->regex);
 	free(walk->tail);
+	free(walk->fetched);
 }
 
 struct strobe_error *strobe_memory_search(const struct strobe_view *view,

@@ -79,6 +79,13 @@ struct strobe_view *strobe_view_close(struct strobe_view *view)
 		free((char *)view->warnings.items[i]);
 	for (size_t i = 0; i < view->backings.count; i++)
 		file_close(view->backings.items[i].file);
+	for (size_t i = 0; i < view->lazy_areas.count; i++)
+		lazy_fini(view->lazy_areas.items[i]);
+	for (size_t i = 0; i < view->lazy_sources.count; i++)
+		if (view->lazy_sources.items[i]->close)
+			view->lazy_sources.items[i]->close(view->lazy_sources.items[i]->context);
+	array_fini(&view->lazy_areas);
+	array_fini(&view->lazy_sources);
 	array_fini(&view->areas);
 	array_fini(&view->ranges);
 	array_fini(&view->hints);

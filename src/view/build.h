@@ -9,7 +9,8 @@
 //  1. `segments` and `mappings` are each sorted by start; within each, none overlap or are empty.
 //  2. `mapping_states` runs parallel to `mappings`, `registers` to `threads`, `module_states` to
 //     `modules`.
-//  3. Every segment's bytes lie in `source`, or in the arena, for as long as the view lives.
+//  3. Every segment's bytes lie in `source`, or in the arena, for as long as the view lives, or are
+//     fetched by a lazy area, which is in `lazy_areas`.
 //  4. Only `warnings`, opened backings, totals and the caches change later.
 
 #include <elf.h>
@@ -23,17 +24,19 @@
 #include "files/files.h"
 #include "view/blocks.h"
 #include "view/facts.h"
+#include "view/lazy.h"
 
 enum { VIEW_MAX_WARNINGS = 1000, VIEW_SCRATCH_SIZE = 1024 };
 
 // How much of the source stays mapped while it is read piece by piece: 64 x 64 KiB.
 enum { VIEW_WINDOW_SIZE = 65536, VIEW_WINDOWS = 64 };
 
-/** Memory that the source holds, or (data NULL) held once but lost to damage. */
+/** Memory that the source holds, or (data and lazy NULL) held once but lost to damage. */
 struct segment {
 	uint64_t start, end;
 	const uint8_t *data;
-	const char *why; // when lost
+	const char *why;	// when lost
+	struct lazy_area *lazy; // holds at least [start, end); NULL if `data` or lost
 };
 
 /** A stretch of address space as the source lists it. May overlap others: view_finish() sorts. */
@@ -90,6 +93,8 @@ struct strobe_view {
 	struct arena arena;
 	struct files *files;
 	struct file *source;
+	uint64_t source_size;		  // of its bytes, unpacked
+	const struct lazy_source *packed; // these bytes, where the file has them compressed
 	const char *executable_option;
 	struct strobe_process_info info;
 	bool totals_known;
@@ -104,6 +109,9 @@ struct strobe_view {
 	bool parts_dumped; // the source was free to leave out changed memory
 
 	ARRAY(struct segment) segments;
+	ARRAY(struct lazy_area *) lazy_areas;
+	ARRAY(struct lazy_source *) lazy_sources;
+	bool made_by_us; // an image of our own: NT_STROBE_FROZEN is believed
 	ARRAY(struct strobe_mapping) mappings;
 	ARRAY(struct mapping_state) mapping_states;
 	ARRAY(struct backing) backings;
@@ -138,6 +146,21 @@ struct strobe_error *view_finish(struct strobe_view *view) STROBE_MUST_CHECK;
 struct strobe_error *view_build_mappings(struct strobe_view *view) STROBE_MUST_CHECK;
 /** mappings.c: names for what no file backs: "[stack]", "[heap]", ... */
 void view_label_mappings(struct strobe_view *view);
+/** segments.c: takes over `source` (closes it on an error); `*ret` is borrowed. */
+struct strobe_error *view_own_source(struct strobe_view *view, const struct lazy_source *source,
+				     const struct lazy_source **ret) STROBE_MUST_CHECK;
+/** segments.c: a segment fetched from `source`, where [start, end) stands at `position`. */
+struct strobe_error *view_add_lazy(struct strobe_view *view, uint64_t start, uint64_t end,
+				   const struct lazy_source *source, uint64_t position)
+	STROBE_MUST_CHECK;
+/** segments.c: what NT_STROBE_EXTENTS says of memory that no PT_LOAD holds. */
+struct strobe_error *view_add_extents(struct strobe_view *view) STROBE_MUST_CHECK;
+/** segments.c: sorts them and makes them disjoint. */
+void view_sort_segments(struct strobe_view *view);
+/** segments.c: the last segment that starts at or before `address`; SIZE_MAX if none. */
+size_t view_segment_before(const struct strobe_view *view, uint64_t address);
+/** segments.c: where the first segment after `address` starts, at most `limit`. */
+uint64_t view_next_segment(const struct strobe_view *view, uint64_t address, uint64_t limit);
 /** modules.c */
 struct strobe_error *view_find_modules(struct strobe_view *view) STROBE_MUST_CHECK;
 /** links.c: names modules, and finds more, by the dynamic loader's list. */

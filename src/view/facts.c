@@ -24,7 +24,9 @@ const struct proc_file *view_facts_proc_file(const struct view_facts *facts, con
 	return NULL;
 }
 
-const struct strobe_note_extent *view_facts_extent(const struct view_facts *facts, uint64_t address)
+/** The first extent that ends after `address`; NULL if none. */
+static const struct strobe_note_extent *extent_from(const struct view_facts *facts,
+						    uint64_t address)
 {
 	const struct strobe_note_extent *items = facts->extents.items;
 	size_t low = 0, high = facts->extents.count;
@@ -35,5 +37,23 @@ const struct strobe_note_extent *view_facts_extent(const struct view_facts *fact
 		else
 			high = middle;
 	}
-	return low < facts->extents.count && items[low].start <= address ? &items[low] : NULL;
+	return low < facts->extents.count ? &items[low] : NULL;
+}
+
+const struct strobe_note_extent *view_facts_extent(const struct view_facts *facts, uint64_t address)
+{
+	const struct strobe_note_extent *extent = extent_from(facts, address);
+	return extent && extent->start <= address ? extent : NULL;
+}
+
+unsigned view_facts_extent_kind(const struct view_facts *facts, uint64_t address, uint64_t *end)
+{
+	const struct strobe_note_extent *extent = extent_from(facts, address);
+	if (!extent)
+		return 0;
+	bool inside = extent->start <= address;
+	uint64_t change = inside ? extent->end : extent->start;
+	if (change < *end)
+		*end = change;
+	return inside ? extent->kind : 0;
 }

@@ -65,5 +65,7 @@ const struct proc_file *view_facts_proc_file(const struct view_facts *facts, con
 /** The extent that holds `address`, NULL if none does. O(log n). */
 const struct strobe_note_extent *view_facts_extent(const struct view_facts *facts,
 						   uint64_t address);
+/** Its kind, 0 if there is none; `*end` is cut to where the answer changes. */
+unsigned view_facts_extent_kind(const struct view_facts *facts, uint64_t address, uint64_t *end);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "view/build.h"
+#include "view/process_memory.h"
 #include "view/view.h"
 
 static const uint64_t vsyscall_start = UINT64_C(0xffffffffff600000);
@@ -20,7 +21,6 @@ static const uint64_t heap_gap_limit = UINT64_C(0x40000000);
 		       : x->end != y->end   ? (x->end < y->end ? 1 : -1)                           \
 					    : 0;                                                     \
 	}
-ORDER_BY_START(segment)
 ORDER_BY_START(area)
 ORDER_BY_START(file_range)
 
@@ -125,7 +125,7 @@ static void count_present(struct strobe_view *view)
 			uint64_t from =
 				segment->start > mapping->start ? segment->start : mapping->start;
 			uint64_t to = segment->end < mapping->end ? segment->end : mapping->end;
-			if (segment->data)
+			if (segment->data || segment->lazy)
 				mapping->present_bytes += to - from;
 			s = k;
 		}
@@ -135,15 +135,15 @@ static void count_present(struct strobe_view *view)
 struct strobe_error *view_build_mappings(struct strobe_view *view)
 {
 	uint64_t overlap = 0, ignored = 0;
-	if (view->segments.count)
-		qsort(view->segments.items, view->segments.count, sizeof(struct segment),
-		      order_segment);
+	struct strobe_error *error = view_add_extents(view);
+	if (error)
+		return error;
+	view_sort_segments(view);
 	if (view->areas.count)
 		qsort(view->areas.items, view->areas.count, sizeof(struct area), order_area);
 	if (view->ranges.count)
 		qsort(view->ranges.items, view->ranges.count, sizeof(struct file_range),
 		      order_file_range);
-	MAKE_DISJOINT(&view->segments, ignored, if (it->data) it->data += delta);
 	MAKE_DISJOINT(&view->areas, overlap, it->offset_bytes += delta);
 	MAKE_DISJOINT(&view->ranges, ignored, it->offset_bytes += delta);
 	if (overlap)
@@ -154,8 +154,10 @@ struct strobe_error *view_build_mappings(struct strobe_view *view)
 		return error_no_memory();
 	array_fini(&view->areas);
 	array_fini(&view->ranges);
+	if (view->made_by_us && view->facts.frozen_pid)
+		error = view_add_process_memory(view, view->facts.frozen_pid);
 	count_present(view);
-	return NULL;
+	return error;
 }
 
 static void label(struct strobe_view *view, uint64_t address, const char *name)

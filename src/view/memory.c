@@ -17,27 +17,6 @@ struct piece {
 	const char *why;
 };
 
-/** The last segment that starts at or before `address`; SIZE_MAX if none. */
-static size_t segment_before(const struct strobe_view *view, uint64_t address)
-{
-	const struct segment *items = view->segments.items;
-	size_t count = view->segments.count, last = view->last_segment;
-	if (last < count && items[last].start <= address && address < items[last].end)
-		return last;
-	size_t low = 0, high = count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (items[middle].start <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!low)
-		return SIZE_MAX;
-	((struct strobe_view *)view)->last_segment = low - 1; // a cache
-	return low - 1;
-}
-
 /** Index of the first mapping that ends after `address`. */
 static size_t mapping_from(const struct strobe_view *view, uint64_t address)
 {
@@ -65,18 +44,39 @@ size_t view_mapping_index(const struct strobe_view *view, uint64_t address)
 	return SIZE_MAX;
 }
 
+/** The segment that holds `address`; NULL if none. */
+static const struct segment *segment_at(const struct strobe_view *view, uint64_t address)
+{
+	size_t index = view_segment_before(view, address);
+	const struct segment *segment = index == SIZE_MAX ? NULL : &view->segments.items[index];
+	return segment && address < segment->end ? segment : NULL;
+}
+
+static const uint8_t *source_pointer(const struct strobe_view *view, uint64_t address, bool keep,
+				     size_t *available)
+{
+	const struct segment *segment = segment_at(view, address);
+	const uint8_t *bytes;
+	*available = 0;
+	if (!segment || (!segment->data && !segment->lazy))
+		return NULL;
+	if (segment->lazy) {
+		bytes = lazy_pointer(segment->lazy, address, keep, available);
+		if (*available > segment->end - address)
+			*available = segment->end - address;
+		return bytes;
+	}
+	*available = segment->end - address;
+	bytes = segment->data + (address - segment->start);
+	// Which pages are mapped is no part of what the view says.
+	view_touched((struct strobe_view *)view, bytes, 1);
+	return bytes;
+}
+
 const uint8_t *view_source_pointer(const struct strobe_view *view, uint64_t address,
 				   size_t *available)
 {
-	size_t index = segment_before(view, address);
-	const struct segment *segment = index == SIZE_MAX ? NULL : &view->segments.items[index];
-	*available = 0;
-	if (!segment || address >= segment->end || !segment->data)
-		return NULL;
-	*available = segment->end - address;
-	// Which pages are mapped is no part of what the view says.
-	view_touched((struct strobe_view *)view, segment->data + (address - segment->start), 1);
-	return segment->data + (address - segment->start);
+	return source_pointer(view, address, true, available);
 }
 
 /**
@@ -112,19 +112,30 @@ static bool may_have_changed(const struct strobe_view *view, size_t mapping_inde
 	return false;
 }
 
+/** Why the source does not have it, beginning with what is not in a file. */
+static const char *reason(unsigned extent, bool has_file)
+{
+	if (extent == STROBE_EXTENT_LEFT_OUT)
+		return has_file ? "left out of the snapshot, and may differ from its file"
+				: "left out of the snapshot";
+	return has_file ? "not captured, and may differ from its file" : "not captured";
+}
+
 /** What the mapped file gives for [address, piece->end) of a mapping. */
 static void look_into_file(const struct strobe_view *view, size_t mapping_index, uint64_t address,
 			   bool ask_servers, struct piece *piece)
 {
 	const struct strobe_mapping *mapping = &view->mappings.items[mapping_index];
 	size_t index = view->mapping_states.items[mapping_index].backing;
+	unsigned extent = view_facts_extent_kind(&view->facts, address, &piece->end);
 	piece->state = STROBE_MEMORY_MISSING;
 	if (index == SIZE_MAX) {
-		piece->why = "not captured";
+		piece->why = reason(extent, false);
 		return;
 	}
-	if (may_have_changed(view, mapping_index, address, &piece->end)) {
-		piece->why = "not captured, and may differ from its file";
+	if (extent != STROBE_EXTENT_AS_FILE &&
+	    may_have_changed(view, mapping_index, address, &piece->end)) {
+		piece->why = reason(extent, true);
 		return;
 	}
 	// Opening a file at first use does not change what the view says.
@@ -146,14 +157,29 @@ static void look_into_file(const struct strobe_view *view, size_t mapping_index,
 	piece->bytes = file->data + offset;
 }
 
+/** Memory that is fetched counts as there until fetching it failed. */
+static void look_into_area(const struct segment *segment, uint64_t address, struct piece *piece)
+{
+	uint64_t change;
+	bool bad = lazy_is_bad(segment->lazy, address, &change);
+	if (change < piece->end)
+		piece->end = change;
+	piece->state = bad ? STROBE_MEMORY_MISSING : STROBE_MEMORY_PRESENT;
+	piece->why = bad ? "could not be read" : NULL;
+}
+
 static void piece_at(const struct strobe_view *view, uint64_t address, bool ask_servers,
 		     struct piece *piece)
 {
-	size_t index = segment_before(view, address);
+	size_t index = view_segment_before(view, address);
 	*piece = (struct piece){.state = STROBE_MEMORY_UNMAPPED, .why = "not mapped"};
 	if (index != SIZE_MAX && address < view->segments.items[index].end) {
 		const struct segment *segment = &view->segments.items[index];
 		piece->end = segment->end;
+		if (segment->lazy) {
+			look_into_area(segment, address, piece);
+			return;
+		}
 		piece->state = segment->data ? STROBE_MEMORY_PRESENT : STROBE_MEMORY_MISSING;
 		piece->bytes = segment->data ? segment->data + (address - segment->start) : NULL;
 		piece->why = segment->data ? NULL : segment->why;
@@ -176,9 +202,10 @@ static void piece_at(const struct strobe_view *view, uint64_t address, bool ask_
 		piece->why = "not captured";
 }
 
-const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, size_t *available)
+static const uint8_t *pointer(const struct strobe_view *view, uint64_t address, bool keep,
+			      size_t *available)
 {
-	const uint8_t *bytes = view_source_pointer(view, address, available);
+	const uint8_t *bytes = source_pointer(view, address, keep, available);
 	if (bytes)
 		return bytes;
 	struct piece piece;
@@ -187,19 +214,52 @@ const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, si
 	return piece.bytes;
 }
 
+const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, size_t *available)
+{
+	return pointer(view, address, true, available);
+}
+
+/** Reads that need not, or cannot, go through the area's own memory. False: not such a one. */
+static bool read_directly(const struct strobe_view *view, uint64_t address, void *buffer,
+			  size_t size, size_t *ret)
+{
+	const struct segment *segment = segment_at(view, address);
+	if (!segment || !segment->lazy)
+		return false;
+	if (size < LAZY_DIRECT && !segment->lazy->unreservable)
+		return false;
+	if (size > segment->end - address)
+		size = segment->end - address;
+	*ret = lazy_read(segment->lazy, address, buffer, size);
+	return true;
+}
+
+const uint8_t *view_stream(const struct strobe_view *view, uint64_t address, void *buffer,
+			   size_t size, size_t *available)
+{
+	if (!read_directly(view, address, buffer, size < LAZY_DIRECT ? LAZY_DIRECT : size,
+			   available))
+		return pointer(view, address, false, available);
+	return *available ? buffer : NULL;
+}
+
 size_t strobe_memory_read(const struct strobe_view *view, uint64_t address, void *buffer,
 			  size_t size)
 {
 	size_t done = 0;
 	while (done < size) {
 		size_t available;
-		const uint8_t *bytes = view_pointer(view, address + done, &available);
-		if (!bytes)
+		char *to = (char *)buffer + done;
+		if (!read_directly(view, address + done, to, size - done, &available)) {
+			const uint8_t *bytes = pointer(view, address + done, false, &available);
+			if (available > size - done)
+				available = size - done;
+			if (bytes)
+				memcpy(to, bytes, available);
+			view_touched((struct strobe_view *)view, bytes, available);
+		}
+		if (!available)
 			break;
-		if (available > size - done)
-			available = size - done;
-		memcpy((char *)buffer + done, bytes, available);
-		view_touched((struct strobe_view *)view, bytes, available);
 		done += available;
 		if (address + done == 0) // the top of the address space
 			break;
@@ -232,6 +292,10 @@ void strobe_memory_extent(const struct strobe_view *view, uint64_t address,
 			  struct strobe_memory_extent *ret)
 {
 	struct piece piece;
+	// The first byte at least is as it is said to be.
+	const struct segment *segment = segment_at(view, address);
+	if (segment && segment->lazy)
+		(void)lazy_probe(segment->lazy, address);
 	piece_at(view, address, true, &piece);
 	*ret = (struct strobe_memory_extent){
 		.start = address,
@@ -274,23 +338,67 @@ void view_count_totals(struct strobe_view *view)
 	view->totals_known = true;
 }
 
-uint64_t view_hole(const struct strobe_view *view, const uint8_t *bytes, uint64_t size,
-		   uint64_t *before)
+/** Where holes of the source's file begin and end: `bytes` stand for [address, limit). */
+static void run_in_file(const struct strobe_view *view, const uint8_t *bytes, uint64_t address,
+			uint64_t limit, struct view_run *ret)
 {
 	const struct file *source = view->source;
 	uintptr_t start = source ? (uintptr_t)source->data : 0, at = (uintptr_t)bytes;
-	*before = size;
+	*ret = (struct view_run){.end = limit, .kind = VIEW_RUN_DATA};
 	if (!source || !source->data || at < start || at - start >= source->size)
-		return 0;
+		return;
 	// The descriptor's position is nobody's: the file is mapped.
 	uint64_t offset = at - start;
 	off_t hole = lseek(source->fd, (off_t)offset, SEEK_HOLE);
-	if (hole < 0 || (uint64_t)hole - offset >= size)
-		return 0; // none, or a file system that cannot tell
-	off_t data = lseek(source->fd, hole, SEEK_DATA);
-	if (data < 0 && errno != ENXIO)
-		return 0;
-	uint64_t end = data < 0 ? source->size : (uint64_t)data;
-	*before = (uint64_t)hole - offset;
-	return end - offset < size ? end - (uint64_t)hole : size - *before;
+	if (hole < 0)
+		return; // a file system that cannot tell
+	uint64_t end = (uint64_t)hole;
+	if (end == offset) {
+		off_t data = lseek(source->fd, hole, SEEK_DATA);
+		if (data < 0 && errno != ENXIO)
+			return;
+		end = data < 0 ? source->size : (uint64_t)data;
+		ret->kind = VIEW_RUN_ZERO;
+	}
+	if (end - offset < limit - address)
+		ret->end = address + (end - offset);
+}
+
+/** What no segment holds: left out because the file has it, or not there. */
+static void run_outside(const struct strobe_view *view, uint64_t address, uint64_t limit,
+			struct view_run *ret)
+{
+	size_t mapping = mapping_from(view, address);
+	*ret = (struct view_run){.end = view_next_segment(view, address, limit),
+				 .kind = VIEW_RUN_MISSING};
+	if (mapping == view->mappings.count)
+		return;
+	const struct strobe_mapping *found = &view->mappings.items[mapping];
+	uint64_t change = found->start > address ? found->start : found->end;
+	if (change < ret->end)
+		ret->end = change;
+	if (found->start > address || view->mapping_states.items[mapping].backing == SIZE_MAX)
+		return;
+	unsigned extent = view_facts_extent_kind(&view->facts, address, &ret->end);
+	if (extent == STROBE_EXTENT_AS_FILE ||
+	    !may_have_changed(view, mapping, address, &ret->end))
+		ret->kind = VIEW_RUN_FILE;
+}
+
+void view_run_at(const struct strobe_view *view, uint64_t address, uint64_t limit,
+		 struct view_run *ret)
+{
+	const struct segment *segment = segment_at(view, address);
+	if (!segment) {
+		run_outside(view, address, limit, ret);
+		return;
+	}
+	if (segment->end < limit)
+		limit = segment->end;
+	if (segment->lazy)
+		lazy_run(segment->lazy, address, limit, ret);
+	else if (segment->data)
+		run_in_file(view, segment->data + (address - segment->start), address, limit, ret);
+	else
+		*ret = (struct view_run){.end = limit, .kind = VIEW_RUN_MISSING};
 }

@@ -33,6 +33,8 @@ void view_release(const struct strobe_view *view, const uint8_t *bytes, size_t s
 		ours = holds(view->backings.items[i].file, bytes, size);
 	if (ours)
 		drop(bytes, bytes + size);
+	for (size_t i = 0; i < view->lazy_areas.count && !ours; i++)
+		ours = lazy_release(view->lazy_areas.items[i], bytes, size);
 }
 
 void view_touched(struct strobe_view *view, const uint8_t *bytes, size_t size)

@@ -23,28 +23,36 @@ void view_warn(const struct strobe_view *view, const char *format, ...)
 const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, size_t *available);
 
 /**
- * The first stretch among the `size` bytes at `bytes`, which view_pointer() gave, that is zero
- * because the source's file has a hole there: its size, and in `*before` how many bytes come before
- * it. 0 where there is none, or nobody can tell. Touches no page.
+ * For who walks through memory: as view_pointer(), but bytes that would have to be fetched go into
+ * `buffer` (of `size` bytes, at least 65,536) and nowhere else, valid until the next call.
  */
-uint64_t view_hole(const struct strobe_view *view, const uint8_t *bytes, uint64_t size,
-		   uint64_t *before);
+const uint8_t *view_stream(const struct strobe_view *view, uint64_t address, void *buffer,
+			   size_t size, size_t *available);
 
 /** Says that `size` bytes at `bytes`, which view_pointer() gave, are not needed soon: their pages
- *  are unmapped, and mapped again when they are read after all. */
+ *  are unmapped, and mapped again when they are read after all. Fetched memory that others may
+ *  have pointers to stays. */
 void view_release(const struct strobe_view *view, const uint8_t *bytes, size_t size);
 
 /** What a stretch of memory is, as far as that can be told without reading it. */
 enum view_run_kind {
-	VIEW_RUN_DATA,	   // to be read
-	VIEW_RUN_ZERO,	   // never touched, or a hole: reads as zeros
-	VIEW_RUN_FILE,	   // private and unchanged, or shared: as the mapped file has it
-	VIEW_RUN_MISSING,  // not captured, or unreadable
+	VIEW_RUN_DATA,	  // to be read
+	VIEW_RUN_ZERO,	  // never touched, or a hole: reads as zeros
+	VIEW_RUN_FILE,	  // private and unchanged, or shared: as the mapped file has it
+	VIEW_RUN_MISSING, // not captured, or unreadable
 };
 struct view_run {
 	uint64_t end;
 	enum view_run_kind kind;
 };
+/**
+ * The run that begins at `address`, cut at `limit` > `address`: its end is greater than `address`.
+ * The next run may be of the same kind. Where nothing is mapped is MISSING, too. Ends lie at whole
+ * pages, except where the source's own stretches end between them. DATA may turn out not to be
+ * readable when it is read.
+ */
+void view_run_at(const struct strobe_view *view, uint64_t address, uint64_t limit,
+		 struct view_run *ret);
 
 /** Reads a little-endian unsigned integer of 1, 2, 4 or 8 bytes; false if unreadable. */
 bool view_read_unsigned(const struct strobe_view *view, uint64_t address, unsigned size_bytes,

@@ -59,20 +59,25 @@ const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, si
 	return piece->bytes + (address - piece->start);
 }
 
+const uint8_t *view_stream(const struct strobe_view *view, uint64_t address, void *buffer,
+			   size_t size, size_t *available)
+{
+	return view_pointer(view, address, available);
+}
+
 static uint64_t hole_start, hole_end; // addresses that are said to be a hole
 
-uint64_t view_hole(const struct strobe_view *view, const uint8_t *bytes, uint64_t size,
-		   uint64_t *before)
+void view_run_at(const struct strobe_view *view, uint64_t address, uint64_t limit,
+		 struct view_run *ret)
 {
-	*before = size;
-	if (!hole_end)
-		return 0;
-	uint64_t address = view->pieces[0].start + (uint64_t)(bytes - view->pieces[0].bytes);
-	uint64_t start = address > hole_start ? address : hole_start;
-	if (start >= hole_end || start - address >= size)
-		return 0;
-	*before = start - address;
-	return hole_end - address < size ? hole_end - start : size - *before;
+	*ret = (struct view_run){.end = limit, .kind = VIEW_RUN_DATA};
+	if (address < hole_start && hole_start < limit)
+		ret->end = hole_start;
+	if (address < hole_start || address >= hole_end)
+		return;
+	ret->kind = VIEW_RUN_ZERO;
+	if (hole_end < limit)
+		ret->end = hole_end;
 }
 
 static uint64_t released; // bytes given back
