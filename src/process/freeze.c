@@ -51,12 +51,6 @@ static int order_by_size(const void *a, const void *b)
 	return (p > q) - (p < q);
 }
 
-static int order_copies(const void *a, const void *b)
-{
-	const struct freeze_copy *x = a, *y = b;
-	return (x->start > y->start) - (x->start < y->start);
-}
-
 static int order_gaps(const void *a, const void *b)
 {
 	const struct freeze_gap *x = a, *y = b;
@@ -104,7 +98,8 @@ static bool find_loose(const char *maps, const char *clone_maps, struct looses *
 }
 
 /** The smallest first, as far as the budget goes; the others are not of this instant. */
-static struct strobe_error *copy_loose(struct frozen *frozen, const struct freeze_options *options)
+static struct strobe_error *copy_loose(struct frozen *frozen, size_t index,
+				       const struct freeze_options *options)
 {
 	struct looses looses = {0};
 	char *clone_maps = read_maps(frozen->clone.pid);
@@ -119,8 +114,8 @@ static struct strobe_error *copy_loose(struct frozen *frozen, const struct freez
 		struct freeze_gap gap = {loose->start, loose->end, loose->why};
 		if (loose->end - loose->start <= left) {
 			left -= loose->end - loose->start;
-			error = options->copy(options->context, frozen->threads.pid, loose->start,
-					      loose->end, false, frozen);
+			error = options->copy(options->context, index, loose->start, loose->end,
+					      false);
 		} else if (!array_push(&frozen->gaps, gap)) {
 			error = error_no_memory();
 		}
@@ -130,7 +125,8 @@ static struct strobe_error *copy_loose(struct frozen *frozen, const struct freez
 	return error;
 }
 
-static struct strobe_error *copy_all(struct frozen *frozen, const struct freeze_options *options)
+static struct strobe_error *copy_all(struct frozen *frozen, size_t index,
+				     const struct freeze_options *options)
 {
 	struct proc_mapping mapping;
 	const char *at = frozen->maps;
@@ -138,9 +134,9 @@ static struct strobe_error *copy_all(struct frozen *frozen, const struct freeze_
 	frozen->copy_why = options->no_clone ? not_asked : frozen->clone.why;
 	while (!error && proc_next_mapping(&at, &mapping))
 		if (!is_device(&mapping))
-			error = options->copy(options->context, frozen->threads.pid, mapping.start,
-					      mapping.end, true, frozen);
-	return error;
+			error = options->copy(options->context, index, mapping.start, mapping.end,
+					      true);
+	return error ? error : options->look(options->context, index);
 }
 
 static struct strobe_error *note_unstopped(struct frozen *frozen)
@@ -157,7 +153,8 @@ static struct strobe_error *note_unstopped(struct frozen *frozen)
 }
 
 /** While all stand. */
-static struct strobe_error *take_memory(struct frozen *frozen, const struct freeze_options *options)
+static struct strobe_error *take_memory(struct frozen *frozen, size_t index,
+					const struct freeze_options *options)
 {
 	frozen->maps = read_maps(frozen->threads.pid);
 	if (!frozen->maps)
@@ -166,14 +163,12 @@ static struct strobe_error *take_memory(struct frozen *frozen, const struct free
 				 (int)frozen->threads.pid);
 	if (!options->no_clone)
 		frozen->cloned = clone_make(&frozen->clone, &frozen->threads, frozen->maps);
-	return frozen->cloned ? copy_loose(frozen, options) : copy_all(frozen, options);
+	return frozen->cloned ? copy_loose(frozen, index, options)
+			      : copy_all(frozen, index, options);
 }
 
 static struct strobe_error *settle(struct frozen *frozen)
 {
-	if (frozen->copies.count)
-		qsort(frozen->copies.items, frozen->copies.count, sizeof(struct freeze_copy),
-		      order_copies);
 	struct strobe_error *error = note_unstopped(frozen);
 	if (frozen->gaps.count)
 		qsort(frozen->gaps.items, frozen->gaps.count, sizeof(struct freeze_gap),
@@ -193,7 +188,6 @@ void freeze_take(struct frozen *frozen, const pid_t *pids, size_t count,
 	// Waits of microseconds must not be rounded up to the usual fifty.
 	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
 	for (size_t i = 0; i < count; i++) {
-		frozen[i].store_fd = -1;
 		errors[i] = threads_seize(&frozen[i].threads, pids[i], options->stop_limit_ms);
 		if (!errors[i] && !options->no_clone)
 			clone_prepare(&frozen[i].clone, &frozen[i].threads);
@@ -209,22 +203,21 @@ void freeze_take(struct frozen *frozen, const pid_t *pids, size_t count,
 			errors[i] = threads_wait(&frozen[i].threads);
 	for (size_t i = 0; i < count; i++)
 		if (!errors[i])
-			errors[i] = take_memory(&frozen[i], options);
+			errors[i] = take_memory(&frozen[i], i, options);
 	for (size_t i = 0; i < count; i++)
 		release(&frozen[i]);
 	for (size_t i = 0; i < count; i++)
 		if (!errors[i])
 			errors[i] = settle(&frozen[i]);
+	for (size_t i = 0; i < count; i++)
+		if (!errors[i] && frozen[i].cloned)
+			errors[i] = options->look(options->context, i);
 }
 
 void freeze_fini(struct frozen *frozen)
 {
 	clone_drop(&frozen->clone);
 	threads_fini(&frozen->threads);
-	array_fini(&frozen->copies);
 	array_fini(&frozen->gaps);
 	free(frozen->maps);
-	if (frozen->store_fd >= 0)
-		close(frozen->store_fd);
-	frozen->store_fd = -1;
 }

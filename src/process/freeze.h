@@ -14,12 +14,6 @@
 #include "process/clone.h"
 #include "process/threads.h"
 
-struct frozen;
-
-/** Memory copied during the stop into `store_fd`. */
-struct freeze_copy {
-	uint64_t start, end, offset;
-};
 /** Memory that is not of the instant. `why` is static. */
 struct freeze_gap {
 	uint64_t start, end;
@@ -30,12 +24,13 @@ struct freeze_options {
 	uint64_t shared_budget_bytes;
 	unsigned stop_limit_ms;
 	bool no_clone;
-	/**
-	 * Copies memory [start, end) of process `pid` into `store_fd` at its end, as runs added to
-	 * `copies`. `all`: of the whole process, where what mapped files hold may be left out.
-	 */
-	struct strobe_error *(*copy)(void *context, pid_t pid, uint64_t start, uint64_t end,
-				     bool all, struct frozen *frozen);
+	/** Copies [start, end) of process `pids[index]`; with `sparse`, what is zero or as the
+	 *  mapped file has it may be left out. */
+	struct strobe_error *(*copy)(void *context, size_t index, uint64_t start, uint64_t end,
+				     bool sparse);
+	/** Called once for each after its memory was taken; where it was copied, while it still
+	 *  stands, else when it runs again. */
+	struct strobe_error *(*look)(void *context, size_t index);
 	void *context;
 };
 
@@ -46,9 +41,6 @@ struct frozen {
 	bool cloned;	      // else copied
 	const char *copy_why; // static or in `clone`
 	char *maps;	      // /proc/PID/maps at the instant
-	int store_fd;	      // memfd, -1 = none
-	uint64_t store_size;
-	ARRAY(struct freeze_copy) copies; // sorted
 	ARRAY(struct freeze_gap) gaps;	  // sorted
 	int64_t realtime_ns, boottime_ns; // at the first stop
 };

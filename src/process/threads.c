@@ -89,7 +89,7 @@ static struct strobe_error *seize_new(struct threads *threads, bool interrupt, s
 	int first_error = 0;
 	*count = 0;
 	for (size_t i = 0; !problem && i < tids.list.count; i++) {
-		struct stopped_thread thread = {.tid = tids.list.items[i]};
+		struct stopped_thread thread = {.tid = tids.list.items[i], .wait.kind = -1};
 		// Only what was there before is sorted; a tid comes once in a folder.
 		size_t now = threads->list.count;
 		threads->list.count = known;
@@ -200,6 +200,28 @@ static void read_xstate(struct stopped_thread *thread)
 	}
 }
 
+/** Signals that wait: peeked at, they stay where they are. */
+static size_t peek_signals(struct stopped_thread *thread, const char *field, unsigned flags)
+{
+	enum { QUEUE_LIMIT = 64 };
+	siginfo_t found[QUEUE_LIMIT];
+	uint64_t pending = 0;
+	if (!thread->status || !proc_field_number(thread->status, field, 16, &pending) || !pending)
+		return 0;
+	struct __ptrace_peeksiginfo_args what = {.flags = flags, .nr = QUEUE_LIMIT};
+	long count = ptrace(PTRACE_PEEKSIGINFO, thread->tid, &what, found);
+	if (count <= 0)
+		return 0;
+	size_t size = (thread->queue_count + (size_t)count) * sizeof(siginfo_t);
+	siginfo_t *grown = realloc(thread->queue, size);
+	if (!grown)
+		return 0;
+	memcpy(grown + thread->queue_count, found, (size_t)count * sizeof(siginfo_t));
+	thread->queue = grown;
+	thread->queue_count += (size_t)count;
+	return (size_t)count;
+}
+
 static void read_state(struct threads *threads, struct stopped_thread *thread)
 {
 	struct rseq_configuration rseq = {0};
@@ -219,6 +241,9 @@ static void read_state(struct threads *threads, struct stopped_thread *thread)
 	thread->rseq_flags = rseq.flags;
 	thread->status = read_task(threads->pid, thread->tid, "status");
 	thread->stat = read_task(threads->pid, thread->tid, "stat");
+	peek_signals(thread, "SigPnd", 0);
+	if (thread->tid == threads->pid)
+		thread->queue_shared = peek_signals(thread, "ShdPnd", PTRACE_PEEKSIGINFO_SHARED);
 }
 
 /** What a call that only our stop ended needs, at once: were we to die now, it is mended. */
@@ -373,6 +398,7 @@ void threads_fini(struct threads *threads)
 {
 	for (size_t i = 0; i < threads->list.count; i++) {
 		free(threads->list.items[i].xstate);
+		free(threads->list.items[i].queue);
 		free(threads->list.items[i].status);
 		free(threads->list.items[i].stat);
 	}

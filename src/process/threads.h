@@ -46,6 +46,8 @@ struct stopped_thread {
 	bool has_rseq;
 	uint64_t rseq_address;
 	uint32_t rseq_size, rseq_signature, rseq_flags;
+	siginfo_t *queue; // signals pending for it; of the leader, for the process too
+	size_t queue_count, queue_shared; // the last `queue_shared` are the process's
 	char *status, *stat; // texts of /proc at the stop, malloc'ed; NULL = none
 	char state_before;   // 'R', 'S', ... before we stopped it
 };
