@@ -89,11 +89,25 @@ static struct strobe_error *add_extents(struct writing *writing)
 	return error;
 }
 
+static struct strobe_error *add_parent(struct writing *writing)
+{
+	char *path = since_path(writing->since, writing->path);
+	if (!path)
+		return error_no_memory();
+	struct strobe_error *error =
+		notes_add(&writing->notes, NT_STROBE_PARENT, since_id(writing->since),
+			  STROBE_ID_SIZE, path, strlen(path) + 1);
+	free(path);
+	return error;
+}
+
 static struct strobe_error *make_notes(struct writing *writing)
 {
 	struct strobe_error *error = notes_copy(&writing->notes, writing->view);
 	if (!error)
 		error = add_capture(writing);
+	if (!error && writing->since)
+		error = add_parent(writing);
 	if (!error)
 		error = add_extents(writing);
 	// Where the table is follows from the size of all notes: it is the last, and known later.

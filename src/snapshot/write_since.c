@@ -348,3 +348,38 @@ const uint8_t *since_id(const struct since *since)
 {
 	return since->links.items[0]->id;
 }
+
+/** The real path of the folder that `path` stands or will stand in, with a '/' at its end. */
+static char *folder_of(const char *path)
+{
+	char *whole = realpath(path, NULL), *folder = NULL, *ret = NULL;
+	const char *slash = strrchr(whole ? whole : path, '/');
+	const char *from = whole ? whole : path;
+	if (!slash)
+		folder = strdup(".");
+	else
+		folder = slash == from ? strdup("/") : strndup(from, (size_t)(slash - from));
+	char *real = folder ? realpath(folder, NULL) : NULL;
+	if (real && asprintf(&ret, "%s%s", real, strcmp(real, "/") == 0 ? "" : "/") < 0)
+		ret = NULL;
+	free(real);
+	free(folder);
+	free(whole);
+	return ret;
+}
+
+char *since_path(const struct since *since, const char *child)
+{
+	char *path = realpath(since->links.items[0]->path, NULL);
+	char *folder = path && child ? folder_of(child) : NULL;
+	size_t size = folder ? strlen(folder) : 0;
+	char *ret = path;
+	if (!path)
+		return strdup(since->links.items[0]->path);
+	if (size && strncmp(path, folder, size) == 0) {
+		ret = strdup(path + size);
+		free(path);
+	}
+	free(folder);
+	return ret;
+}

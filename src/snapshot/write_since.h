@@ -20,7 +20,10 @@ struct strobe_error *since_open(const char *path, const struct strobe_view *view
 struct since *since_free(struct since *since);
 /** Whether the page at `address` has this hash (0 = is zero) there, too. */
 bool since_is_equal(struct since *since, uint64_t address, uint64_t hash);
-/** Its id. */
+/** Its id, STROBE_ID_SIZE bytes. */
 const uint8_t *since_id(const struct since *since);
+/** Its path as a snapshot at `child` (NULL = somewhere) names it: relative to that one's folder if
+ *  it stands in it or below, else absolute. Malloc'ed; NULL when memory is short. */
+char *since_path(const struct since *since, const char *child);
 
 #endif
