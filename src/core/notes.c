@@ -253,6 +253,20 @@ static struct strobe_error *read_note(struct strobe_view *view, const struct elf
 	}
 }
 
+static bool keep_note(struct strobe_view *view, const struct elf_note *note, uint64_t offset)
+{
+	struct raw_note raw = {
+		.type = note->type,
+		.name = note->name,
+		.name_size = note->name_size,
+		.data = note->data,
+		.size = note->size,
+		.file_offset = offset,
+		.thread_index = view->threads.count - 1,
+	};
+	return array_push(&view->notes, raw);
+}
+
 /** What follows from all notes together. */
 static void conclude(struct strobe_view *view)
 {
@@ -282,6 +296,8 @@ struct strobe_error *notes_read(struct strobe_view *view, const uint8_t *data, u
 	while (!error && elf_note_next(&walk, &note)) {
 		view_touched(view, note.data, note.size);
 		error = read_note(view, &note, file_offset + note.offset);
+		if (!error && !keep_note(view, &note, file_offset + note.offset))
+			error = error_no_memory();
 	}
 	if (error)
 		return error;

@@ -10,18 +10,20 @@
 
 #define STROBE_NOTE_NAME "STROBE"
 
+// BFD looks at the types of notes whatever their name (elfcore_grok_note() takes any note of type 2
+// for floating-point registers, of type 6 for an auxiliary vector): ours are numbers of nobody's.
 enum strobe_note_type {
-	NT_STROBE_CAPTURE = 1,	   // struct strobe_note_capture
-	NT_STROBE_PROC_FILE = 2,   // "maps\0" and the bytes of /proc/PID/maps, and so on
-	NT_STROBE_THREAD = 3,	   // struct strobe_note_thread; after the thread's NT_PRSTATUS
-	NT_STROBE_DESCRIPTOR = 4,  // struct strobe_note_descriptor and its strings
-	NT_STROBE_NOT_ATOMIC = 5,  // struct strobe_note_range and why, NUL-terminated
-	NT_STROBE_EXTENTS = 6,	   // any number of struct strobe_note_extent, sorted
-	NT_STROBE_PARENT = 7,	   // struct strobe_note_parent and its path, NUL-terminated
-	NT_STROBE_PAGE_HASHES = 8, // struct strobe_note_page_hashes
-	NT_STROBE_EMBEDDED = 9,	   // struct strobe_note_embedded, its build id and path
-	NT_STROBE_SIGNAL = 10,	   // struct strobe_note_signal: one queued signal
-	NT_STROBE_FROZEN = 11,	   // struct strobe_note_frozen: never in a file on disk
+	NT_STROBE_CAPTURE = 0x53540001,	    // struct strobe_note_capture
+	NT_STROBE_PROC_FILE = 0x53540002,   // "maps\0" and the bytes of /proc/PID/maps, and so on
+	NT_STROBE_THREAD = 0x53540003,	    // struct strobe_note_thread; after its NT_PRSTATUS
+	NT_STROBE_DESCRIPTOR = 0x53540004,  // struct strobe_note_descriptor and its strings
+	NT_STROBE_NOT_ATOMIC = 0x53540005,  // struct strobe_note_range and why, NUL-terminated
+	NT_STROBE_EXTENTS = 0x53540006,	    // any number of struct strobe_note_extent, sorted
+	NT_STROBE_PARENT = 0x53540007,	    // struct strobe_note_parent and its path, NUL-terminated
+	NT_STROBE_PAGE_HASHES = 0x53540008, // struct strobe_note_page_hashes
+	NT_STROBE_EMBEDDED = 0x53540009,    // struct strobe_note_embedded, its build id and path
+	NT_STROBE_SIGNAL = 0x5354000a,	    // struct strobe_note_signal: one queued signal
+	NT_STROBE_FROZEN = 0x5354000b,	    // struct strobe_note_frozen: never in a file on disk
 };
 
 enum { STROBE_NOTE_VERSION = 1, STROBE_ID_SIZE = 16 };
@@ -89,7 +91,8 @@ struct strobe_note_parent {
 };
 
 // One 64-bit XXH3 (seed 0) for each page of the file from data_offset on, in the order of the
-// file: a checksum, and what --since compares. The table itself stands at table_offset.
+// file, but 0 for a page of zeros: a checksum, and what --since compares. The table itself stands
+// at table_offset; where nothing but zeros is, it is a hole.
 struct strobe_note_page_hashes {
 	uint64_t table_offset, data_offset, page_count;
 	uint32_t page_size, kind; // kind 1 = XXH3_64bits

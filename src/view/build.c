@@ -101,6 +101,7 @@ struct strobe_view *strobe_view_close(struct strobe_view *view)
 	array_fini(&view->warnings);
 	array_fini(&view->descriptors);
 	view_facts_fini(&view->facts);
+	array_fini(&view->notes);
 	hash_fini(&view->tids);
 	hash_fini(&view->warned);
 	files_free(view->files);

@@ -89,6 +89,15 @@ struct auxv_entry {
 	uint64_t type, value;
 };
 
+/** A note as the source holds it, for who writes the view to a file again. */
+struct raw_note {
+	uint32_t type, name_size, size;
+	const char *name; // name_size bytes
+	const uint8_t *data;
+	uint64_t file_offset; // of its header
+	size_t thread_index;  // of the last NT_PRSTATUS before or at it; SIZE_MAX = none
+};
+
 struct strobe_view {
 	struct arena arena;
 	struct files *files;
@@ -124,6 +133,7 @@ struct strobe_view {
 	ARRAY(struct strobe_descriptor) descriptors;
 	bool descriptors_known;
 	struct view_facts facts;		 // what Strobe's own notes tell
+	ARRAY(struct raw_note) notes;		 // all of the source's, in its order
 	const struct xsave_layout *xsave_layout; // the same for all threads; NULL = not told
 
 	struct hash tids;		    // tid -> index + 1
@@ -165,6 +175,8 @@ uint64_t view_next_segment(const struct strobe_view *view, uint64_t address, uin
 struct strobe_error *view_find_modules(struct strobe_view *view) STROBE_MUST_CHECK;
 /** links.c: names modules, and finds more, by the dynamic loader's list. */
 struct strobe_error *view_follow_links(struct strobe_view *view) STROBE_MUST_CHECK;
+/** links.c: address of the dynamic loader's struct r_debug; false if it cannot be found. */
+bool view_find_r_debug(const struct strobe_view *view, uint64_t *ret);
 /** modules.c: takes the ELF image whose header lies at `start` as a module if it holds together.
  *  `certain`: known to be one (vdso, the loader's list). `*ret` = its index or SIZE_MAX. */
 struct strobe_error *view_add_module(struct strobe_view *view, uint64_t start, const char *path,

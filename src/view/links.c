@@ -46,19 +46,25 @@ static bool find_dynamic(const struct strobe_view *view, uint64_t *ret)
 	return has_dynamic;
 }
 
-static bool find_list(const struct strobe_view *view, uint64_t *ret)
+bool view_find_r_debug(const struct strobe_view *view, uint64_t *ret)
 {
-	uint64_t dynamic, tag, debug;
+	uint64_t dynamic, tag;
 	if (!find_dynamic(view, &dynamic))
 		return false;
 	for (unsigned i = 0; i < MAX_DYNAMIC; i++) {
 		if (!read_word(view, dynamic, 2 * i, &tag) || tag == DT_NULL)
 			return false;
 		if (tag == DT_DEBUG)
-			return read_word(view, dynamic, 2 * i + 1, &debug) && debug &&
-			       read_word(view, debug, 1, ret); // r_map, behind r_version
+			return read_word(view, dynamic, 2 * i + 1, ret) && *ret;
 	}
 	return false;
+}
+
+static bool find_list(const struct strobe_view *view, uint64_t *ret)
+{
+	uint64_t debug;
+	return view_find_r_debug(view, &debug) &&
+	       read_word(view, debug, 1, ret); // r_map, behind r_version
 }
 
 /** Names the module whose bias is `bias` and which holds the dynamic section at `dynamic`. */
