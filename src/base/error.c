@@ -105,6 +105,13 @@ struct strobe_error *error_set_column(struct strobe_error *error, unsigned colum
 	return error;
 }
 
+struct strobe_error *error_set_errno(struct strobe_error *error, int errnum)
+{
+	if (error != error_no_memory())
+		error->errnum = errnum;
+	return error;
+}
+
 struct strobe_error *error_make_wrap(const char *origin, struct strobe_error *cause,
 				     const char *format, ...)
 {

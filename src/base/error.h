@@ -42,6 +42,9 @@ struct strobe_error *error_make_wrap(const char *origin, struct strobe_error *ca
 /** Tells where in an expression it went wrong, too; returns `error`. */
 struct strobe_error *error_set_column(struct strobe_error *error, unsigned column);
 
+/** Sets what strobe_error_errno() tells; returns `error`. For errors that another process met. */
+struct strobe_error *error_set_errno(struct strobe_error *error, int errnum);
+
 /** For __attribute__((cleanup)): frees an error that was only looked at. */
 void error_freep(struct strobe_error **error);
 #define cleanup_error __attribute__((cleanup(error_freep)))

@@ -107,7 +107,10 @@ struct strobe_view *strobe_view_close(struct strobe_view *view)
 	files_free(view->files);
 	file_close(view->source);
 	arena_fini(&view->arena);
+	struct view_owner owner = view->owner;
 	free(view);
+	if (owner.close)
+		owner.close(owner.context);
 	return NULL;
 }
 

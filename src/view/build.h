@@ -98,7 +98,14 @@ struct raw_note {
 	size_t thread_index;  // of the last NT_PRSTATUS before or at it; SIZE_MAX = none
 };
 
+/** What a view holds on to while it is open: a frozen copy, say. Closed after all else. */
+struct view_owner {
+	void (*close)(void *context); // NULL = nothing to close
+	void *context;
+};
+
 struct strobe_view {
+	struct view_owner owner;
 	struct arena arena;
 	struct files *files;
 	struct file *source;

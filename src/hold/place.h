@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef HOLD_PLACE_H
+#define HOLD_PLACE_H
+
+// The directory in which keepers listen, and the names in it. Only its owner may enter it, and all
+// names are looked up relative to its descriptor: nobody can swap it once it is checked.
+
+#include <limits.h>
+#include <stdbool.h>
+#include <strobe/error.h>
+
+enum { HOLD_NAME_LIMIT = 64 };
+
+struct place {
+	int fd; // -1: there is no such directory (yet)
+	char path[PATH_MAX];
+};
+
+/** Opens it; with `create`, makes it where it is missing. Errors: SYSTEM, INVALID (not safe). */
+struct strobe_error *place_open(bool create, struct place *ret) STROBE_MUST_CHECK;
+void place_close(struct place *place);
+/** Waits for the lock under which names are taken and given back; close(*ret) releases it. */
+struct strobe_error *place_lock(const struct place *place, int *ret) STROBE_MUST_CHECK;
+/** Removes `name` and what belongs to it; what is not there is no failure. */
+void place_remove(const struct place *place, const char *name);
+
+/** NULL if `name` may name a frozen copy. */
+struct strobe_error *place_check_name(const char *name) STROBE_MUST_CHECK;
+
+/** A listening socket for `name`. Errors: SYSTEM with EADDRINUSE, or other. */
+struct strobe_error *place_listen(const struct place *place, const char *name,
+				  int *ret) STROBE_MUST_CHECK;
+/** How connecting went when there was no error. */
+enum place_state { PLACE_CONNECTED, PLACE_NONE, PLACE_STALE };
+/** A connection to the keeper of `name`, which is a process of this user or of root. */
+struct strobe_error *place_connect(const struct place *place, const char *name,
+				   enum place_state *state, int *ret) STROBE_MUST_CHECK;
+/** True if the other end of `fd` is of this user or of root; `*pid` = its process. */
+bool place_peer_trusted(int fd, int *pid);
+
+#endif
