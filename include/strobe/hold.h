@@ -29,12 +29,12 @@ struct strobe_hold;
 /** The facts. Strings are borrowed from the strobe_hold. */
 struct strobe_hold_info {
 	const char *name;
-	bool gone;	   /**< its keeper has ended: nothing but the name is left and valid here */
-	int keeper_pid;	   /**< the process that holds it */
-	int64_t time_ns;   /**< when it was taken, wall clock since 1970 */
-	uint64_t age_ns;   /**< how long ago that was, by a clock that nobody sets */
+	bool gone;	 /**< its keeper has ended: nothing but the name is left and valid here */
+	int keeper_pid;	 /**< the process that holds it */
+	int64_t time_ns; /**< when it was taken, wall clock since 1970 */
+	uint64_t age_ns; /**< how long ago that was, by a clock that nobody sets */
 	const char *process_name; /**< the kernel's comm of the process when it was taken */
-	uint64_t private_bytes; /**< memory that exists for it alone; UINT64_MAX = not known */
+	uint64_t private_bytes;	  /**< memory that exists for it alone; UINT64_MAX = not known */
 	struct strobe_snapshot_info snapshot;
 };
 
@@ -44,15 +44,16 @@ struct strobe_hold_info {
  * caller's. Errors: as of strobe_snapshot_take(); INVALID (the name, or it is in use: the message
  * says since when and by which keeper); SYSTEM (the directory of names is not safe, say).
  */
-STROBE_EXPORT struct strobe_error *
-strobe_hold_take(int pid, const struct strobe_snapshot_options *options, const char *name,
-		 struct strobe_hold **ret) STROBE_MUST_CHECK;
+STROBE_EXPORT struct strobe_error *strobe_hold_take(int pid,
+						    const struct strobe_snapshot_options *options,
+						    const char *name, struct strobe_hold **ret)
+	STROBE_MUST_CHECK;
 /** What is known of the copy `name`; `*ret` is the caller's. Errors: NOT_FOUND, INVALID, SYSTEM. */
-STROBE_EXPORT struct strobe_error *strobe_hold_find(const char *name,
-						    struct strobe_hold **ret) STROBE_MUST_CHECK;
+STROBE_EXPORT struct strobe_error *strobe_hold_find(const char *name, struct strobe_hold **ret)
+	STROBE_MUST_CHECK;
 /** All copies of this user by name; `*ret`, `*count` of them, is for strobe_hold_list_free(). */
-STROBE_EXPORT struct strobe_error *strobe_hold_list(struct strobe_hold ***ret,
-						    size_t *count) STROBE_MUST_CHECK;
+STROBE_EXPORT struct strobe_error *strobe_hold_list(struct strobe_hold ***ret, size_t *count)
+	STROBE_MUST_CHECK;
 STROBE_EXPORT void strobe_hold_list_free(struct strobe_hold **holds, size_t count);
 /** Releases what is known of it, not the copy itself (NULL is fine). Returns NULL. */
 STROBE_EXPORT struct strobe_hold *strobe_hold_free(struct strobe_hold *hold);

@@ -30,8 +30,12 @@ struct strobe_view_options {
 };
 
 /**
- * Opens `target`: the path of an ELF core file (the kernel's, gdb's gcore, ...) or a minidump.
- * The file is mapped, not read: cost is proportional to its program headers and notes.
+ * Opens `target`: all digits are the id of a process, which is stopped for as long as it takes to
+ * copy its registers and page tables and then read from that copy (strobe_snapshot_take()); "@NAME"
+ * is a frozen copy that somebody holds (strobe_hold_take()); all else is the path of an ELF core
+ * file (Strobe's, the kernel's, gdb's gcore, ...) or a minidump. A file whose name is all digits, or
+ * begins with '@', is "./123".
+ * A file is mapped, not read: cost is proportional to its program headers and notes.
  * `options` may be NULL. A damaged file opens as far as it can be read, with warnings; an error
  * is returned only when nothing of it can be shown. On success `*ret` is the caller's.
  */

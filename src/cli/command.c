@@ -125,6 +125,17 @@ bool command_has(const struct command *command, const char *name)
 	return command_option(command, name) != NULL;
 }
 
+const char *command_option_next(const struct command *command, const char *name, size_t *at)
+{
+	size_t index = verb_option_index(command->verb, name, strlen(name));
+	while (*at < command->given_count) {
+		const struct given_option *given = &command->given[(*at)++];
+		if (given->index == index)
+			return given->value;
+	}
+	return NULL;
+}
+
 int command_number(const struct command *command, const char *name, uint64_t maximum, uint64_t *ret)
 {
 	const char *text = command_option(command, name);
@@ -152,6 +163,12 @@ static int unknown_option(const struct command *command, const char *word, size_
 			     (int)size, word);
 }
 
+static void note_option(struct command *command, size_t index, const char *value)
+{
+	command->values[index] = value;
+	command->given[command->given_count++] = (struct given_option){index, value};
+}
+
 // Sets option `index` to what follows '=' (`value`), or to the next word.
 static int set_option(struct command *command, size_t index, const char *value, int count,
 		      char **words, int *at)
@@ -160,7 +177,7 @@ static int set_option(struct command *command, size_t index, const char *value, 
 	if (!option->argument) {
 		if (value)
 			return command_usage(command, "--%s takes no value", option->name);
-		command->values[index] = "";
+		note_option(command, index, "");
 		return STATUS_DONE;
 	}
 	if (!value) {
@@ -172,7 +189,7 @@ static int set_option(struct command *command, size_t index, const char *value, 
 	if (option->choices && !choice_allowed(option->choices, value))
 		return command_usage(command, "--%s: '%s' is not one of %s", option->name, value,
 				     option->choices);
-	command->values[index] = value;
+	note_option(command, index, value);
 	return STATUS_DONE;
 }
 
@@ -241,8 +258,12 @@ static bool want_color(const char *when)
 int command_parse(struct command *command, const struct verb *verb, int count, char **words)
 {
 	*command = (struct command){.verb = verb};
+	size_t letters = 1; // "-abc" gives three options
+	for (int i = 0; i < count; i++)
+		letters += strlen(words[i]);
 	command->arguments = calloc((size_t)count + 1, sizeof(*command->arguments));
-	if (!command->arguments)
+	command->given = calloc(letters, sizeof(*command->given));
+	if (!command->arguments || !command->given)
 		return command_fail(command, "out of memory");
 	int status = parse_words(command, count, words);
 	if (status)
@@ -250,7 +271,7 @@ int command_parse(struct command *command, const struct verb *verb, int count, c
 	command->help = command_has(command, "help");
 	if (command->help)
 		return STATUS_DONE;
-	if (verb->has_target) {
+	if (verb->has_target || verb->has_output) {
 		command->json = command_has(command, "json");
 		command->quiet = command_has(command, "quiet");
 		command->verbose = command_has(command, "verbose");
@@ -265,20 +286,34 @@ int command_parse(struct command *command, const struct verb *verb, int count, c
 	return STATUS_DONE;
 }
 
-int command_open(struct command *command)
+struct strobe_view_options command_view_options(const struct command *command)
 {
-	struct strobe_view_options options = {
-		.size = sizeof(options),
+	return (struct strobe_view_options){
+		.size = sizeof(struct strobe_view_options),
 		.sysroot = command_option(command, "sysroot"),
 		.executable = command_option(command, "exe"),
 		.debug_directories = command_option(command, "debug-dir"),
 		.no_debuginfod = command_has(command, "no-debuginfod"),
 	};
+}
+
+int command_open_view(struct command *command)
+{
+	struct strobe_view_options options = command_view_options(command);
 	struct strobe_error *error =
 		strobe_view_open(command->arguments[0], &options, &command->view);
 	if (error)
 		return command_error(command, NULL, error);
-	error = strobe_symbols_open(command->view, &command->symbols);
+	command_tell_warnings(command);
+	return STATUS_DONE;
+}
+
+int command_open(struct command *command)
+{
+	int status = command_open_view(command);
+	if (status)
+		return status;
+	struct strobe_error *error = strobe_symbols_open(command->view, &command->symbols);
 	if (error)
 		return command_error(command, command->arguments[0], error);
 	command_tell_warnings(command);
@@ -292,4 +327,5 @@ void command_close(struct command *command)
 	strobe_symbols_close(command->symbols);
 	strobe_view_close(command->view);
 	free(command->arguments);
+	free(command->given);
 }

@@ -21,11 +21,19 @@ enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 enum { COMMAND_OPTION_LIMIT = 48 };
 
+/** An option as it was given: they may be repeated. */
+struct given_option {
+	size_t index;
+	const char *value;
+};
+
 /** One run of a verb. Invariants: what is not NULL is open and closed by command_close(). */
 struct command {
 	const struct verb *verb;
 	const char *values[COMMAND_OPTION_LIMIT]; // by option index; "" for a flag that was given
-	const char **arguments;			  // the target first
+	struct given_option *given;		  // all of them, in their order
+	size_t given_count;
+	const char **arguments; // the target first
 	size_t argument_count;
 	bool json, quiet, verbose, color, help;
 	struct strobe_view *view;
@@ -36,14 +44,21 @@ struct command {
 
 /** Reads the command line after the verb. A status other than STATUS_DONE has been explained. */
 int command_parse(struct command *command, const struct verb *verb, int count, char **words);
+/** What the common options say of opening a target. */
+struct strobe_view_options command_view_options(const struct command *command);
 /** Opens the target and its symbols. */
 int command_open(struct command *command);
+/** Opens the target alone. */
+int command_open_view(struct command *command);
 /** Tells the warnings that are still untold, and closes everything. */
 void command_close(struct command *command);
 
 /** Value of an option ("" for a flag), NULL if it was not given. It must be in the verb's table. */
 const char *command_option(const struct command *command, const char *name);
 bool command_has(const struct command *command, const char *name);
+/** The values of an option that may be given several times: the next one from `*at` (0 at first) on,
+ *  NULL after the last. */
+const char *command_option_next(const struct command *command, const char *name, size_t *at);
 /** An unsigned option of at most `maximum`; `*ret` stays as it is if it was not given. */
 int command_number(const struct command *command, const char *name, uint64_t maximum, uint64_t *ret)
 	STROBE_MUST_CHECK;

@@ -146,10 +146,10 @@ int dump_options(const char *how, char **words)
 		puts(" [_OPTIONS_]");
 		return STATUS_DONE;
 	}
-	for (size_t i = 0; i < verb->option_count; i++)
-		dump_option(&verb->options[i]);
-	if (verb->has_target)
-		for (size_t i = 0; i < options_common_count; i++)
-			dump_option(&options_common[i]);
+	const struct option *option;
+	bool common = verb->has_target || verb->has_output;
+	for (size_t i = 0; (option = verb_option(verb, i)); i++)
+		if (i < verb->option_count || common)
+			dump_option(option);
 	return STATUS_DONE;
 }

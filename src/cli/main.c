@@ -9,11 +9,10 @@
 
 // Every verb that is here is also in verbs.h; their order is the one of the help text.
 const struct verb *const verbs[] = {
-	&verb_info,    &verb_threads, &verb_bt,	      &verb_print,
-	&verb_list,    &verb_disasm,  &verb_regs,     &verb_maps,
-	&verb_modules, &verb_fds,     &verb_mem_read, &verb_mem_search,
-	&verb_sym,     &verb_help,    &verb_version,  &verb_completion,
-	NULL,
+	&verb_snap, &verb_held,	   &verb_held_drop, &verb_info,	      &verb_threads,
+	&verb_bt,   &verb_print,   &verb_list,	    &verb_disasm,     &verb_regs,
+	&verb_maps, &verb_modules, &verb_fds,	    &verb_mem_read,   &verb_mem_search,
+	&verb_sym,  &verb_help,	   &verb_version,   &verb_completion, NULL,
 };
 
 static int run_verb(const struct verb *verb, int count, char **words)
@@ -27,7 +26,8 @@ static int run_verb(const struct verb *verb, int count, char **words)
 		if (command.help)
 			help_verb(verb);
 		else
-			status = verb->has_target ? command_open(&command) : STATUS_DONE;
+			status = verb->has_target && !verb->opens_itself ? command_open(&command)
+									 : STATUS_DONE;
 		if (status == STATUS_DONE && !command.help)
 			status = verb->run(&command);
 	}
@@ -98,6 +98,8 @@ int main(int argc, char **argv)
 	else if (strncmp(word, "--dump-options=", 15) == 0)
 		return dump_options(word + 15, argv + 2);
 	const struct verb *verb = verb_find(word);
+	if (verb && argc > 2 && find_second(word, argv[2]))
+		verb = NULL; // "held" is a verb, and so is "held drop"
 	if (verb)
 		return run_verb(verb, argc - 2, argv + 2);
 	if (verb_is_group(word))

@@ -5,14 +5,14 @@
 #include <string.h>
 
 const struct option options_common[] = {
-	{"json", 'j', NULL, NULL,
-	 "Write one JSON document; json.md in the documentation describes it."},
 	{"sysroot", 0, "DIR", NULL, "Look for the mapped files below DIR first."},
 	{"exe", 0, "FILE", NULL, "Use FILE as the main program."},
 	{"debug-dir", 0, "DIRS", NULL,
 	 "Look for separate debug files below these ':'-separated directories. "
 	 "Default: /usr/lib/debug."},
 	{"no-debuginfod", 0, NULL, NULL, "Do not ask debuginfod servers for files."},
+	{"json", 'j', NULL, NULL,
+	 "Write one JSON document; json.md in the documentation describes it."},
 	{"color", 0, "WHEN", "auto|always|never",
 	 "Colour the output; auto, the default, on a terminal where NO_COLOR is not set."},
 	{"verbose", 'v', NULL, NULL,
@@ -21,8 +21,9 @@ const struct option options_common[] = {
 	{"help", 'h', NULL, NULL, "Show how this verb is used."},
 };
 const size_t options_common_count = sizeof(options_common) / sizeof(options_common[0]);
+const size_t options_output = 4; // --json
 
-// Verbs without a target take --help alone.
+// Other verbs take --help alone.
 static const struct option option_help = {"help", 'h', NULL, NULL, "Show how this verb is used."};
 
 const struct verb *verb_find(const char *name)
@@ -38,8 +39,10 @@ const struct option *verb_option(const struct verb *verb, size_t index)
 	if (index < verb->option_count)
 		return &verb->options[index];
 	index -= verb->option_count;
-	if (!verb->has_target)
+	if (!verb->has_target && !verb->has_output)
 		return index == 0 ? &option_help : NULL;
+	if (!verb->has_target)
+		index += options_output;
 	return index < options_common_count ? &options_common[index] : NULL;
 }
 

@@ -29,12 +29,15 @@ struct verb {
 	size_t option_count;
 	size_t min_arguments, max_arguments; // the target is one of them
 	bool has_target;		     // first argument is a target; common options apply
+	bool opens_itself;		     // run() opens the target, where there is one
+	bool has_output;		     // no target, but the common options of output apply
 	int (*run)(struct command *command);
 };
 
-/** Options that every verb with a target takes, and the ones that every verb takes. */
+/** The options that every verb with a target takes; from options_output on, those of verbs that
+ *  have an output alone. */
 extern const struct option options_common[];
-extern const size_t options_common_count;
+extern const size_t options_common_count, options_output;
 
 /** The verbs, in the order of the help text; NULL ends them. */
 extern const struct verb *const verbs[];

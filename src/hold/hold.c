@@ -65,7 +65,7 @@ static struct strobe_hold *hold_new(const char *name)
 {
 	struct strobe_hold *hold = calloc(1, sizeof(*hold));
 	if (hold) {
-		snprintf(hold->name, sizeof(hold->name), "%s", name);
+		snprintf(hold->name, sizeof(hold->name), "%.*s", HOLD_NAME_LIMIT, name);
 		hold->info.name = hold->name;
 		hold->info.process_name = "";
 	}
@@ -92,10 +92,11 @@ static struct strobe_error *ask(int socket, enum message_kind kind, struct strob
 static struct strobe_error *no_such(const char *name, const struct place *place, bool stale)
 {
 	if (stale)
-		return error_new(STROBE_ERROR_NOT_FOUND,
-				 "@%s: its keeper has ended, and the copy with it (strobe held drop "
-				 "%s forgets the name)",
-				 name, name);
+		return error_new(
+			STROBE_ERROR_NOT_FOUND,
+			"@%s: its keeper has ended, and the copy with it (strobe held drop "
+			"%s forgets the name)",
+			name, name);
 	return error_new(STROBE_ERROR_NOT_FOUND,
 			 "@%s: no frozen copy has this name (strobe held lists them; names are in "
 			 "%s)",

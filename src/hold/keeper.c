@@ -22,7 +22,7 @@
 #include "hold/place.h"
 #include "snapshot/take.h"
 
-enum { CLIENT_LIMIT = 64 };
+enum { CLIENT_LIMIT = 64, CONTROL = 3 };
 enum { POLL_LISTENER, POLL_SIGNAL, POLL_CLONE, POLL_CLIENTS };
 
 // The keeper's whole state. Invariants: `snapshot` is the copy that `name` stands for as long as
@@ -44,7 +44,7 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-// Leaves the caller's terminal, files and habits behind. `control` becomes descriptor 3.
+// Leaves the caller's terminal, files and habits behind. `control` becomes CONTROL.
 static int detach(int control)
 {
 	sigset_t none, watched;
@@ -62,19 +62,17 @@ static int detach(int control)
 	umask(077);
 	if (chdir("/") != 0)
 		return -1;
+	// Descriptors 0 to 3 may be closed in the caller: all move above them first.
+	control = fcntl(control, F_DUPFD_CLOEXEC, 4);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (null < 0 || control == 3 || null == 3) {
-		// Descriptors 0 to 2 were closed, or nearly so: what matters is at 3 or above.
-		control = fcntl(control, F_DUPFD_CLOEXEC, 4);
-		if (control < 0)
-			return -1;
-	}
-	for (int fd = 0; fd <= 2; fd++)
-		if (null < 0 || dup2(null, fd) < 0)
-			return -1;
-	if (dup3(control, 3, O_CLOEXEC) < 0)
+	if (control < 0 || null < 0)
 		return -1;
-	syscall(SYS_close_range, 4U, ~0U, 0U);
+	for (int fd = 0; fd <= 2; fd++)
+		if (fd == null ? fcntl(fd, F_SETFD, 0) < 0 : dup2(null, fd) < 0)
+			return -1;
+	if (dup3(control, CONTROL, O_CLOEXEC) < 0)
+		return -1;
+	syscall(SYS_close_range, CONTROL + 1U, ~0U, 0U);
 	return signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -367,8 +365,8 @@ static void keep(int control, int pid, const struct strobe_snapshot_options *opt
 	if (failed)
 		drop(keeper);
 	// Nobody waits for it any more: a copy that nobody asked for is not kept.
-	if (message_send(3, &keeper->answer, NULL, 0) && !failed) {
-		close(3);
+	if (message_send(CONTROL, &keeper->answer, NULL, 0) && !failed) {
+		close(CONTROL);
 		serve(keeper);
 	}
 	drop(keeper);

@@ -23,7 +23,7 @@ struct message_request {
 	uint32_t magic, kind;
 };
 
-enum message_fd { // of an answer to MESSAGE_OPEN; the last three where there is a clone
+enum message_fd {	    // of an answer to MESSAGE_OPEN; the last three where there is a clone
 	MESSAGE_FD_IMAGE,   // the memfd with the ELF core
 	MESSAGE_FD_PROCESS, // pidfd of the clone
 	MESSAGE_FD_MEMORY,  // /proc/CLONE/mem

@@ -108,8 +108,8 @@ struct strobe_error *place_check_name(const char *name)
 	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				      "0123456789_.-";
 	size_t size = strlen(name), suffix = strlen(HOLD_OVERLAY_SUFFIX);
-	if (size == 0 || size > HOLD_NAME_LIMIT || strspn(name, letters) != size ||
-	    *name == '.' || *name == '-')
+	if (size == 0 || size > HOLD_NAME_LIMIT || strspn(name, letters) != size || *name == '.' ||
+	    *name == '-')
 		return error_new(STROBE_ERROR_INVALID,
 				 "'%s' is no name for a frozen copy: 1 to %d letters, digits, "
 				 "'_', '.' and '-', the first no '.' or '-'",

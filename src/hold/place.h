@@ -28,8 +28,8 @@ void place_remove(const struct place *place, const char *name);
 struct strobe_error *place_check_name(const char *name) STROBE_MUST_CHECK;
 
 /** A listening socket for `name`. Errors: SYSTEM with EADDRINUSE, or other. */
-struct strobe_error *place_listen(const struct place *place, const char *name,
-				  int *ret) STROBE_MUST_CHECK;
+struct strobe_error *place_listen(const struct place *place, const char *name, int *ret)
+	STROBE_MUST_CHECK;
 /** How connecting went when there was no error. */
 enum place_state { PLACE_CONNECTED, PLACE_NONE, PLACE_STALE };
 /** A connection to the keeper of `name`, which is a process of this user or of root. */

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <ctype.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strobe/hold.h>
+#include <strobe/snapshot.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "core/core.h"
@@ -12,21 +18,51 @@ static bool is_number(const char *text)
 	return *text;
 }
 
+static void close_snapshot(void *context)
+{
+	strobe_snapshot_close(context);
+}
+
+static struct strobe_error *no_process(const char *target, struct strobe_error *error)
+{
+	if (strobe_error_code(error) != STROBE_ERROR_NOT_FOUND || access(target, F_OK) != 0)
+		return error;
+	return error_wrap(error, "digits name a process (the file is ./%s)", target);
+}
+
+// The process runs on as soon as it is copied; the view has the copy for itself.
+static struct strobe_error *open_process(const char *target,
+					 const struct strobe_view_options *options,
+					 struct strobe_view **ret)
+{
+	enum { PID_DIGITS = 9 };
+	struct strobe_snapshot *snapshot;
+	struct strobe_view *view;
+	if (strlen(target) > PID_DIGITS)
+		return no_process(target,
+				  error_new(STROBE_ERROR_NOT_FOUND, "%s: no such process", target));
+	struct strobe_error *error = strobe_snapshot_take(atoi(target), NULL, &snapshot);
+	if (error)
+		return no_process(target, error);
+	error = strobe_snapshot_view(snapshot, options, &view);
+	if (error) {
+		strobe_snapshot_close(snapshot);
+		return error;
+	}
+	view->owner = (struct view_owner){close_snapshot, snapshot};
+	*ret = view;
+	return NULL;
+}
+
 struct strobe_error *strobe_view_open(const char *target, const struct strobe_view_options *options,
 				      struct strobe_view **ret)
 {
 	if (!target || !*target)
-		return error_new(STROBE_ERROR_INVALID, "no core file given");
+		return error_new(STROBE_ERROR_INVALID,
+				 "no target given: a process id, a core file, or @NAME");
 	if (*target == '@')
-		return error_new(STROBE_ERROR_UNSUPPORTED,
-				 "%s: frozen copies are not supported by this version yet", target);
-	struct strobe_error *error = core_open_file(target, options, ret);
-	if (error && is_number(target) && strobe_error_code(error) == STROBE_ERROR_SYSTEM) {
-		strobe_error_free(error);
-		return error_new(STROBE_ERROR_UNSUPPORTED,
-				 "%s: live processes are not supported by this version yet: "
-				 "give a core file",
-				 target);
-	}
-	return error;
+		return strobe_hold_open(target + 1, options, ret);
+	if (is_number(target))
+		return open_process(target, options, ret);
+	return core_open_file(target, options, ret);
 }

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef CLI_SNAP_H
+#define CLI_SNAP_H
+
+// What the parts of `strobe snap` share.
+
+#include <stdbool.h>
+#include <strobe/snapshot.h>
+
+#include "command.h"
+
+/** One snapshot that was taken, or copied from a view. */
+struct snap_result {
+	const char *file, *hold; // where it went; "-" = standard output
+	int pid;
+	const char *name;			 // of the process, "" = not known
+	const struct strobe_snapshot_info *info; // NULL for a copy of a view
+	uint64_t thread_count, memory_bytes;
+	uint64_t total_ns;
+	const struct strobe_written *written; // NULL for a hold
+};
+
+/** JSON of one snapshot: an element of an array, or the document. */
+void snap_json(struct json *json, const struct snap_result *result);
+/** The line for people, and warnings for what is not atomic. */
+void snap_text(const struct command *command, FILE *out, const struct snap_result *result);
+/** Warnings that belong to it, whatever the output. */
+void snap_warn(const struct command *command, const struct snap_result *result);
+
+/** What the %-escapes of a file name stand for. */
+struct snap_name {
+	int pid;
+	const char *name; // of the process
+	int signal;	  // 0 = none
+	int64_t time;	  // seconds since 1970
+};
+/** Expands %p %n %t %s %%; NULL when memory is short or an escape is unknown (`*bad` = its letter).
+ *  The caller's to free. A '/' or a leading '.' in a process's name becomes '_'. */
+char *snap_expand(const char *template, const struct snap_name *name, char *bad);
+
+#endif
