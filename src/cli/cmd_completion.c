@@ -23,6 +23,19 @@ static bool is_first(size_t index)
 	return true;
 }
 
+// True for the first verb of two words that has this first word: "held" is a verb by itself, too.
+static bool is_first_of_group(size_t index)
+{
+	size_t size = first_word(verbs[index]);
+	if (!verbs[index]->name[size])
+		return false;
+	for (size_t i = 0; i < index; i++)
+		if (first_word(verbs[i]) == size && verbs[i]->name[size] &&
+		    memcmp(verbs[i]->name, verbs[index]->name, size) == 0)
+			return false;
+	return true;
+}
+
 static void put_verb_words(const char *between)
 {
 	for (size_t i = 0; verbs[i]; i++)
@@ -89,7 +102,7 @@ static void bash_completion(void)
 	fputs("' -- \"$current\"))\n\t\treturn\n\tfi\n", stdout);
 	for (size_t i = 0; verbs[i]; i++) {
 		size_t size = first_word(verbs[i]);
-		if (!verbs[i]->name[size] || !is_first(i))
+		if (!is_first_of_group(i))
 			continue;
 		printf("\tif [ \"$verb\" = %.*s ]; then\n"
 		       "\t\tif [ \"$COMP_CWORD\" -eq 2 ]; then\n"
@@ -97,7 +110,7 @@ static void bash_completion(void)
 		       (int)size, verbs[i]->name);
 		put_second_words(verbs[i]->name, size);
 		fputs("' -- \"$current\"))\n\t\t\treturn\n\t\tfi\n"
-		      "\t\tverb=\"$verb ${COMP_WORDS[2]}\"\n\tfi\n",
+		      "\t\t[[ ${COMP_WORDS[2]} == -* ]] || verb=\"$verb ${COMP_WORDS[2]}\"\n\tfi\n",
 		      stdout);
 	}
 	fputs("\tcase $verb in\n", stdout);
@@ -163,14 +176,15 @@ static void zsh_completion(void)
 	fputs("\n\t\treturn\n\tfi\n", stdout);
 	for (size_t i = 0; verbs[i]; i++) {
 		size_t size = first_word(verbs[i]);
-		if (!verbs[i]->name[size] || !is_first(i))
+		if (!is_first_of_group(i))
 			continue;
 		printf("\tif [[ $verb == %.*s ]]; then\n"
 		       "\t\tif (( CURRENT == 3 )); then\n\t\t\tcompadd --",
 		       (int)size, verbs[i]->name);
 		put_second_words(verbs[i]->name, size);
-		fputs("\n\t\t\treturn\n\t\tfi\n\t\tverb=\"$verb $words[3]\"\n"
-		      "\t\tshift words\n\t\t(( CURRENT-- ))\n\tfi\n",
+		fputs("\n\t\t\treturn\n\t\tfi\n\t\tif [[ $words[3] != -* ]]; then\n"
+		      "\t\t\tverb=\"$verb $words[3]\"\n"
+		      "\t\t\tshift words\n\t\t\t(( CURRENT-- ))\n\t\tfi\n\tfi\n",
 		      stdout);
 	}
 	fputs("\tshift words\n\t(( CURRENT-- ))\n\tcase $verb in\n", stdout);
