@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Frozen copies that have names: who holds them, who reads them, how they end. TAP on stdout.
+
+usage: hold.py STROBE SPINNER
+"""
+import os
+import pathlib
+import re
+import signal
+import sys
+import time
+
+from demo_core import Cases
+from spinner import Command, Spinner, alive, gone_within, kill
+
+HELD = {"name", "gone", "pid", "process", "time", "age_ns", "threads", "pause_ns", "method", "memory_bytes",
+        "private_bytes", "keeper"}
+
+
+def held(command):
+    return {one["name"]: one for one in command.json("held")["held"]}
+
+
+def children(pid):
+    """Every process whose parent or tracer is `pid`."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/status"):
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if re.search(rf"^(PPid|TracerPid):\t{pid}$", text, re.M):
+            found.append(int(path.parent.name))
+    return found
+
+
+def clones(keeper):
+    return [pid for pid in children(keeper) if alive(pid)]
+
+
+def take_and_read(cases, command, spinner):
+    taken = command.json("snap", spinner.pid, "--hold", "first")
+    cases.check(taken["hold"] == "first" and taken["file"] is None and taken["pid"] == spinner.pid and
+                taken["threads"] == 4 and taken["method"] == "clone", "a copy is taken and has a name", taken)
+    one = held(command)["first"]
+    cases.check(set(one) == HELD and one["pid"] == spinner.pid and not one["gone"] and one["process"] == "spinner"
+                and one["threads"] == 4, "held lists it", one)
+    status, output, _ = command.run("held")
+    cases.check(status == 0 and re.search(rf"^@first +{spinner.pid} +spinner +\d+s +clone +\S+ \S+ +{one['keeper']}$",
+                                          output, re.M), "held shows it in a table", output)
+    readers = [command.start("print", "@first", "counter", "counter - twin", "turns", "--json") for _ in range(3)]
+    time.sleep(0.2)
+    readers += [command.start("print", "@first", "counter", "counter - twin", "turns", "--json")]
+    texts = [reader.communicate(timeout=60)[0] for reader in readers]
+    cases.check(len(set(texts)) == 1 and '"value"' in texts[0] and "error" not in texts[0],
+                "several commands read the same frozen values at once", *texts)
+    status, output, errors = command.run("bt", "@first")
+    cases.check(status == 0 and "spin (" in output and output.count("turn (") == 3, "stacks are those of the copy",
+                output, errors)
+    return one
+
+
+def many(cases, command, spinner):
+    values = []
+    for i in range(3):
+        status, _, errors = command.run("snap", spinner.pid, "--hold", f"many{i}")
+        assert status == 0, errors
+        values.append(int(command.json("print", f"@many{i}", "counter")["value"]))
+        time.sleep(0.05)
+    cases.check(values == sorted(set(values)), "copies of one process each have their instant", values)
+    names = [name for name in held(command) if name.startswith("many")]
+    status, output, errors = command.run("held", "drop", "many0", "@many1")
+    left = held(command)
+    cases.check(status == 0 and len(names) == 3 and "many2" in left and not {"many0", "many1"} & set(left),
+                "copies are dropped by name", output, errors, left)
+    again = int(command.json("print", "@many2", "counter")["value"])
+    cases.check(again == values[2], "the ones that stay are as they were", values, again)
+
+
+def names(cases, command, spinner, first):
+    status, output, errors = command.run("snap", spinner.pid, "--hold", "first")
+    cases.check(status == 1 and errors.count("\n") == 1 and "is in use since" in errors and output == "" and
+                f"keeper {first['keeper']}" in errors, "a name in use is refused, with who has it and since when", errors)
+    for name in ("../x", "", "a b", ".lock", "x" * 65):
+        status, _, errors = command.run("snap", spinner.pid, f"--hold={name}")
+        cases.check(status == 1 and "no name for a frozen copy" in errors, f"the name '{name[:10]}' is refused", errors)
+    status, _, errors = command.run("bt", "@nosuch")
+    cases.check(status == 1 and errors.startswith("strobe: bt: @nosuch: no frozen copy has this name"),
+                "an unknown name is told as such", errors)
+    status, _, errors = command.run("held", "drop", "nosuch")
+    cases.check(status == 1 and "no frozen copy" in errors, "dropping an unknown name fails", errors)
+    status, _, errors = command.run("snap", 999999999, "--hold", "nobody")
+    cases.check(status == 1 and errors.count("\n") == 1 and "nobody" not in held(command),
+                "a process that does not exist leaves no name behind", errors)
+
+
+def keeper_killed(cases, command, spinner):
+    command.json("snap", spinner.pid, "--hold", "doomed")
+    keeper = held(command)["doomed"]["keeper"]
+    copies = clones(keeper)
+    kill(keeper)
+    cases.check(len(copies) == 1 and all(gone_within(pid) for pid in copies),
+                "a keeper that is killed takes its copy with it", copies)
+    cases.check(held(command)["doomed"]["gone"], "held says that it is gone")
+    status, _, errors = command.run("info", "@doomed")
+    cases.check(status == 1 and "its keeper has ended" in errors and errors.count("\n") == 1,
+                "reading it says so, too", errors)
+    status, _, errors = command.run("snap", spinner.pid, "--hold", "doomed")
+    cases.check(status == 0 and not held(command)["doomed"]["gone"], "its name can be taken again", errors)
+    kill(held(command)["doomed"]["keeper"])
+    time.sleep(0.1)
+    status, _, errors = command.run("held", "drop", "doomed")
+    cases.check(status == 0 and "doomed" not in held(command), "dropping it forgets the name", errors)
+
+
+def keeper_signals(cases, command, spinner):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        command.json("snap", spinner.pid, "--hold", "told")
+        keeper = held(command)["told"]["keeper"]
+        copies = clones(keeper)
+        os.kill(keeper, number)
+        cases.check(gone_within(keeper) and copies and all(gone_within(pid) for pid in copies) and
+                    "told" not in held(command), f"{number.name} ends a keeper, its copy and its name")
+    command.json("snap", spinner.pid, "--hold", "told")
+    keeper = held(command)["told"]["keeper"]
+    kill(clones(keeper)[0])
+    cases.check(gone_within(keeper) and "told" not in held(command), "a keeper ends when its copy is killed")
+
+
+def keeper_is_apart(cases, first):
+    keeper = first["keeper"]
+    status = pathlib.Path(f"/proc/{keeper}/status").read_text(encoding="utf-8")
+    stat = pathlib.Path(f"/proc/{keeper}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    cases.check("Name:\tstrobe-keeper\n" in status, "a keeper has a name of its own", status)
+    cases.check(int(stat[3]) not in (os.getsid(0), keeper) and stat[4] == "0",
+                "it is in a session without a terminal, and does not lead it", stat)
+    links = [os.readlink(f"/proc/{keeper}/fd/{fd}") for fd in os.listdir(f"/proc/{keeper}/fd")]
+    cases.check(links.count("/dev/null") == 3 and not any("/files" in link or link.startswith("pipe:") for link in links),
+                "it has none of the caller's files", links)
+    rollup = pathlib.Path(f"/proc/{keeper}/smaps_rollup").read_text(encoding="utf-8")
+    private = sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty): +(\d+)", rollup, re.M))
+    cases.check(private < 12 * 1024, "it costs less than 12 MiB", rollup)
+
+
+def outlives(cases, command, spinner):
+    """The command's whole session goes; the keeper stays; then the process goes; the copy stays."""
+    process = command.start("snap", spinner.pid, "--hold", "stays", start_new_session=True)
+    process.communicate(timeout=60)
+    try:
+        os.killpg(process.pid, signal.SIGHUP)
+    except ProcessLookupError:
+        pass
+    before = command.json("print", "@stays", "counter")["value"]
+    spinner.end()
+    after = command.json("print", "@stays", "counter")["value"]
+    cases.check(before == after, "a copy outlives the command's session, and its process", before, after)
+    status, output, errors = command.run("snap", "@stays", "-o", "stays.core")
+    cases.check(status == 0, "it can be written to a file", output, errors)
+    if status == 0:
+        value = command.json("print", "stays.core", "counter")["value"]
+        cases.check(value == before, "the file holds what the copy held", value, before)
+
+
+def unsafe_place(cases, command, spinner):
+    place = os.path.join(command.folder, "strobe")
+    command.run("held", "drop", "--all")
+    os.rename(place, place + ".real")
+    os.symlink(place + ".real", place)
+    for words in (("snap", spinner.pid, "--hold", "x"), ("held",), ("info", "@x"), ("held", "drop", "x")):
+        status, _, errors = command.run(*words)
+        cases.check(status == 1 and "not safe" in errors and errors.count("\n") == 1,
+                    f"{words[0]} refuses a directory of names that is a link", errors)
+    os.unlink(place)
+    os.rename(place + ".real", place)
+    os.chmod(place, 0o755)
+    status, _, errors = command.run("snap", spinner.pid, "--hold", "x")
+    cases.check(status == 1 and "not safe" in errors, "and one that others may enter", errors)
+    os.chmod(place, 0o700)
+    if os.geteuid() == 0:
+        os.chown(place, 12345, 12345)
+        status, _, errors = command.run("snap", spinner.pid, "--hold", "x")
+        cases.check(status == 1 and "belongs to user 12345" in errors, "and another user's", errors)
+        os.chown(place, 0, 0)
+
+
+def main():
+    strobe, program = sys.argv[1:3]
+    cases, command = Cases(), Command(strobe)
+    spinner, other = Spinner(program), Spinner(program)
+    try:
+        first = take_and_read(cases, command, spinner)
+        keeper_is_apart(cases, first)
+        names(cases, command, spinner, first)
+        many(cases, command, spinner)
+        keeper_killed(cases, command, spinner)
+        keeper_signals(cases, command, spinner)
+        outlives(cases, command, other)
+        keepers = [one["keeper"] for one in held(command).values()]
+        status, _, errors = command.run("held", "drop", "--all")
+        cases.check(status == 0 and keepers and all(gone_within(keeper) for keeper in keepers) and not held(command),
+                    "all are dropped at once", errors)
+        cases.check(alive(spinner.pid) and not children(spinner.pid), "the process runs on, and has no child left")
+        unsafe_place(cases, command, spinner)
+    finally:
+        command.end()
+        spinner.end()
+        other.end()
+    cases.end()
+
+
+if __name__ == "__main__":
+    main()
