@@ -216,12 +216,14 @@ static int write_view(struct snap *snap, struct strobe_view *view,
 			.file = file,
 			.pid = process->pid,
 			.name = name,
-			.info = info,
 			.thread_count = strobe_view_thread_count(view),
-			.memory_bytes = info ? info->memory_bytes : written.page_bytes,
 			.total_ns = monotonic_ns() - snap->start_ns,
 			.written = &written,
 		};
+		if (info)
+			snap_set_info(&result, info);
+		else
+			snap_set_view(&result, view);
 		tell(snap, &result);
 	}
 	free(file);
@@ -353,11 +355,10 @@ static int snap_hold(struct snap *snap, const char *target, const char *name)
 		.hold = name,
 		.pid = pid,
 		.name = info->process_name,
-		.info = &info->snapshot,
 		.thread_count = info->snapshot.thread_count,
-		.memory_bytes = info->snapshot.memory_bytes,
 		.total_ns = monotonic_ns() - snap->start_ns,
 	};
+	snap_set_info(&result, &info->snapshot);
 	tell(snap, &result);
 	strobe_hold_free(hold);
 	return STATUS_DONE;

@@ -9,17 +9,26 @@
 
 #include "command.h"
 
-/** One snapshot that was taken, or copied from a view. */
+/** One snapshot that was taken, or copied from a view. Strings and ranges are borrowed. */
 struct snap_result {
 	const char *file, *hold; // where it went; "-" = standard output
-	int pid;
-	const char *name;			 // of the process, "" = not known
-	const struct strobe_snapshot_info *info; // NULL for a copy of a view
+	int pid;		 // -1 = not known
+	const char *name;	 // of the process, "" = not known
+	const char *method;	 // "clone", "copy", "crash"; NULL = not known
+	const char *method_why;	 // why there is no clone, or NULL
+	int64_t pause_ns;	 // -1 = not known
 	uint64_t thread_count, memory_bytes;
 	uint64_t total_ns;
+	size_t not_atomic_count;
+	const struct strobe_not_atomic *not_atomic; // NULL: those of `view`
+	const struct strobe_view *view;
 	const struct strobe_written *written; // NULL for a hold
 };
 
+/** What `info` says. */
+void snap_set_info(struct snap_result *result, const struct strobe_snapshot_info *info);
+/** What `view`, which was copied, says of itself. */
+void snap_set_view(struct snap_result *result, const struct strobe_view *view);
 /** JSON of one snapshot: an element of an array, or the document. */
 void snap_json(struct json *json, const struct snap_result *result);
 /** The line for people, and warnings for what is not atomic. */

@@ -6,6 +6,7 @@
 
 #include "elf/elf_image.h"
 #include "view/build.h"
+#include "view/process_memory.h"
 #include "view/view.h"
 
 /** Fills `view` from an ELF core. Errors: FORMAT (not a core), NO_MEMORY. */
@@ -49,5 +50,10 @@ struct strobe_error *core_open_file(const char *path, const struct strobe_view_o
 struct strobe_error *core_open_image(int fd, const char *label,
 				     const struct strobe_view_options *options,
 				     struct strobe_view **ret) STROBE_MUST_CHECK;
+/** The same where the process that holds the rest is known by `files`, which stay the
+ *  caller's, too. */
+struct strobe_error *core_open_frozen(int fd, const struct process_files *files, const char *label,
+				      const struct strobe_view_options *options,
+				      struct strobe_view **ret) STROBE_MUST_CHECK;
 
 #endif

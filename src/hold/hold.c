@@ -336,7 +336,9 @@ struct strobe_error *strobe_hold_open(const char *name, const struct strobe_view
 	strobe_hold_free(hold);
 	if (error)
 		return error;
-	error = core_open_image(fds[MESSAGE_FD_IMAGE], label, options, ret);
+	const struct process_files files = {fds[MESSAGE_FD_MEMORY], fds[MESSAGE_FD_PAGEMAP],
+					    fds[MESSAGE_FD_MAPS]};
+	error = core_open_frozen(fds[MESSAGE_FD_IMAGE], &files, label, options, ret);
 	close_all(fds);
 	return error;
 }

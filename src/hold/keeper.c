@@ -220,11 +220,13 @@ static size_t open_copy(const struct keeper *keeper, int *fds)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", snapshot_image_fd(keeper->snapshot));
 	fds[count++] = open(path, O_RDONLY | O_CLOEXEC);
 	if (keeper->clone_fd >= 0) {
-		fds[count++] = fcntl(keeper->clone_fd, F_DUPFD_CLOEXEC, 0);
-		snprintf(path, sizeof(path), "/proc/%d/mem", keeper->answer.clone_pid);
-		fds[count++] = open(path, O_RDONLY | O_CLOEXEC);
-		snprintf(path, sizeof(path), "/proc/%d/pagemap", keeper->answer.clone_pid);
-		fds[count++] = open(path, O_RDONLY | O_CLOEXEC);
+		// We may: we trace it. And as long as we hold it, nobody else has its id.
+		static const char *const parts[] = {"mem", "pagemap", "maps"};
+		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+			snprintf(path, sizeof(path), "/proc/%d/%s", keeper->answer.clone_pid,
+				 parts[i]);
+			fds[count++] = open(path, O_RDONLY | O_CLOEXEC);
+		}
 	}
 	for (size_t i = 0; i < count; i++)
 		if (fds[i] < 0)

@@ -25,9 +25,9 @@ struct message_request {
 
 enum message_fd {	    // of an answer to MESSAGE_OPEN; the last three where there is a clone
 	MESSAGE_FD_IMAGE,   // the memfd with the ELF core
-	MESSAGE_FD_PROCESS, // pidfd of the clone
 	MESSAGE_FD_MEMORY,  // /proc/CLONE/mem
 	MESSAGE_FD_PAGEMAP, // /proc/CLONE/pagemap
+	MESSAGE_FD_MAPS,    // /proc/CLONE/maps
 };
 
 struct message_range {

@@ -104,6 +104,8 @@ struct view_owner {
 	void *context;
 };
 
+struct process_files;
+
 struct strobe_view {
 	struct view_owner owner;
 	struct arena arena;
@@ -128,6 +130,7 @@ struct strobe_view {
 	ARRAY(struct lazy_area *) lazy_areas;
 	ARRAY(struct lazy_source *) lazy_sources;
 	bool made_by_us; // an image of our own: NT_STROBE_FROZEN is believed
+	const struct process_files *process_files; // of that process, until view_finish(); or NULL
 	ARRAY(struct strobe_mapping) mappings;
 	ARRAY(struct mapping_state) mapping_states;
 	ARRAY(struct backing) backings;

@@ -145,16 +145,28 @@ static bool add_vma(struct process_memory *memory, const char *line)
 	return array_push(&memory->vmas, vma);
 }
 
-static struct strobe_error *read_maps(struct process_memory *memory)
+/** Opens /proc/PID/`part`, or takes a copy of what was `opened` (-1: nothing). */
+static struct strobe_error *open_part(int pid, const char *part, int opened, int *ret)
 {
 	char name[64];
+	snprintf(name, sizeof(name), "/proc/%d/%s", pid, part);
+	*ret = opened < 0 ? open(name, O_RDONLY | O_CLOEXEC) : fcntl(opened, F_DUPFD_CLOEXEC, 0);
+	return *ret < 0 ? error_errno(errno, "%s", name) : NULL;
+}
+
+static struct strobe_error *read_maps(struct process_memory *memory, int opened)
+{
+	int fd;
 	char *line = NULL;
 	size_t room = 0;
-	struct strobe_error *error = NULL;
-	snprintf(name, sizeof(name), "/proc/%d/maps", memory->pid);
-	FILE *file = fopen(name, "re");
-	if (!file)
-		return error_errno(errno, "%s", name);
+	struct strobe_error *error = open_part(memory->pid, "maps", opened, &fd);
+	if (error)
+		return error;
+	FILE *file = fdopen(fd, "r");
+	if (!file) {
+		close(fd);
+		return error_no_memory();
+	}
 	ssize_t size;
 	while (!error && (size = getline(&line, &room, file)) > 0) {
 		if (line[size - 1] == '\n')
@@ -167,27 +179,22 @@ static struct strobe_error *read_maps(struct process_memory *memory)
 	return error;
 }
 
-static struct strobe_error *open_part(int pid, const char *part, int *ret)
+struct strobe_error *process_memory_open(int pid, const struct process_files *files, bool no_scan,
+					 struct process_memory **ret)
 {
-	char name[64];
-	snprintf(name, sizeof(name), "/proc/%d/%s", pid, part);
-	*ret = open(name, O_RDONLY | O_CLOEXEC);
-	return *ret < 0 ? error_errno(errno, "%s", name) : NULL;
-}
-
-struct strobe_error *process_memory_open(int pid, bool no_scan, struct process_memory **ret)
-{
+	static const struct process_files none = {-1, -1, -1};
 	struct process_memory *memory = calloc(1, sizeof(*memory));
 	if (!memory)
 		return error_no_memory();
 	memory->pid = pid;
 	memory->no_scan = no_scan;
 	memory->pagemap = -1;
-	struct strobe_error *error = open_part(pid, "mem", &memory->memory);
+	files = files ? files : &none;
+	struct strobe_error *error = open_part(pid, "mem", files->memory, &memory->memory);
 	if (!error) // without it every page counts as data
-		strobe_error_free(open_part(pid, "pagemap", &memory->pagemap));
+		strobe_error_free(open_part(pid, "pagemap", files->pagemap, &memory->pagemap));
 	if (!error)
-		error = read_maps(memory);
+		error = read_maps(memory, files->maps);
 	if (error)
 		process_memory_close(memory);
 	else
@@ -486,7 +493,7 @@ struct strobe_error *view_add_process_memory(struct strobe_view *view, int pid)
 {
 	struct process_memory *memory;
 	const struct lazy_source *source;
-	struct strobe_error *error = process_memory_open(pid, false, &memory);
+	struct strobe_error *error = process_memory_open(pid, view->process_files, false, &memory);
 	if (error && strobe_error_code(error) == STROBE_ERROR_SYSTEM) {
 		view_warn(view, "%s: the frozen copy's memory cannot be read: %s",
 			  view->info.source_path, strobe_error_message(error));

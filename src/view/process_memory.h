@@ -10,9 +10,15 @@
 struct process_memory;
 struct strobe_view;
 
-/** `no_scan`: as on kernels before 6.7, which lack the PAGEMAP_SCAN call. Errors: SYSTEM. */
-struct strobe_error *process_memory_open(int pid, bool no_scan, struct process_memory **ret)
-	STROBE_MUST_CHECK;
+/** Descriptors of files in /proc/PID that somebody opened for us, who was allowed to and knew which
+ *  process that is. Borrowed; -1 = open it by the process's id. */
+struct process_files {
+	int memory, pagemap, maps;
+};
+
+/** `files` may be NULL. `no_scan`: as on kernels before 6.7, which lack the PAGEMAP_SCAN call. Errors: SYSTEM. */
+struct strobe_error *process_memory_open(int pid, const struct process_files *files, bool no_scan,
+					 struct process_memory **ret) STROBE_MUST_CHECK;
 struct process_memory *process_memory_close(struct process_memory *memory);
 
 /** A source whose positions are addresses; owns `memory` if it is closed. */

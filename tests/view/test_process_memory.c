@@ -97,7 +97,7 @@ static struct lazy_source open_child(bool no_scan)
 			abort();
 		atexit(end_child);
 	}
-	CHECK_OK(process_memory_open(child, no_scan, &memory));
+	CHECK_OK(process_memory_open(child, NULL, no_scan, &memory));
 	return process_memory_source(memory);
 }
 
@@ -218,7 +218,7 @@ static void checks_what_may_be_read(void)
 static void a_process_that_is_gone_is_an_error(void)
 {
 	struct process_memory *memory;
-	CHECK_ERROR(process_memory_open(0x7ffffff0, false, &memory), STROBE_ERROR_SYSTEM);
+	CHECK_ERROR(process_memory_open(0x7ffffff0, NULL, false, &memory), STROBE_ERROR_SYSTEM);
 }
 
 CHECK_MAIN({"runs are told by the kernel's scan", runs_are_told_by_the_kernels_scan},
