@@ -69,7 +69,7 @@ struct strobe_error *store_copy(struct store *store, pid_t pid, uint64_t start, 
 	struct strobe_error *error = NULL;
 	if (store->memory_pid != pid) {
 		store->memory = process_memory_close(store->memory);
-		error = process_memory_open(pid, false, &store->memory);
+		error = process_memory_open(pid, NULL, false, &store->memory);
 		store->memory_pid = error ? 0 : pid;
 	}
 	if (error)
