@@ -56,6 +56,46 @@ static void look_at_threads(const struct strobe_view *view)
 		strobe_view_descriptor(view, i);
 }
 
+static void look_at_facts(const struct strobe_view *view)
+{
+	const struct strobe_capture *capture = strobe_view_capture(view);
+	const struct strobe_credentials *credentials = strobe_view_credentials(view);
+	size_t seen = capture && capture->id ? strlen(capture->id) : 0, size;
+	const char *text;
+	for (size_t i = 0; (text = strobe_view_proc_file_name(view, i)) && i < MOST; i++) {
+		const char *bytes = strobe_view_proc_file(view, text, &size);
+		for (size_t k = 0; k < size; k++)
+			seen += (unsigned char)bytes[k];
+	}
+	for (size_t i = 0; (text = strobe_view_environment(view, i)) && i < MOST; i++)
+		seen += strlen(text);
+	for (size_t i = 0; (text = strobe_view_argument(view, i)) && i < MOST; i++)
+		seen += strlen(text);
+	for (size_t i = 0; i < strobe_view_not_atomic_count(view) && i < MOST; i++) {
+		const struct strobe_not_atomic *range = strobe_view_not_atomic(view, i);
+		seen += strlen(range->why);
+		if (range->start >= range->end)
+			abort();
+	}
+	for (size_t i = 0; i < strobe_view_limit_count(view) && i < MOST; i++)
+		seen += strlen(strobe_view_limit(view, i)->name);
+	for (size_t i = 0; i < strobe_view_namespace_count(view) && i < MOST; i++)
+		seen += strlen(strobe_view_namespace(view, i)->name);
+	for (size_t i = 0; i < strobe_view_queued_signal_count(view) && i < MOST; i++)
+		seen += (size_t)strobe_view_queued_signal(view, i)->tid;
+	for (size_t i = 0; credentials && i < credentials->group_count; i++)
+		seen += credentials->groups[i];
+	for (size_t i = 0; i < strobe_view_descriptor_count(view, NULL) && i < MOST; i++) {
+		const struct strobe_descriptor *descriptor = strobe_view_descriptor(view, i);
+		seen += descriptor->type ? strlen(descriptor->type) : 0;
+		seen += descriptor->info ? strlen(descriptor->info) : 0;
+	}
+	for (size_t i = 0; i < strobe_view_thread_count(view) && i < MOST; i++)
+		strobe_system_call_name(strobe_view_thread(view, i)->system_call);
+	if (seen == SIZE_MAX)
+		abort(); // everything was really read
+}
+
 static void look_at_stacks(const struct strobe_view *view)
 {
 	struct strobe_symbols *symbols = NULL;
@@ -84,6 +124,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (view) {
 		strobe_view_process_info(view);
 		look_at_threads(view);
+		look_at_facts(view);
 		look_at_memory(view);
 		look_at_stacks(view);
 		for (size_t i = 0; i < strobe_view_warning_count(view); i++)

@@ -8,6 +8,8 @@
 #include <sys/user.h>
 #include <unistd.h>
 
+#include "elf/strobe_note.h"
+
 enum { NOTES_OFFSET = 512, NOTES_SIZE = 2048, STACK_OFFSET = 4096 };
 
 int memory_file(const char *name, const void *bytes, size_t size)
@@ -20,14 +22,37 @@ int memory_file(const char *name, const void *bytes, size_t size)
 	return fd;
 }
 
-// Appends a note at `*offset` of `image`.
-static void put_note(uint8_t *image, size_t *offset, uint32_t type, const void *bytes, size_t size)
+// Appends a note at `*offset` of `image`, of a name of 4 to 7 bytes.
+static void put_named(uint8_t *image, size_t *offset, const char *name, uint32_t type,
+		      const void *bytes, size_t size)
 {
-	const Elf64_Nhdr header = {.n_namesz = 5, .n_descsz = (uint32_t)size, .n_type = type};
+	const Elf64_Nhdr header = {
+		.n_namesz = (uint32_t)strlen(name) + 1, .n_descsz = (uint32_t)size, .n_type = type};
 	memcpy(image + *offset, &header, sizeof(header));
-	memcpy(image + *offset + sizeof(header), "CORE\0\0\0", 8);
+	memcpy(image + *offset + sizeof(header), name, strlen(name));
 	memcpy(image + *offset + sizeof(header) + 8, bytes, size);
 	*offset += sizeof(header) + 8 + ((size + 3) & ~(size_t)3);
+}
+
+static void put_note(uint8_t *image, size_t *offset, uint32_t type, const void *bytes, size_t size)
+{
+	put_named(image, offset, "CORE", type, bytes, size);
+}
+
+// What a snapshot of Strobe's has besides.
+static void put_facts(uint8_t *image, size_t *offset)
+{
+	static const struct strobe_note_capture capture = {
+		.version = 1, .method = 1, .realtime_ns = 1, .boottime_ns = 1, .pause_ns = 1};
+	static const struct strobe_note_thread thread = {
+		.version = 1, .tid = 100, .flags = STROBE_THREAD_IN_SYSCALL, .state = 'S'};
+	static const char stat[] = "stat\0"
+				   "100 (fuzz) S 1 1 1 0 -1 0 0 0 0 0 1 1 0 0 20 0 1 0 1";
+	static const char socket[] = "\3\0\0\0\377\301\0\0socket:[9]\0pos:\t0\nflags:\t02\n\0";
+	put_named(image, offset, STROBE_NOTE_NAME, NT_STROBE_CAPTURE, &capture, sizeof(capture));
+	put_named(image, offset, STROBE_NOTE_NAME, NT_STROBE_THREAD, &thread, sizeof(thread));
+	put_named(image, offset, STROBE_NOTE_NAME, NT_STROBE_PROC_FILE, stat, sizeof(stat) - 1);
+	put_named(image, offset, STROBE_NOTE_NAME, NT_STROBE_DESCRIPTOR, socket, sizeof(socket));
 }
 
 static size_t put_notes(uint8_t *image, const char *mapped_path, uint64_t mapped_size, uint64_t pc)
@@ -41,6 +66,7 @@ static size_t put_notes(uint8_t *image, const char *mapped_path, uint64_t mapped
 					     .ss = 0x2b};
 	memcpy(&status.pr_reg, &registers, sizeof(registers));
 	put_note(image, &offset, NT_PRSTATUS, &status, sizeof(status));
+	put_facts(image, &offset);
 	const struct elf_prpsinfo process = {.pr_pid = 100, .pr_sname = 'R', .pr_fname = "fuzz"};
 	put_note(image, &offset, NT_PRPSINFO, &process, sizeof(process));
 	const uint64_t auxv[] = {AT_PAGESZ,	      4096,	AT_ENTRY, pc,	   AT_PHDR,

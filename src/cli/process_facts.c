@@ -26,12 +26,19 @@ void facts_field(const struct command *command, const char *name, const char *va
 static void put_ids(const char *what, const int64_t ids[4])
 {
 	static const char *const kinds[] = {"", "effective ", "saved ", "file system "};
+	bool open = false;
 	if (ids[0] < 0)
 		return;
 	printf("%s %" PRId64, what, ids[0]);
-	for (int i = 1; i < 4; i++)
-		if (ids[i] >= 0 && ids[i] != ids[0])
-			printf(" (%s%" PRId64 ")", kinds[i], ids[i]);
+	for (int i = 1; i < 4; i++) {
+		int64_t usual = i == 3 ? ids[1] : ids[0]; // the file system's follows the effective
+		if (ids[i] < 0 || ids[i] == usual)
+			continue;
+		printf("%s%s%" PRId64, open ? ", " : " (", kinds[i], ids[i]);
+		open = true;
+	}
+	if (open)
+		putchar(')');
 }
 
 static void credentials_text(const struct command *command)
