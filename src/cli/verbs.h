@@ -19,6 +19,7 @@ extern const struct verb verb_mem_read;
 extern const struct verb verb_mem_search;
 extern const struct verb verb_modules;
 extern const struct verb verb_print;
+extern const struct verb verb_ps;
 extern const struct verb verb_regs;
 extern const struct verb verb_snap;
 extern const struct verb verb_sym;

@@ -3,9 +3,14 @@
 verbs show. Its memory is not read and its registers are made up."""
 import os
 import pathlib
+import re
 import struct
 
-CAPTURE, PROC_FILE, THREAD, DESCRIPTOR, NOT_ATOMIC, SIGNAL = 1, 2, 3, 4, 5, 10
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TYPES = {name: int(number, 0) for name, number in
+         re.findall(r"^\tNT_STROBE_(\w+) = (\w+),", (ROOT / "src/elf/strobe_note.h").read_text(encoding="utf-8"), re.M)}
+CAPTURE, PROC_FILE, THREAD = TYPES["CAPTURE"], TYPES["PROC_FILE"], TYPES["THREAD"]
+DESCRIPTOR, NOT_ATOMIC, SIGNAL = TYPES["DESCRIPTOR"], TYPES["NOT_ATOMIC"], TYPES["SIGNAL"]
 IN_SYSCALL, SIGNALS_KNOWN, ROBUST_KNOWN, RSEQ_KNOWN = 2, 4, 8, 16
 FILES = ("maps", "status", "stat", "cmdline", "environ", "limits", "cgroup", "oom_score_adj")
 LINKS = ("exe", "cwd", "root")

@@ -166,6 +166,19 @@ def test_the_mappings():
     assert "[heap] (not atomic)\n" in text and "INODE" in text
 
 
+def test_the_list_of_processes():
+    processes = {process["pid"]: process for process in document("ps")["processes"]}
+    child = processes[PID]
+    assert child["name"] == "odd) name" and child["threads"] == 2 and child["state"] == "S"
+    assert child["ppid"] == os.getpid() and child["uid"] == os.geteuid() and child["resident_bytes"] > 1 << 20
+    assert child["command"].endswith("two words") and not child["kernel"] and child["refused"] is None
+    ready = document("ps", "--ready")["processes"]
+    assert PID in [process["pid"] for process in ready] and not any(process["refused"] for process in ready)
+    text, _ = run("ps")
+    line = next(line for line in text.splitlines() if line.split()[0] == str(PID))
+    assert "odd) name" in line and "sleeping" in line and "\x1b" not in text
+
+
 def main():
     tests = [(name[5:].replace("_", " "), test) for name, test in globals().items()
              if name.startswith("test_") and callable(test)]
