@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What follows from all notes together.
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "core/core.h"
@@ -116,6 +117,11 @@ static void name_system_calls(struct strobe_view *view)
 static void take_from_main_thread(struct strobe_view *view)
 {
 	struct strobe_process_info *info = &view->info;
+	const char *method = view->facts.capture.method;
+	if (!method || strcmp(method, "crash") != 0) { // it lives: a thread's signal ended nothing
+		info->signal = (struct strobe_signal){.sender_uid = -1};
+		info->signal_tid = -1;
+	}
 	if (info->pid < 0 && view->threads.count)
 		info->pid = view->threads.items[0].tid; // the one that led it is first
 	for (size_t i = 0; i < view->threads.count; i++) {

@@ -18,9 +18,12 @@ static void fail(struct strobe_view *view, struct backing *backing, const char *
 	}
 }
 
-/** Written to since the source was: what is in it now may not be what was mapped. */
+/** Written to since the process was captured: what is in it now may not be what was mapped. */
 static bool is_newer(const struct strobe_view *view, const struct file *file)
 {
+	// The source may be a copy that is younger than what it tells of.
+	if (view->info.time_ns >= 0)
+		return file->modified.tv_sec > view->info.time_ns / 1000000000;
 	return view->source && file->modified.tv_sec > view->source->modified.tv_sec;
 }
 

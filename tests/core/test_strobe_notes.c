@@ -136,6 +136,7 @@ static void add_all(struct core_writer *writer)
 		   STROBE_THREAD_IN_SYSCALL | STROBE_THREAD_SIGNALS_KNOWN |
 			   STROBE_THREAD_ROBUST_KNOWN | STROBE_THREAD_RSEQ_KNOWN,
 		   'S');
+	core_writer_fault(writer, SIGSTOP, SI_USER, 0);
 	add_signal(writer, 0, 40);
 	add_thread(writer, 501, 0, 'R');
 	add_signal(writer, 501, SIGUSR1);
@@ -177,6 +178,9 @@ static void tells_how_it_was_taken(void)
 	CHECK(!capture->redacted && !capture->redacted_matches && !capture->parent_id);
 	CHECK_EQUAL(info->time_ns, taken_ns);
 	CHECK(!info->time_is_file_time);
+	CHECK_EQUAL(info->signal.number, 0); // it was not ended by what its first thread got
+	CHECK_EQUAL(info->signal_tid, -1);
+	CHECK_EQUAL(strobe_view_thread(view, 0)->signal.number, SIGSTOP);
 	CHECK_STRING(info->source_kind, "snapshot");
 	CHECK_STRING(info->source_maker, "strobe");
 	CHECK_EQUAL(strobe_view_not_atomic_count(view), 1);

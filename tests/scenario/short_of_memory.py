@@ -10,10 +10,13 @@ import subprocess
 import sys
 import tempfile
 
-from demo_core import Cases, make_demo_core
+from demo_core import ROOT, Cases, make_demo_core
 
 VERBS = [["info"], ["threads"], ["bt", "--locals", "--thread", "signal"], ["modules"],
          ["print", "*session", "--frame", "1"]]
+# All of Strobe's own notes.
+SNAPSHOT = os.path.join(ROOT, "fuzz", "corpus", "core", "snapshot-notes")
+SNAPSHOT_VERBS = [["info", "--json"], ["fds"], ["maps"], ["threads"]]
 
 
 def main():
@@ -22,7 +25,7 @@ def main():
     cases = Cases()
     with tempfile.TemporaryDirectory(prefix="strobe-memory-") as folder:
         core = make_demo_core(server, folder)
-        for verb in VERBS:
+        for core, verb in [(core, verb) for verb in VERBS] + [(SNAPSHOT, verb) for verb in SNAPSHOT_VERBS]:
             bad, number, runs = [], 1, 0
             while runs < 4 * most:
                 environment = {**os.environ, "LD_PRELOAD": library, "FAIL_AT": str(number),
@@ -38,7 +41,7 @@ def main():
                 elif done.returncode == 1 and not done.stderr.strip():
                     bad.append(f"allocation {number}: failed without a word")
                 number += 1 if runs < most else max(1, number // 10)
-            cases.check(not bad, f"{verb[0]}: each of {runs} failing allocations is survived", *bad)
+            cases.check(not bad, f"{verb[0]} of {os.path.basename(core)}: each of {runs} failing allocations is survived", *bad)
     cases.end()
 
 
