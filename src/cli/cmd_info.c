@@ -96,8 +96,9 @@ static void info_text(const struct command *command, const struct strobe_process
 			 info->time_is_file_time ? " (the file's)" : "");
 		facts_field(command, "time", buffer);
 	}
-	snprintf(buffer, sizeof(buffer), "%zu threads, %zu modules, %zu mappings",
-		 strobe_view_thread_count(command->view), strobe_view_module_count(command->view),
+	size_t threads = strobe_view_thread_count(command->view);
+	snprintf(buffer, sizeof(buffer), "%zu thread%s, %zu modules, %zu mappings", threads,
+		 threads == 1 ? "" : "s", strobe_view_module_count(command->view),
 		 strobe_view_mapping_count(command->view));
 	facts_field(command, "holds", buffer);
 	memory_text(info, buffer, sizeof(buffer));

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "core/core.h"
 #include "process/freeze.h"
+#include "process/peers.h"
 #include "process/proc.h"
 #include "snapshot/image.h"
 #include "snapshot/store.h"
@@ -87,7 +88,11 @@ static void take(struct taker *taker)
 		if (taker->errors[i])
 			continue;
 		store_settle(&holding->store);
-		taker->errors[i] = image_write(&taker->frozen[i], &holding->facts, &holding->store);
+		if (!peers_find(&holding->facts, taker->pids[i])) // it runs again: this takes time
+			taker->errors[i] = error_no_memory();
+		else
+			taker->errors[i] =
+				image_write(&taker->frozen[i], &holding->facts, &holding->store);
 		facts_fini(&holding->facts);
 	}
 }
@@ -250,7 +255,8 @@ static struct strobe_snapshot *new_snapshot(struct taker *taker, size_t index)
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct freeze_gap *gap = &frozen->gaps.items[i];
-		snapshot->not_atomic[i] = (struct strobe_not_atomic){gap->start, gap->end, gap->why};
+		snapshot->not_atomic[i] =
+			(struct strobe_not_atomic){gap->start, gap->end, gap->why};
 	}
 	snapshot->taker = taker;
 	snapshot->index = index;
