@@ -223,6 +223,25 @@ STROBE_EXPORT size_t strobe_view_descriptor_count(const struct strobe_view *view
 STROBE_EXPORT const struct strobe_descriptor *strobe_view_descriptor(const struct strobe_view *view,
 								     size_t index);
 
+/** Result of strobe_view_verify(). */
+struct strobe_verification {
+	uint64_t page_count;	/**< pages that were compared */
+	uint64_t damaged_count; /**< of these, that are not as they were written */
+	uint64_t first_offset;	/**< of the first damaged page, in the (unpacked) file */
+	bool has_address;	/**< `first_address` is valid */
+	uint64_t first_address; /**< memory that the first damaged page holds */
+};
+/** Called now and then; return false to end it. May be NULL. */
+typedef bool (*strobe_verify_progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+/**
+ * Compares every page that a snapshot file stores with the hash that was stored with it. Errors:
+ * UNSUPPORTED (the source has no hashes), FORMAT (the hashes cannot be read), SYSTEM (reading),
+ * LIMIT with "cancelled" in its message.
+ */
+STROBE_EXPORT struct strobe_error *
+strobe_view_verify(const struct strobe_view *view, strobe_verify_progress progress, void *context,
+		   struct strobe_verification *ret) STROBE_MUST_CHECK;
+
 /** One entry of the auxiliary vector; false past its end. */
 STROBE_EXPORT bool strobe_view_auxv(const struct strobe_view *view, size_t index, uint64_t *type,
 				    uint64_t *value);

@@ -26,6 +26,20 @@ struct file *file_close(struct file *file)
 	return NULL;
 }
 
+static struct file *new_file(int fd, const char *path, uint64_t size, struct timespec modified)
+{
+	struct file *file = calloc(1, sizeof(*file));
+	if (!file) {
+		close(fd);
+		return NULL;
+	}
+	file->fd = fd;
+	file->size = size;
+	file->modified = modified;
+	file->path = strdup(path);
+	return file->path ? file : file_close(file);
+}
+
 /** Owns `fd` from here on, whatever comes of it. */
 static struct strobe_error *map_file(int fd, const char *path, struct file **ret)
 {
@@ -39,19 +53,9 @@ static struct strobe_error *map_file(int fd, const char *path, struct file **ret
 		close(fd);
 		return error_new(STROBE_ERROR_INVALID, "%s: not a regular file", path);
 	}
-	struct file *file = calloc(1, sizeof(*file));
-	if (!file) {
-		close(fd);
+	struct file *file = new_file(fd, path, (uint64_t)st.st_size, st.st_mtim);
+	if (!file)
 		return error_no_memory();
-	}
-	file->fd = fd;
-	file->size = (uint64_t)st.st_size;
-	file->modified = st.st_mtim;
-	file->path = strdup(path);
-	if (!file->path) {
-		file_close(file);
-		return error_no_memory();
-	}
 	if (file->size) {
 		// MAP_NORESERVE: cores are larger than memory.
 		void *data = mmap(NULL, file->size, PROT_READ, MAP_PRIVATE | MAP_NORESERVE, fd, 0);
@@ -82,4 +86,30 @@ struct strobe_error *file_open_descriptor(int fd, const char *label, struct file
 	if (copy < 0)
 		return error_errno(errno, "%s: dup", label);
 	return map_file(copy, label, ret);
+}
+
+struct strobe_error *file_open_part(const struct file *whole, uint64_t offset, uint64_t size,
+				    const char *label, struct file **ret)
+{
+	int copy = fcntl(whole->fd, F_DUPFD_CLOEXEC, 0);
+	if (copy < 0)
+		return error_errno(errno, "%s: dup", label);
+	struct file *file = new_file(copy, label, size, whole->modified);
+	if (!file)
+		return error_no_memory();
+	file->fd_offset = offset;
+	if (size) {
+		// Writable: libelf changes what elf_memory() is given.
+		void *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE,
+				  copy, (off_t)offset);
+		if (data == MAP_FAILED) {
+			struct strobe_error *error = error_errno(errno, "%s: mmap", label);
+			file_close(file);
+			return error;
+		}
+		file->data = data;
+		guard_map(data, size, file->path);
+	}
+	*ret = file;
+	return NULL;
 }

@@ -32,6 +32,27 @@ struct strobe_error *source_bytes(struct strobe_view *view, uint64_t offset, uin
 struct strobe_error *source_headers(struct strobe_view *view, struct elf_image *image,
 				    const char **why, uint8_t **storage) STROBE_MUST_CHECK;
 
+/** Snapshots being opened, each for the sake of the one that builds on it. */
+struct core_chain {
+	const struct core_chain *child; // NULL: the one that was asked for
+	const uint8_t *id;		// STROBE_ID_SIZE bytes
+	const uint8_t *parent_id;	// of the one that is to be opened next
+};
+/** open.c: opens the file at `path` as the parent in `chain`. */
+struct strobe_error *core_open_link(const char *path, const struct core_chain *chain,
+				    const struct strobe_view_options *options,
+				    struct strobe_view **ret) STROBE_MUST_CHECK;
+/** parents.c: is it the one that `chain` wants? Errors: FORMAT. */
+struct strobe_error *parent_check(const struct strobe_view *view, const struct core_chain *chain)
+	STROBE_MUST_CHECK;
+/** parents.c: after its notes are read: opens what `view` builds on, for the ranges that are there;
+ *  `child` opened it (NULL: nobody did). What is missing is a warning. */
+struct strobe_error *parent_open(struct strobe_view *view, const struct core_chain *child,
+				 const struct strobe_view_options *options) STROBE_MUST_CHECK;
+
+/** embedded.c: lets the view's files be found among those that the source carries. */
+struct strobe_error *embedded_offer(struct strobe_view *view) STROBE_MUST_CHECK;
+
 /** True if `file` begins as a minidump does. */
 bool minidump_is(const struct file *file);
 /** Fills `view` from a minidump of Breakpad, Crashpad or LLDB. Errors: FORMAT, NO_MEMORY. */

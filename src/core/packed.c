@@ -96,13 +96,29 @@ struct strobe_error *source_bytes(struct strobe_view *view, uint64_t offset, uin
 	return NULL;
 }
 
-/** More of the file would tell more of its headers. */
-static bool is_cut(const struct elf_image *image)
+/** How many program headers there are: ELF gABI, 65,535 and more are counted in section 0. */
+static uint32_t segment_count(const struct strobe_view *view, const struct elf_image *image)
 {
-	uint64_t first_section = image->header.e_shoff;
-	return image->segment_count_cut ||
-	       (image->header.e_phnum == PN_XNUM && first_section < UINT64_MAX - 64 &&
-		first_section + 64 > image->size);
+	Elf64_Shdr first;
+	uint64_t at = image->header.e_shoff;
+	if (image->header.e_phnum != PN_XNUM || !image->wide || !at ||
+	    view->packed->read(view->packed->context, at, &first, sizeof(first)) != sizeof(first))
+		return image->header.e_phnum;
+	return first.sh_info;
+}
+
+/** The first `*size` bytes, or as many as there are. */
+static struct strobe_error *read_start(const struct strobe_view *view, uint64_t *size,
+				       uint8_t **storage)
+{
+	if (*size > view->source_size)
+		*size = view->source_size;
+	uint8_t *bytes = realloc(*storage, *size + 1);
+	if (!bytes)
+		return error_no_memory();
+	*storage = bytes;
+	*size = view->packed->read(view->packed->context, 0, bytes, *size);
+	return NULL;
 }
 
 struct strobe_error *source_headers(struct strobe_view *view, struct elf_image *image,
@@ -114,23 +130,31 @@ struct strobe_error *source_headers(struct strobe_view *view, struct elf_image *
 			*why = NULL;
 		return NULL;
 	}
-	for (uint64_t size = FIRST_PIECE;; size *= 4) {
-		if (size > view->source_size)
-			size = view->source_size;
-		uint8_t *bytes = realloc(*storage, size + 1);
-		if (!bytes)
-			return error_no_memory();
-		*storage = bytes;
-		uint64_t got = view->packed->read(view->packed->context, 0, bytes, size);
-		if (!elf_image_init(image, bytes, got, why)) {
-			const struct packed *packed = view->packed->context;
-			const char *problem = zstd_seekable_problem(packed->seekable);
-			*why = problem ? problem : *why;
-			return NULL;
-		}
-		*why = NULL;
-		if (!is_cut(image) || got < size || size == view->source_size ||
-		    size >= HEADERS_LIMIT)
-			return NULL;
+	uint64_t size = FIRST_PIECE;
+	struct strobe_error *error = read_start(view, &size, storage);
+	if (error)
+		return error;
+	if (!elf_image_init(image, *storage, size, why)) {
+		const struct packed *packed = view->packed->context;
+		const char *problem = zstd_seekable_problem(packed->seekable);
+		*why = problem ? problem : *why;
+		return NULL;
 	}
+	*why = NULL;
+	uint32_t count = segment_count(view, image);
+	uint64_t entry = image->wide ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr);
+	uint64_t start = image->header.e_phoff, wanted = count * entry;
+	if (start < HEADERS_LIMIT && start + wanted > size) {
+		size = start + wanted < HEADERS_LIMIT ? start + wanted : HEADERS_LIMIT;
+		error = read_start(view, &size, storage);
+		if (error)
+			return error;
+		if (!elf_image_init(image, *storage, size, why))
+			return NULL; // other bytes than before: damaged
+		*why = NULL;
+	}
+	uint64_t room = start < size ? (size - start) / entry : 0;
+	image->segment_count_cut = count > room;
+	image->segment_count = count > room ? (uint32_t)room : count;
+	return NULL;
 }

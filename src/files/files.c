@@ -19,6 +19,10 @@ struct files {
 	char *debug_directories;
 	bool no_debuginfod;
 	struct server *server; // made at first use
+	const struct files_embedded *embedded;
+	size_t embedded_count;
+	files_open_embedded open_embedded;
+	void *embedded_context;
 };
 
 static const char deleted_suffix[] = " (deleted)";
@@ -56,6 +60,15 @@ struct files *files_free(struct files *files)
 	free(files->debug_directories);
 	free(files);
 	return NULL;
+}
+
+void files_set_embedded(struct files *files, const struct files_embedded *list, size_t count,
+			files_open_embedded open, void *context)
+{
+	files->embedded = list;
+	files->embedded_count = count;
+	files->open_embedded = open;
+	files->embedded_context = context;
 }
 
 /** A search for one file: what must be true of it, and what was tried. */
@@ -106,6 +119,46 @@ static void consider(struct quest *quest, struct file *file)
 		remember(&quest->wrong, "%s has no build id%s", file->path, "");
 	}
 	file_close(file);
+}
+
+static const char *last_component(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash ? slash + 1 : path;
+}
+
+/** By build id where both have one, else by name: all of it, or (`loose`) its last component. */
+static bool is_embedded(const struct files_embedded *file, enum files_kind kind,
+			const char *build_id, const char *path, bool loose)
+{
+	if (file->kind != kind)
+		return false;
+	if (build_id && file->build_id)
+		return strcmp(build_id, file->build_id) == 0;
+	if (!path)
+		return false;
+	return loose ? strcmp(last_component(path), last_component(file->path)) == 0
+		     : strcmp(path, file->path) == 0;
+}
+
+static void attempt_embedded(struct quest *quest, enum files_kind kind, const char *path,
+			     bool loose)
+{
+	struct files *files = quest->files;
+	for (size_t i = 0; i < files->embedded_count && !quest->found && !quest->failed; i++) {
+		struct file *file = NULL;
+		if (!is_embedded(&files->embedded[i], kind, quest->build_id, path, loose))
+			continue;
+		struct strobe_error *error =
+			files->open_embedded(files->embedded_context, i, &file);
+		if (!error)
+			consider(quest, file);
+		else if (strobe_error_code(error) == STROBE_ERROR_NO_MEMORY)
+			quest->failed = true;
+		else
+			remember(&quest->wrong, "%s%s", strobe_error_message(error), "");
+		strobe_error_free(error);
+	}
 }
 
 /** Looks at `path` (malloc'ed, or NULL when memory was short; freed here). */
@@ -252,10 +305,12 @@ static struct strobe_error *find_executable(struct files *files, const char *pat
 	// A relative or special name ("[vdso]", "socket:[1]") has no place on this machine.
 	if (length && *path == '/') {
 		char *plain = strndup(path, length);
-		if (plain)
+		if (plain) {
+			attempt_embedded(&quest, FILES_EXECUTABLE, plain, false);
 			attempt_rooted(&quest, plain);
-		else
+		} else {
 			quest.failed = true;
+		}
 		free(plain);
 	}
 	attempt_build_id(&quest, "");
@@ -316,6 +371,7 @@ struct strobe_error *files_find_debug(struct files *files, const char *path, con
 				      char **problem)
 {
 	struct quest quest = {.files = files, .build_id = build_id};
+	attempt_embedded(&quest, FILES_DEBUG, debuglink, true);
 	attempt_build_id(&quest, ".debug");
 	if (debuglink && *debuglink && !strchr(debuglink, '/')) {
 		quest.by_crc = true;
@@ -332,6 +388,7 @@ struct strobe_error *files_find_alternate(struct files *files, const char *refer
 {
 	struct quest quest = {.files = files, .build_id = build_id};
 	const char *slash = referrer ? strrchr(referrer, '/') : NULL;
+	attempt_embedded(&quest, FILES_ALTERNATE, name, true);
 	if (name && *name == '/')
 		attempt_rooted(&quest, name);
 	else if (name && *name && slash)
@@ -359,6 +416,25 @@ static char *join(const char *a, const char *separator, const char *b)
 	return asprintf(&path, "%s%s%s", a, separator, b) < 0 ? NULL : path;
 }
 
+/** A companion is known by its whole name, or by the last part of it, as long as no other file
+ *  beside it is called so. */
+static struct strobe_error *find_embedded_companion(struct files *files, const char *path,
+						    struct file **ret)
+{
+	for (int loose = 0; loose < 2; loose++) {
+		size_t count = 0, index = 0;
+		for (size_t i = 0; i < files->embedded_count; i++) {
+			if (is_embedded(&files->embedded[i], FILES_COMPANION, NULL, path, loose)) {
+				index = i;
+				count++;
+			}
+		}
+		if (count == 1)
+			return files->open_embedded(files->embedded_context, index, ret);
+	}
+	return NULL;
+}
+
 struct strobe_error *files_find_companion(struct files *files, const char *directory,
 					  const char *name, const char *beside, struct file **ret)
 {
@@ -368,7 +444,8 @@ struct strobe_error *files_find_companion(struct files *files, const char *direc
 	char *path = absolute || !directory ? strdup(name) : join(directory, "/", name);
 	if (!path)
 		return error_no_memory();
-	if (files->sysroot && *path == '/')
+	error = find_embedded_companion(files, path, &found);
+	if (!error && !found && files->sysroot && *path == '/')
 		error = open_plain(join(files->sysroot, "", path), &found);
 	if (!error && !found)
 		error = open_plain(strdup(path), &found);

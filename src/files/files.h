@@ -23,6 +23,18 @@ struct strobe_error *files_new(const struct files_options *options, struct files
 	STROBE_MUST_CHECK;
 struct files *files_free(struct files *files);
 
+/** A file that the source of the view carries with it. Text is borrowed. */
+struct files_embedded {
+	enum files_kind { FILES_EXECUTABLE, FILES_DEBUG, FILES_ALTERNATE, FILES_COMPANION } kind;
+	const char *build_id; // NULL = none
+	const char *path;
+};
+/** Opens number `index` of the list; called once for each that is wanted. */
+typedef struct strobe_error *(*files_open_embedded)(void *context, size_t index, struct file **ret);
+/** Files that every search finds before those on this machine; `list` is borrowed. */
+void files_set_embedded(struct files *files, const struct files_embedded *list, size_t count,
+			files_open_embedded open, void *context);
+
 /**
  * The executable or library that was mapped from `path` and has `build_id` (hex; NULL = unknown,
  * then any ELF file is taken and `*unchecked` set). Tries: sysroot + path (only that, if a sysroot

@@ -32,7 +32,9 @@ void image_free(void *image, size_t size)
 Elf *image_open_elf(const struct file *file)
 {
 	// Not elf_memory(): libelf writes into what it decompresses from, which is read-only here.
-	Elf *elf = elf_begin(file->fd, ELF_C_READ_MMAP, NULL);
+	// A part of a file is mapped for it to write to; it knows only whole ones by descriptor.
+	Elf *elf = file->fd_offset ? elf_memory((char *)file->data, file->size)
+				   : elf_begin(file->fd, ELF_C_READ_MMAP, NULL);
 	size_t size = 0;
 	const char *data = elf ? elf_rawfile(elf, &size) : NULL;
 	guard_map(data, size, file->path);
@@ -136,7 +138,7 @@ static bool place_part(uint8_t *image, uint64_t *position, const struct section_
 	*position = round_up(*position);
 	if (really && mmap(image + *position, mapped, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, file->fd,
-			   (off_t)(offset - lead)) == MAP_FAILED)
+			   (off_t)(file->fd_offset + offset - lead)) == MAP_FAILED)
 		return false;
 	if (really)
 		guard_map(image + *position, mapped, file->path);

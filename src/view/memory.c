@@ -221,12 +221,12 @@ const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, si
 
 /** Reads that need not, or cannot, go through the area's own memory. False: not such a one. */
 static bool read_directly(const struct strobe_view *view, uint64_t address, void *buffer,
-			  size_t size, size_t *ret)
+			  size_t size, size_t smallest, size_t *ret)
 {
 	const struct segment *segment = segment_at(view, address);
 	if (!segment || !segment->lazy)
 		return false;
-	if (size < LAZY_DIRECT && !segment->lazy->unreservable)
+	if (size < smallest && !segment->lazy->unreservable)
 		return false;
 	if (size > segment->end - address)
 		size = segment->end - address;
@@ -237,20 +237,20 @@ static bool read_directly(const struct strobe_view *view, uint64_t address, void
 const uint8_t *view_stream(const struct strobe_view *view, uint64_t address, void *buffer,
 			   size_t size, size_t *available)
 {
-	if (!read_directly(view, address, buffer, size < LAZY_DIRECT ? LAZY_DIRECT : size,
-			   available))
+	if (!read_directly(view, address, buffer, size, 0, available))
 		return pointer(view, address, false, available);
 	return *available ? buffer : NULL;
 }
 
-size_t strobe_memory_read(const struct strobe_view *view, uint64_t address, void *buffer,
-			  size_t size)
+/** Fetched memory goes straight to the caller from `smallest` bytes on. */
+static size_t read_memory(const struct strobe_view *view, uint64_t address, void *buffer,
+			  size_t size, size_t smallest)
 {
 	size_t done = 0;
 	while (done < size) {
 		size_t available;
 		char *to = (char *)buffer + done;
-		if (!read_directly(view, address + done, to, size - done, &available)) {
+		if (!read_directly(view, address + done, to, size - done, smallest, &available)) {
 			const uint8_t *bytes = pointer(view, address + done, false, &available);
 			if (available > size - done)
 				available = size - done;
@@ -265,6 +265,18 @@ size_t strobe_memory_read(const struct strobe_view *view, uint64_t address, void
 			break;
 	}
 	return done;
+}
+
+size_t strobe_memory_read(const struct strobe_view *view, uint64_t address, void *buffer,
+			  size_t size)
+{
+	return read_memory(view, address, buffer, size, LAZY_DIRECT);
+}
+
+size_t view_read_through(const struct strobe_view *view, uint64_t address, void *buffer,
+			 size_t size)
+{
+	return read_memory(view, address, buffer, size, 0);
 }
 
 bool view_read_unsigned(const struct strobe_view *view, uint64_t address, unsigned size_bytes,
@@ -380,8 +392,7 @@ static void run_outside(const struct strobe_view *view, uint64_t address, uint64
 	if (found->start > address || view->mapping_states.items[mapping].backing == SIZE_MAX)
 		return;
 	unsigned extent = view_facts_extent_kind(&view->facts, address, &ret->end);
-	if (extent == STROBE_EXTENT_AS_FILE ||
-	    !may_have_changed(view, mapping, address, &ret->end))
+	if (extent == STROBE_EXTENT_AS_FILE || !may_have_changed(view, mapping, address, &ret->end))
 		ret->kind = VIEW_RUN_FILE;
 }
 

@@ -24,10 +24,15 @@ const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, si
 
 /**
  * For who walks through memory: as view_pointer(), but bytes that would have to be fetched go into
- * `buffer` (of `size` bytes, at least 65,536) and nowhere else, valid until the next call.
+ * `buffer` (of `size` bytes) and nowhere else, valid until the next call.
  */
 const uint8_t *view_stream(const struct strobe_view *view, uint64_t address, void *buffer,
 			   size_t size, size_t *available);
+
+/** As strobe_memory_read(), but what has to be fetched is kept nowhere: for views that others are
+ *  read through. */
+size_t view_read_through(const struct strobe_view *view, uint64_t address, void *buffer,
+			 size_t size);
 
 /** Says that `size` bytes at `bytes`, which view_pointer() gave, are not needed soon: their pages
  *  are unmapped, and mapped again when they are read after all. Fetched memory that others may
