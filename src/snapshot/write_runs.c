@@ -2,34 +2,12 @@
 #include "snapshot/write_runs.h"
 
 #include "snapshot/write_layout.h"
-#include "view/build.h"
-
-static void run_at(const struct strobe_view *view, uint64_t address, uint64_t limit,
-		   struct view_run *ret)
-{
-	size_t available;
-	const uint8_t *bytes = view_source_pointer(view, address, &available);
-	struct strobe_memory_extent extent;
-	*ret = (struct view_run){limit, VIEW_RUN_MISSING};
-	if (bytes) {
-		uint64_t before, size = limit - address < available ? limit - address : available;
-		uint64_t hole = view_hole(view, bytes, size, &before);
-		ret->kind = hole && !before ? VIEW_RUN_ZERO : VIEW_RUN_DATA;
-		ret->end = address + (!hole ? size : before ? before : hole);
-		return;
-	}
-	strobe_memory_extent(view, address, &extent);
-	if (extent.end && extent.end < limit)
-		ret->end = extent.end;
-	if (extent.state == STROBE_MEMORY_FILE)
-		ret->kind = VIEW_RUN_FILE;
-}
 
 void run_of_pages(const struct strobe_view *view, uint64_t address, uint64_t limit,
 		  struct view_run *ret)
 {
 	struct view_run next;
-	run_at(view, address, limit, ret);
+	view_run_at(view, address, limit, ret);
 	uint64_t whole = ret->end & ~(uint64_t)(PAGE_SIZE_BYTES - 1);
 	if (ret->end == limit || ret->end == whole)
 		return;
@@ -43,7 +21,7 @@ void run_of_pages(const struct strobe_view *view, uint64_t address, uint64_t lim
 	if (ret->kind == VIEW_RUN_MISSING)
 		kind = VIEW_RUN_MISSING;
 	for (uint64_t at = ret->end; at < end; at = next.end) {
-		run_at(view, at, end, &next);
+		view_run_at(view, at, end, &next);
 		if (next.kind == VIEW_RUN_MISSING || next.end <= at) {
 			kind = VIEW_RUN_MISSING;
 			break;
