@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "elf/strobe_note.h"
 #include "snapshot/write_compress.h"
+#include "snapshot/write_embed.h"
 #include "snapshot/write_file.h"
 #include "snapshot/write_hashes.h"
 #include "snapshot/write_layout.h"
@@ -21,7 +22,7 @@
 #include "snapshot/write_since.h"
 #include "view/build.h"
 
-enum { REDACTED_PATTERNS = 1u << 31, SINCE_GAP_PAGES = 1, HASH_KIND_XXH3 = 1 };
+enum { REDACTED_PATTERNS = 1u << 31, SINCE_GAP_PAGES = 1, HASH_KIND_XXH3 = 1, HASH_ALIGN = 8 };
 
 /** One file being written. */
 struct writing {
@@ -34,7 +35,9 @@ struct writing {
 	struct layout layout;
 	struct notes notes;
 	struct hashes *hashes;
+	uint64_t table_offset; // of the page hashes
 	struct since *since;
+	struct embed embed;
 	struct strobe_written written;
 };
 
@@ -49,9 +52,8 @@ static struct strobe_error *check_options(const struct strobe_write_options *opt
 	if (options->redact & ~(unsigned)(STROBE_REDACT_STRINGS | STROBE_REDACT_ENVIRONMENT))
 		return error_new(STROBE_ERROR_INVALID, "there is no redaction 0x%x",
 				 options->redact);
-	if (options->redact || options->redact_pattern_count || options->with_files)
-		return error_new(STROBE_ERROR_UNSUPPORTED,
-				 "this version redacts nothing and adds no files yet");
+	if (options->redact || options->redact_pattern_count)
+		return error_new(STROBE_ERROR_UNSUPPORTED, "this version redacts nothing yet");
 	return NULL;
 }
 
@@ -110,6 +112,8 @@ static struct strobe_error *make_notes(struct writing *writing)
 		error = add_parent(writing);
 	if (!error)
 		error = add_extents(writing);
+	if (!error)
+		error = embed_add_notes(&writing->embed, &writing->notes);
 	// Where the table is follows from the size of all notes: it is the last, and known later.
 	struct strobe_note_page_hashes hashes = {.page_size = PAGE_SIZE_BYTES,
 						 .kind = HASH_KIND_XXH3};
@@ -125,14 +129,17 @@ static struct strobe_error *settle(struct writing *writing)
 	struct layout *layout = &writing->layout;
 	layout_settle(layout, writing->notes.size);
 	uint64_t pages = layout->stored_bytes / PAGE_SIZE_BYTES;
-	uint64_t table = layout->data_offset + layout->stored_bytes;
-	struct strobe_note_page_hashes *hashes = notes_last(&writing->notes);
-	hashes->table_offset = table;
+	uint64_t end = embed_settle(&writing->embed, &writing->notes,
+				    layout->data_offset + layout->stored_bytes);
+	writing->table_offset = (end + HASH_ALIGN - 1) & ~(uint64_t)(HASH_ALIGN - 1);
+	struct strobe_note_page_hashes *hashes =
+		notes_data(&writing->notes, writing->notes.items.count - 1);
+	hashes->table_offset = writing->table_offset;
 	hashes->data_offset = layout->data_offset;
 	hashes->page_count = pages;
 	writing->written.missing_bytes = layout_left_out(layout, STROBE_EXTENT_UNREADABLE);
 	writing->written.equal_bytes = layout_left_out(layout, STROBE_EXTENT_AS_PARENT);
-	return hashes_new(writing->output, table, pages, &writing->hashes);
+	return hashes_new(writing->output, writing->table_offset, pages, &writing->hashes);
 }
 
 static struct strobe_error *plan(struct writing *writing)
@@ -149,6 +156,8 @@ static struct strobe_error *plan(struct writing *writing)
 	};
 	layout_init(&writing->layout, options->since ? SINCE_GAP_PAGES : LAYOUT_GAP_PAGES);
 	struct strobe_error *error = select_pages(&selection, &writing->layout);
+	if (!error && options->with_files)
+		error = embed_find(&writing->embed, writing->view);
 	if (!error)
 		error = make_notes(writing);
 	return error ? error : settle(writing);
@@ -192,6 +201,11 @@ static struct strobe_error *write_all(struct writing *writing)
 	if (!error)
 		error = write_pages(writing);
 	if (!error)
+		error = embed_write(&writing->embed, &writing->notes, writing->output);
+	if (!error)
+		error = output_skip(writing->output,
+				    writing->table_offset - writing->output->position);
+	if (!error)
 		error = hashes_write(writing->hashes);
 	if (!error)
 		error = output_finish(writing->output);
@@ -207,6 +221,7 @@ static void release(struct writing *writing)
 	output_free(writing->output);
 	compressor_free(writing->compressor);
 	since_free(writing->since);
+	embed_fini(&writing->embed);
 }
 
 /** A lost pipe and a file that grows too large are errors, not the end of the caller. */

@@ -135,9 +135,9 @@ struct strobe_error *notes_add(struct notes *notes, uint32_t type, const void *d
 	return push(notes, &note);
 }
 
-void *notes_last(const struct notes *notes)
+void *notes_data(const struct notes *notes, size_t index)
 {
-	return (void *)notes->items.items[notes->items.count - 1].data;
+	return (void *)notes->items.items[index].data; // ours, in the arena
 }
 
 static struct strobe_error *write_padded(struct output *output, const void *bytes, uint64_t size)

@@ -39,8 +39,8 @@ struct strobe_error *notes_copy(struct notes *notes, const struct strobe_view *v
  *  NULL). Errors: NO_MEMORY, LIMIT (4 GiB). */
 struct strobe_error *notes_add(struct notes *notes, uint32_t type, const void *data, uint64_t size,
 			       const void *tail, uint64_t tail_size) STROBE_MUST_CHECK;
-/** The data of the last note added, to be filled in before notes_write(). */
-void *notes_last(const struct notes *notes);
+/** The data of note `index`, which notes_add() added, to be filled in before notes_write(). */
+void *notes_data(const struct notes *notes, size_t index);
 struct strobe_error *notes_write(const struct notes *notes, struct output *output)
 	STROBE_MUST_CHECK;
 

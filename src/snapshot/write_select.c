@@ -9,13 +9,12 @@
 
 #include "base/error.h"
 #include "base/hash_page.h"
-#include "snapshot/write_notes.h"
 #include "snapshot/write_pages.h"
 #include "snapshot/write_runs.h"
 #include "snapshot/write_stacks.h"
 #include "view/build.h"
 
-enum { COMPARED_SIZE = 1 << 20 };
+enum { PIECE_SIZE = 1 << 20 };
 
 /** What a mapping's pages are, for all of them. */
 struct place {
@@ -31,9 +30,8 @@ struct work {
 	const struct selection *selection;
 	struct layout *layout;
 	const struct stacks *stacks; // NULL unless these alone are wanted
-	uint8_t *buffer;	     // for comparing
+	uint8_t *buffer;	     // PIECE_SIZE bytes, for looking at memory
 	uint64_t compared, to_compare;
-	const struct raw_note *extents; // the source's own, or NULL
 };
 
 static bool starts_with(const char *text, const char *start)
@@ -80,23 +78,13 @@ static void look_at(const struct strobe_view *view, size_t index, struct place *
 			memcmp(magic, ELFMAG, SELFMAG) == 0;
 }
 
-/** Why the source itself does not have it. */
-static uint32_t missing_kind(const struct work *work, uint64_t address)
+/** Why the source itself does not have what `run` begins with. */
+static uint32_t missing_kind(const struct work *work, uint64_t address, struct view_run *run)
 {
-	struct strobe_note_extent extent;
-	const struct raw_note *note = work->extents;
-	for (size_t low = 0, high = note ? note->size / sizeof(extent) : 0; low < high;) {
-		size_t middle = low + (high - low) / 2;
-		memcpy(&extent, note->data + middle * sizeof(extent), sizeof(extent));
-		if (address >= extent.start && address < extent.end)
-			return extent.kind == STROBE_EXTENT_LEFT_OUT ? extent.kind
-								     : STROBE_EXTENT_UNREADABLE;
-		if (extent.start > address)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return STROBE_EXTENT_UNREADABLE;
+	unsigned kind = view_facts_extent_kind(&work->selection->view->facts, address, &run->end);
+	// A damaged file's extents may end anywhere.
+	run->end = (run->end + PAGE_SIZE_BYTES - 1) & ~(uint64_t)(PAGE_SIZE_BYTES - 1);
+	return kind == STROBE_EXTENT_LEFT_OUT ? STROBE_EXTENT_LEFT_OUT : STROBE_EXTENT_UNREADABLE;
 }
 
 /** What becomes of [at, run->end): a kind of the layout. May shorten the run. */
@@ -107,7 +95,7 @@ static uint32_t judge(const struct work *work, const struct place *place, uint64
 	bool first = place->is_elf && at == place->start;
 	bool wanted = !work->stacks || stacks_want(work->stacks, at, &run->end);
 	if (run->kind == VIEW_RUN_MISSING)
-		return missing_kind(work, at);
+		return missing_kind(work, at, run);
 	if (run->kind == VIEW_RUN_ZERO && run->end - at >= work->selection->zero_limit)
 		return STROBE_EXTENT_ZERO;
 	if (place->kernels && contents != STROBE_CONTENTS_FULL)
@@ -146,7 +134,7 @@ static struct strobe_error *compare(struct work *work, const struct place *place
 	struct strobe_error *error = NULL;
 	struct since *since = work->selection->since;
 	for (uint64_t at = start; !error && at < end;) {
-		size_t size = (size_t)(end - at < COMPARED_SIZE ? end - at : COMPARED_SIZE);
+		size_t size = (size_t)(end - at < PIECE_SIZE ? end - at : PIECE_SIZE);
 		if (!zero &&
 		    strobe_memory_read(work->selection->view, at, work->buffer, size) != size)
 			return layout_add(work->layout, place->index, at, end, LAYOUT_STORED);
@@ -166,6 +154,34 @@ static struct strobe_error *compare(struct work *work, const struct place *place
 	return error;
 }
 
+/** May pages turn out unreadable that are not missing? Those behind a file's end may. */
+static bool is_doubtful(const struct work *work, const struct place *place,
+			const struct view_run *run)
+{
+	const struct strobe_mapping *mapping = place->mapping;
+	if (run->kind == VIEW_RUN_FILE)
+		return true;
+	return run->kind == VIEW_RUN_DATA && work->selection->view->lazy_areas.count &&
+	       ((mapping->path && *mapping->path == '/') ||
+		mapping->permissions & STROBE_PERMISSION_SHARED);
+}
+
+/** Cuts a run to be stored before the first page that cannot be read; false if that is its first
+ *  page, which it is cut to. */
+static bool probe(struct work *work, uint64_t start, struct view_run *run)
+{
+	for (uint64_t at = start; at < run->end;) {
+		size_t size = (size_t)(run->end - at < PIECE_SIZE ? run->end - at : PIECE_SIZE);
+		size_t done = strobe_memory_read(work->selection->view, at, work->buffer, size);
+		at += done & ~(size_t)(PAGE_SIZE_BYTES - 1);
+		if (done < size) {
+			run->end = at > start ? at : start + PAGE_SIZE_BYTES;
+			return at > start;
+		}
+	}
+	return true;
+}
+
 static struct strobe_error *select_place(struct work *work, const struct place *place,
 					 bool only_count)
 {
@@ -175,6 +191,9 @@ static struct strobe_error *select_place(struct work *work, const struct place *
 		run_of_pages(work->selection->view, at, place->end, &run);
 		uint32_t kind = is_reserve(place, at, &run) ? STROBE_EXTENT_ZERO
 							    : judge(work, place, at, &run);
+		if (kind == LAYOUT_STORED && is_doubtful(work, place, &run) &&
+		    !probe(work, at, &run))
+			kind = STROBE_EXTENT_UNREADABLE;
 		bool store = kind == LAYOUT_STORED;
 		if (only_count && store && run.kind != VIEW_RUN_ZERO)
 			work->to_compare += run.end - at;
@@ -205,14 +224,13 @@ struct strobe_error *select_pages(const struct selection *selection, struct layo
 	struct work work = {
 		.selection = selection,
 		.layout = layout,
-		.extents = notes_find(selection->view, NT_STROBE_EXTENTS, 0),
 	};
 	struct stacks *stacks = NULL;
 	struct strobe_error *error = NULL;
 	if (selection->contents == STROBE_CONTENTS_STACKS)
 		error = stacks_find(selection->view, &stacks);
 	work.stacks = stacks;
-	if (!error && selection->since && !(work.buffer = malloc(COMPARED_SIZE)))
+	if (!error && !(work.buffer = malloc(PIECE_SIZE)))
 		error = error_no_memory();
 	if (!error && selection->since)
 		error = select_all(&work, true);

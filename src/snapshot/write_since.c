@@ -9,12 +9,10 @@
 
 #include "base/array.h"
 #include "base/error.h"
-#include "base/file.h"
-#include "elf/elf_image.h"
+#include "core/core.h"
 #include "snapshot/write_layout.h"
-#include "view/build.h"
 
-enum { CHAIN_LIMIT = 10000, PATH_LIMIT = 4096 };
+enum { CHAIN_LIMIT = 10000, WINDOW_SIZE = 64 << 10, START_TIME_FIELD = 22 };
 
 /** A stretch of one snapshot: where its first page's hash is, or why it is not there. */
 struct stretch {
@@ -25,18 +23,13 @@ struct stretch {
 
 /** One snapshot of the chain. */
 struct link {
-	struct file *file;
+	struct strobe_view *view;
 	char *path;
-	const uint8_t *table; // of page_count entries
-	uint64_t page_count, data_offset;
-	uint8_t id[STROBE_ID_SIZE];
-	bool has_parent;
-	uint8_t parent_id[STROBE_ID_SIZE];
-	char *parent;			 // path as it is written
 	ARRAY(struct stretch) stretches; // sorted
 	size_t last;			 // where the last look-up ended
-	int pid;
-	uint64_t start_time; // clock ticks after boot; 0 = not told
+	uint64_t window;		 // of the table, read last: first byte
+	size_t window_size;
+	uint8_t bytes[WINDOW_SIZE];
 };
 
 struct since {
@@ -48,9 +41,8 @@ static void link_free(struct link *link)
 	if (!link)
 		return;
 	array_fini(&link->stretches);
+	strobe_view_close(link->view);
 	free(link->path);
-	free(link->parent);
-	file_close(link->file);
 	free(link);
 }
 
@@ -65,102 +57,21 @@ struct since *since_free(struct since *since)
 	return NULL;
 }
 
-static struct strobe_error *damaged(const struct link *link, const char *what)
+/** When the process started, in clock ticks after boot: the 22nd field of /proc/PID/stat, behind a
+ *  name that may hold anything. 0 = not told. */
+static uint64_t start_time_of(const struct strobe_view *view)
 {
-	return error_new(STROBE_ERROR_FORMAT, "%s: %s", link->path, what);
-}
-
-/** The 22nd field of /proc/PID/stat, behind a name that may hold anything. */
-static uint64_t start_time_of(const uint8_t *text, size_t size)
-{
-	const uint8_t *at = memrchr(text, ')', size);
+	const struct proc_file *file = view_facts_proc_file(&view->facts, "stat");
+	const char *at = file ? memrchr(file->bytes, ')', file->size) : NULL;
 	unsigned field = 2;
 	uint64_t value = 0;
-	for (size_t i = at ? (size_t)(at - text) : size; i < size; i++) {
-		if (text[i] == ' ')
+	for (; at && at < file->bytes + file->size; at++) {
+		if (*at == ' ')
 			field++;
-		else if (field == 22 && text[i] >= '0' && text[i] <= '9')
-			value = value * 10 + (uint64_t)(text[i] - '0');
+		else if (field == START_TIME_FIELD && *at >= '0' && *at <= '9')
+			value = value * 10 + (uint64_t)(*at - '0');
 	}
 	return value;
-}
-
-/** The contents of a copied file of /proc, if the note is that of `name`. */
-static bool is_proc_file(const uint8_t *data, size_t size, const char *name, size_t *start)
-{
-	*start = strlen(name) + 1;
-	return size >= *start && memcmp(data, name, *start) == 0;
-}
-
-static struct strobe_error *read_strobe_note(struct link *link, const struct elf_note *note)
-{
-	struct strobe_note_capture capture;
-	struct strobe_note_page_hashes hashes;
-	struct strobe_note_extent extent;
-	size_t start;
-	switch (note->type) {
-	case NT_STROBE_CAPTURE:
-		if (note->size < sizeof(capture))
-			return damaged(link, "its capture note is too short");
-		memcpy(&capture, note->data, sizeof(capture));
-		memcpy(link->id, capture.id, sizeof(link->id));
-		break;
-	case NT_STROBE_PROC_FILE:
-		if (is_proc_file(note->data, note->size, "stat", &start))
-			link->start_time = start_time_of(note->data + start, note->size - start);
-		break;
-	case NT_STROBE_EXTENTS:
-		for (size_t at = 0; at + sizeof(extent) <= note->size; at += sizeof(extent)) {
-			memcpy(&extent, note->data + at, sizeof(extent));
-			struct stretch stretch = {extent.start, extent.end, 0, extent.kind};
-			if (extent.kind != LAYOUT_STORED && extent.start < extent.end &&
-			    !array_push(&link->stretches, stretch))
-				return error_no_memory();
-		}
-		break;
-	case NT_STROBE_PARENT:
-		if (note->size <= STROBE_ID_SIZE || note->data[note->size - 1])
-			return damaged(link, "its parent note is too short");
-		link->has_parent = true;
-		memcpy(link->parent_id, note->data, STROBE_ID_SIZE);
-		link->parent = strdup((const char *)note->data + STROBE_ID_SIZE);
-		return link->parent ? NULL : error_no_memory();
-	case NT_STROBE_PAGE_HASHES:
-		if (note->size < sizeof(hashes))
-			return damaged(link, "its note on page hashes is too short");
-		memcpy(&hashes, note->data, sizeof(hashes));
-		if (hashes.page_size != PAGE_SIZE_BYTES || hashes.kind != 1)
-			return damaged(link, "its page hashes are of an unknown kind");
-		if (hashes.table_offset > link->file->size ||
-		    hashes.page_count > (link->file->size - hashes.table_offset) / 8)
-			return damaged(link, "its page hashes are cut off");
-		link->table = link->file->data + hashes.table_offset;
-		link->page_count = hashes.page_count;
-		link->data_offset = hashes.data_offset;
-		break;
-	default:
-		break;
-	}
-	return NULL;
-}
-
-static struct strobe_error *read_notes(struct link *link, const Elf64_Phdr *segment)
-{
-	struct elf_note note;
-	struct strobe_error *error = NULL;
-	if (segment->p_offset > link->file->size ||
-	    segment->p_filesz > link->file->size - segment->p_offset)
-		return damaged(link, "its notes are cut off");
-	struct elf_note_walk walk = {.data = link->file->data + segment->p_offset,
-				     .size = segment->p_filesz,
-				     .align = segment->p_align};
-	while (!error && elf_note_next(&walk, &note)) {
-		if (elf_note_is(&note, STROBE_NOTE_NAME))
-			error = read_strobe_note(link, &note);
-		else if (elf_note_is(&note, "CORE") && note.type == NT_PRPSINFO && note.size >= 28)
-			link->pid = (int)elf_number(note.data + 24, 4);
-	}
-	return error;
 }
 
 static int order(const void *a, const void *b)
@@ -169,50 +80,65 @@ static int order(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static struct strobe_error *read_link(struct link *link)
+/** The pages that the file holds, by its program headers. */
+static struct strobe_error *read_stored(struct link *link, const struct elf_image *image)
 {
-	struct elf_image image;
+	const struct strobe_note_page_hashes *hashes = &link->view->facts.page_hashes;
 	Elf64_Phdr segment;
-	const char *why;
-	struct strobe_error *error = NULL;
-	if (!elf_image_init(&image, link->file->data, link->file->size, &why) ||
-	    image.header.e_type != ET_CORE)
-		return damaged(link, "not a snapshot");
-	for (uint32_t i = 0; !error && elf_image_segment(&image, i, &segment); i++)
-		if (segment.p_type == PT_NOTE)
-			error = read_notes(link, &segment);
-	if (error)
-		return error;
-	if (!link->table)
-		return error_new(STROBE_ERROR_NOT_FOUND,
-				 "%s: holds no page hashes: not a snapshot of Strobe's",
-				 link->path);
-	for (uint32_t i = 0; elf_image_segment(&image, i, &segment); i++) {
-		uint64_t first = (segment.p_offset - link->data_offset) / PAGE_SIZE_BYTES;
+	for (uint32_t i = 0; elf_image_segment(image, i, &segment); i++) {
+		uint64_t first = (segment.p_offset - hashes->data_offset) / PAGE_SIZE_BYTES;
 		uint64_t count = segment.p_filesz / PAGE_SIZE_BYTES;
 		if (segment.p_type != PT_LOAD || !count)
 			continue;
-		if (segment.p_offset < link->data_offset || first > link->page_count ||
-		    count > link->page_count - first)
-			return damaged(link, "its page hashes are of other pages");
+		if (segment.p_offset < hashes->data_offset || first > hashes->page_count ||
+		    count > hashes->page_count - first)
+			return error_new(STROBE_ERROR_FORMAT,
+					 "%s: its page hashes are of other pages", link->path);
 		struct stretch stretch = {segment.p_vaddr, segment.p_vaddr + segment.p_filesz,
 					  first, LAYOUT_STORED};
 		if (!array_push(&link->stretches, stretch))
 			return error_no_memory();
 	}
-	if (link->stretches.count)
-		qsort(link->stretches.items, link->stretches.count, sizeof(struct stretch), order);
 	return NULL;
+}
+
+static struct strobe_error *read_link(struct link *link)
+{
+	const struct view_facts *facts = &link->view->facts;
+	struct elf_image image;
+	const char *why;
+	uint8_t *storage;
+	if (!facts->captured || !facts->page_hashes.page_count)
+		return error_new(STROBE_ERROR_NOT_FOUND,
+				 "%s: holds no page hashes: not a snapshot of Strobe's",
+				 link->path);
+	if (facts->page_hashes.page_size != PAGE_SIZE_BYTES || facts->page_hashes.kind != 1)
+		return error_new(STROBE_ERROR_FORMAT, "%s: its page hashes are of an unknown kind",
+				 link->path);
+	struct strobe_error *error = source_headers(link->view, &image, &why, &storage);
+	if (!error && !why)
+		error = read_stored(link, &image);
+	free(storage);
+	for (size_t i = 0; !error && i < facts->extents.count; i++) {
+		const struct strobe_note_extent *extent = &facts->extents.items[i];
+		struct stretch stretch = {extent->start, extent->end, 0, extent->kind};
+		if (!array_push(&link->stretches, stretch))
+			error = error_no_memory();
+	}
+	if (!error && link->stretches.count)
+		qsort(link->stretches.items, link->stretches.count, sizeof(struct stretch), order);
+	return error;
 }
 
 static struct strobe_error *link_open(const char *path, struct link **ret)
 {
+	struct strobe_view_options options = {.size = sizeof(options), .no_debuginfod = true};
 	struct link *link = calloc(1, sizeof(*link));
 	struct strobe_error *error = NULL;
 	if (!link || !(link->path = strdup(path)))
 		error = error_no_memory();
 	if (!error)
-		error = file_open(path, &link->file);
+		error = core_open_file(path, &options, &link->view);
 	if (error && strobe_error_errno(error) == ENOENT) {
 		strobe_error_free(error);
 		error = error_new(STROBE_ERROR_NOT_FOUND, "%s: there is no such snapshot", path);
@@ -230,10 +156,10 @@ static struct strobe_error *link_open(const char *path, struct link **ret)
 static char *path_of_parent(const struct link *link)
 {
 	char *path = NULL;
-	const char *slash = strrchr(link->path, '/');
-	if (*link->parent == '/' || !slash)
-		return strdup(link->parent);
-	if (asprintf(&path, "%.*s/%s", (int)(slash - link->path), link->path, link->parent) < 0)
+	const char *slash = strrchr(link->path, '/'), *parent = link->view->facts.parent.path;
+	if (*parent == '/' || !slash)
+		return strdup(parent);
+	if (asprintf(&path, "%.*s/%s", (int)(slash - link->path), link->path, parent) < 0)
 		return NULL;
 	return path;
 }
@@ -247,11 +173,12 @@ static struct strobe_error *open_chain(struct since *since, const char *path)
 			link_free(link);
 			return error_no_memory();
 		}
-		if (child && memcmp(child->parent_id, link->id, STROBE_ID_SIZE) != 0)
+		if (child &&
+		    memcmp(child->view->facts.parent.id, link->view->facts.id, STROBE_ID_SIZE) != 0)
 			return error_new(STROBE_ERROR_FORMAT,
 					 "%s: not the snapshot that %s was made relative to",
 					 link->path, child->path);
-		if (!link->has_parent)
+		if (!link->view->facts.parent.known)
 			return NULL;
 		if (since->links.count >= CHAIN_LIMIT)
 			return error_new(STROBE_ERROR_LIMIT, "%s: more than %d snapshots in a row",
@@ -269,23 +196,19 @@ static struct strobe_error *open_chain(struct since *since, const char *path)
 /** Pages of another process are at the same addresses by chance alone. */
 static struct strobe_error *check_process(const struct link *link, const struct strobe_view *view)
 {
-	uint64_t start_time = 0;
-	size_t start;
-	for (size_t i = 0; i < view->notes.count; i++) {
-		const struct raw_note *note = &view->notes.items[i];
-		if (note->type == NT_STROBE_PROC_FILE && note->name_size &&
-		    strncmp(note->name, STROBE_NOTE_NAME, note->name_size) == 0 &&
-		    is_proc_file(note->data, note->size, "stat", &start))
-			start_time = start_time_of(note->data + start, note->size - start);
-	}
-	if (link->pid && view->info.pid > 0 && link->pid != view->info.pid)
+	const struct strobe_process_info *old = &link->view->info, *now = &view->info;
+	uint64_t old_start = start_time_of(link->view), start = start_time_of(view);
+	if (old->pid > 0 && now->pid > 0 && old->pid != now->pid)
 		return error_new(STROBE_ERROR_INVALID, "%s: is of process %d, this is process %d",
-				 link->path, link->pid, view->info.pid);
-	if (link->start_time && start_time && link->start_time != start_time)
+				 link->path, old->pid, now->pid);
+	if (old_start && start && old_start != start)
 		return error_new(STROBE_ERROR_INVALID,
 				 "%s: is of an earlier process %d, started %" PRIu64
 				 " clock ticks after boot, not %" PRIu64,
-				 link->path, link->pid, link->start_time, start_time);
+				 link->path, old->pid, old_start, start);
+	if (old->executable && now->executable && strcmp(old->executable, now->executable) != 0)
+		return error_new(STROBE_ERROR_INVALID, "%s: is of %s, this is %s", link->path,
+				 old->executable, now->executable);
 	return NULL;
 }
 
@@ -325,11 +248,35 @@ static const struct stretch *find_stretch(struct link *link, uint64_t address)
 	return &items[link->last = low];
 }
 
+/** An entry of the table of hashes; false if it cannot be read. */
+static bool read_hash(struct link *link, uint64_t index, uint64_t *ret)
+{
+	struct strobe_view *view = link->view;
+	uint64_t at = view->facts.page_hashes.table_offset + index * sizeof(uint64_t);
+	if (index >= view->facts.page_hashes.page_count)
+		return false;
+	if (!view->packed) {
+		*ret = elf_number(view->source->data + at, sizeof(uint64_t));
+		view_touched(view, view->source->data + at, sizeof(uint64_t));
+		return true;
+	}
+	if (at < link->window || at + sizeof(uint64_t) > link->window + link->window_size) {
+		link->window = at;
+		link->window_size =
+			view->packed->read(view->packed->context, at, link->bytes, WINDOW_SIZE);
+	}
+	if (link->window_size < sizeof(uint64_t))
+		return false;
+	*ret = elf_number(link->bytes + (at - link->window), sizeof(uint64_t));
+	return true;
+}
+
 bool since_is_equal(struct since *since, uint64_t address, uint64_t hash)
 {
 	for (size_t i = 0; i < since->links.count; i++) {
 		struct link *link = since->links.items[i];
 		const struct stretch *stretch = find_stretch(link, address);
+		uint64_t there;
 		if (!stretch)
 			return false;
 		if (stretch->kind == STROBE_EXTENT_AS_PARENT)
@@ -339,14 +286,14 @@ bool since_is_equal(struct since *since, uint64_t address, uint64_t hash)
 		if (stretch->kind != LAYOUT_STORED)
 			return false;
 		uint64_t index = stretch->first + (address - stretch->start) / PAGE_SIZE_BYTES;
-		return index < link->page_count && elf_number(link->table + index * 8, 8) == hash;
+		return read_hash(link, index, &there) && there == hash;
 	}
 	return false;
 }
 
 const uint8_t *since_id(const struct since *since)
 {
-	return since->links.items[0]->id;
+	return since->links.items[0]->view->facts.id;
 }
 
 /** The real path of the folder that `path` stands or will stand in, with a '/' at its end. */
