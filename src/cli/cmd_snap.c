@@ -408,6 +408,10 @@ static int snap_target(struct snap *snap, const char *target)
 static int run_chosen(struct snap *snap)
 {
 	const struct command *command = snap->command;
+	static const char *const of_crash[] = {"pid", "tid", "signal", "time"};
+	for (size_t i = 0; i < sizeof(of_crash) / sizeof(of_crash[0]); i++)
+		if (command_has(command, of_crash[i]))
+			return command_usage(command, "--%s goes with --core-pattern", of_crash[i]);
 	const char *name = command_option(command, "all-of"),
 		   *root = command_option(command, "tree");
 	const char *hold = command_option(command, "hold");
@@ -431,6 +435,8 @@ static int run_snap(struct command *command)
 		status = read_take_options(&snap);
 	if (status)
 		return status;
+	if (command_has(command, "core-pattern") || command_has(command, "install-line"))
+		return snap_crash(command, &snap.write);
 	signal(SIGPIPE, SIG_IGN); // a reader that goes away is an error like any other
 	if (output && strcmp(output, "-") == 0)
 		snap.out = stderr;
@@ -493,6 +499,16 @@ static const struct option options[] = {
 	{"no-clone", 0, NULL, NULL,
 	 "Copy the memory while the process stands still, even where a clone would do."},
 	{"no-fsync", 0, NULL, NULL, "Do not wait until the file is on the disk."},
+	{"core-pattern", 0, NULL, NULL,
+	 "Be the kernel's crash handler: save the core that comes on standard input. In FILE, %p, "
+	 "%n, %t and %s stand for process, name, time and signal."},
+	{"install-line", 0, NULL, NULL,
+	 "Show the line for /proc/sys/kernel/core_pattern that makes this the crash handler, and "
+	 "do nothing else."},
+	{"pid", 0, "PID", NULL, "With --core-pattern: the process that dies (the kernel's %P)."},
+	{"tid", 0, "TID", NULL, "With --core-pattern: its thread that dies (%I)."},
+	{"signal", 0, "N", NULL, "With --core-pattern: the signal (%s)."},
+	{"time", 0, "SECONDS", NULL, "With --core-pattern: when, in seconds since 1970 (%t)."},
 };
 
 const struct verb verb_snap = {

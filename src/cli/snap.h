@@ -36,6 +36,9 @@ void snap_text(const struct command *command, FILE *out, const struct snap_resul
 /** Warnings that belong to it, whatever the output. */
 void snap_warn(const struct command *command, const struct snap_result *result);
 
+/** `strobe snap --core-pattern`. */
+int snap_crash(const struct command *command, const struct strobe_write_options *write);
+
 /** What the %-escapes of a file name stand for. */
 struct snap_name {
 	int pid;
