@@ -174,10 +174,13 @@ static int check_template(const struct snap *snap)
 
 static void tell(struct snap *snap, const struct snap_result *result)
 {
-	if (snap->command->json)
+	if (snap->command->json) {
 		snap_json(&snap->json, result);
-	else
+		if (!snap->several)
+			json_fini(&snap->json); // warnings may follow in the same stream
+	} else {
 		snap_text(snap->command, snap->out, result);
+	}
 	snap_warn(snap->command, result);
 }
 
@@ -189,6 +192,21 @@ static int write_failed(const struct snap *snap, const char *file, struct strobe
 	strobe_error_free(error);
 	return command_fail(snap->command, "%s: cancelled by SIG%s: nothing is left of it", file,
 			    sigabbrev_np(number));
+}
+
+// What nobody misses is not told: the kernel's clock pages, which no other process may read, and
+// guard pages, which the process itself may not.
+static uint64_t missing_bytes(const struct strobe_view *view, const struct strobe_written *written)
+{
+	uint64_t expected = 0;
+	size_t count = strobe_view_mapping_count(view);
+	for (size_t i = 0; i < count; i++) {
+		const struct strobe_mapping *mapping = strobe_view_mapping(view, i);
+		if (!(mapping->permissions & STROBE_PERMISSION_READ) ||
+		    (mapping->path && strncmp(mapping->path, "[vvar", 5) == 0))
+			expected += mapping->end - mapping->start;
+	}
+	return written->missing_bytes > expected ? written->missing_bytes - expected : 0;
 }
 
 // Writes `view` to where the options say; `info` is NULL if it is no copy that we took.
@@ -219,6 +237,7 @@ static int write_view(struct snap *snap, struct strobe_view *view,
 			.thread_count = strobe_view_thread_count(view),
 			.total_ns = monotonic_ns() - snap->start_ns,
 			.written = &written,
+			.missing_bytes = missing_bytes(view, &written),
 		};
 		if (info)
 			snap_set_info(&result, info);
@@ -451,13 +470,10 @@ static int run_snap(struct command *command)
 		}
 	}
 	status = run_chosen(&snap);
-	if (command->json && status != STATUS_USAGE) {
-		if (snap.several) {
-			json_array_end(&snap.json);
-			json_object_end(&snap.json);
-		}
-		if (snap.several || status == STATUS_DONE)
-			json_fini(&snap.json);
+	if (command->json && snap.several && status != STATUS_USAGE) {
+		json_array_end(&snap.json);
+		json_object_end(&snap.json);
+		json_fini(&snap.json);
 	}
 	return status;
 }

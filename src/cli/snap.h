@@ -19,6 +19,7 @@ struct snap_result {
 	int64_t pause_ns;	 // -1 = not known
 	uint64_t thread_count, memory_bytes;
 	uint64_t total_ns;
+	uint64_t missing_bytes; // that could not be read, and should have been
 	size_t not_atomic_count;
 	const struct strobe_not_atomic *not_atomic; // NULL: those of `view`
 	const struct strobe_view *view;

@@ -127,9 +127,9 @@ void snap_warn(const struct command *command, const struct snap_result *result)
 {
 	enum { SHOWN = 5 };
 	struct size_text size;
-	if (result->written && result->written->missing_bytes)
+	if (result->missing_bytes)
 		command_warn(command, "%d: %s could not be read and are missing", result->pid,
-			     size_text(result->written->missing_bytes, &size));
+			     size_text(result->missing_bytes, &size));
 	if (result->method_why)
 		command_warn(command, "%d: copied while it stood still: %s", result->pid,
 			     result->method_why);
