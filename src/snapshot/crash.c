@@ -19,6 +19,7 @@
 #include "snapshot/write_sink.h"
 
 enum { PIECE_SIZE = 1 << 20, HASH_KIND_XXH3 = 1 };
+static const uint64_t HASHED_PAGES = UINT64_C(1) << 31; // 8 TiB: a header may say anything
 
 // One core on its way.
 struct crash {
@@ -137,7 +138,7 @@ static struct strobe_error *settle(struct crash *crash)
 	hashes->data_offset = layout->data_start;
 	hashes->page_count = (layout->data_end - layout->data_start + CRASH_PAGE - 1) / CRASH_PAGE;
 	hashes->table_offset = layout->data_start + hashes->page_count * CRASH_PAGE;
-	if (hashes->page_count == 0 || layout->notes_last) {
+	if (hashes->page_count == 0 || hashes->page_count > HASHED_PAGES || layout->notes_last) {
 		hashes->page_count = 0;
 		return NULL;
 	}
