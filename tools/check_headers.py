@@ -24,14 +24,15 @@ def declarations(path):
     for block in re.split(r"\n\s*\n", text):
         documented = False
         comment = False
-        for line in block.splitlines():
+        start = end = 0
+        for line in block.splitlines(keepends=True):
+            start, end = end, end + len(line)
             if line.lstrip().startswith("/**"):
                 documented = comment = True
             if comment:
                 comment = "*/" not in line
                 continue
             if line.startswith("STROBE_EXPORT"):
-                start = block.index(line)
                 match = NAME.search(block, start)
                 if match:
                     yield match.group(1), documented

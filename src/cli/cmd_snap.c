@@ -174,10 +174,13 @@ static int check_template(const struct snap *snap)
 
 static void tell(struct snap *snap, const struct snap_result *result)
 {
-	if (snap->command->json)
+	if (snap->command->json) {
 		snap_json(&snap->json, result);
-	else
+		if (!snap->several)
+			json_fini(&snap->json); // warnings may follow in the same stream
+	} else {
 		snap_text(snap->command, snap->out, result);
+	}
 	snap_warn(snap->command, result);
 }
 
@@ -189,6 +192,21 @@ static int write_failed(const struct snap *snap, const char *file, struct strobe
 	strobe_error_free(error);
 	return command_fail(snap->command, "%s: cancelled by SIG%s: nothing is left of it", file,
 			    sigabbrev_np(number));
+}
+
+// What nobody misses is not told: the kernel's clock pages, which no other process may read, and
+// guard pages, which the process itself may not.
+static uint64_t missing_bytes(const struct strobe_view *view, const struct strobe_written *written)
+{
+	uint64_t expected = 0;
+	size_t count = strobe_view_mapping_count(view);
+	for (size_t i = 0; i < count; i++) {
+		const struct strobe_mapping *mapping = strobe_view_mapping(view, i);
+		if (!(mapping->permissions & STROBE_PERMISSION_READ) ||
+		    (mapping->path && strncmp(mapping->path, "[vvar", 5) == 0))
+			expected += mapping->end - mapping->start;
+	}
+	return written->missing_bytes > expected ? written->missing_bytes - expected : 0;
 }
 
 // Writes `view` to where the options say; `info` is NULL if it is no copy that we took.
@@ -219,6 +237,7 @@ static int write_view(struct snap *snap, struct strobe_view *view,
 			.thread_count = strobe_view_thread_count(view),
 			.total_ns = monotonic_ns() - snap->start_ns,
 			.written = &written,
+			.missing_bytes = missing_bytes(view, &written),
 		};
 		if (info)
 			snap_set_info(&result, info);
@@ -408,6 +427,10 @@ static int snap_target(struct snap *snap, const char *target)
 static int run_chosen(struct snap *snap)
 {
 	const struct command *command = snap->command;
+	static const char *const of_crash[] = {"pid", "tid", "signal", "time"};
+	for (size_t i = 0; i < sizeof(of_crash) / sizeof(of_crash[0]); i++)
+		if (command_has(command, of_crash[i]))
+			return command_usage(command, "--%s goes with --core-pattern", of_crash[i]);
 	const char *name = command_option(command, "all-of"),
 		   *root = command_option(command, "tree");
 	const char *hold = command_option(command, "hold");
@@ -431,6 +454,8 @@ static int run_snap(struct command *command)
 		status = read_take_options(&snap);
 	if (status)
 		return status;
+	if (command_has(command, "core-pattern") || command_has(command, "install-line"))
+		return snap_crash(command, &snap.write);
 	signal(SIGPIPE, SIG_IGN); // a reader that goes away is an error like any other
 	if (output && strcmp(output, "-") == 0)
 		snap.out = stderr;
@@ -445,13 +470,10 @@ static int run_snap(struct command *command)
 		}
 	}
 	status = run_chosen(&snap);
-	if (command->json && status != STATUS_USAGE) {
-		if (snap.several) {
-			json_array_end(&snap.json);
-			json_object_end(&snap.json);
-		}
-		if (snap.several || status == STATUS_DONE)
-			json_fini(&snap.json);
+	if (command->json && snap.several && status != STATUS_USAGE) {
+		json_array_end(&snap.json);
+		json_object_end(&snap.json);
+		json_fini(&snap.json);
 	}
 	return status;
 }
@@ -493,6 +515,16 @@ static const struct option options[] = {
 	{"no-clone", 0, NULL, NULL,
 	 "Copy the memory while the process stands still, even where a clone would do."},
 	{"no-fsync", 0, NULL, NULL, "Do not wait until the file is on the disk."},
+	{"core-pattern", 0, NULL, NULL,
+	 "Be the kernel's crash handler: save the core that comes on standard input. In FILE, %p, "
+	 "%n, %t and %s stand for process, name, time and signal."},
+	{"install-line", 0, NULL, NULL,
+	 "Show the line for /proc/sys/kernel/core_pattern that makes this the crash handler, and "
+	 "do nothing else."},
+	{"pid", 0, "PID", NULL, "With --core-pattern: the process that dies (the kernel's %P)."},
+	{"tid", 0, "TID", NULL, "With --core-pattern: its thread that dies (%I)."},
+	{"signal", 0, "N", NULL, "With --core-pattern: the signal (%s)."},
+	{"time", 0, "SECONDS", NULL, "With --core-pattern: when, in seconds since 1970 (%t)."},
 };
 
 const struct verb verb_snap = {

@@ -19,6 +19,7 @@ struct snap_result {
 	int64_t pause_ns;	 // -1 = not known
 	uint64_t thread_count, memory_bytes;
 	uint64_t total_ns;
+	uint64_t missing_bytes; // that could not be read, and should have been
 	size_t not_atomic_count;
 	const struct strobe_not_atomic *not_atomic; // NULL: those of `view`
 	const struct strobe_view *view;
@@ -35,6 +36,9 @@ void snap_json(struct json *json, const struct snap_result *result);
 void snap_text(const struct command *command, FILE *out, const struct snap_result *result);
 /** Warnings that belong to it, whatever the output. */
 void snap_warn(const struct command *command, const struct snap_result *result);
+
+/** `strobe snap --core-pattern`. */
+int snap_crash(const struct command *command, const struct strobe_write_options *write);
 
 /** What the %-escapes of a file name stand for. */
 struct snap_name {

@@ -60,7 +60,10 @@ void snap_json(struct json *json, const struct snap_result *result)
 		json_signed(json, "pid", result->pid);
 	else
 		json_null(json, "pid");
-	json_unsigned(json, "threads", result->thread_count);
+	if (result->thread_count)
+		json_unsigned(json, "threads", result->thread_count);
+	else
+		json_null(json, "threads");
 	if (result->pause_ns >= 0)
 		json_signed(json, "pause_ns", result->pause_ns);
 	else
@@ -92,8 +95,10 @@ void snap_text(const struct command *command, FILE *out, const struct snap_resul
 	else
 		fputs("? (", out);
 	put_safe(out, result->name);
-	fprintf(out, "): %" PRIu64 " thread%s, ", result->thread_count,
-		result->thread_count == 1 ? "" : "s");
+	fputs("): ", out);
+	if (result->thread_count)
+		fprintf(out, "%" PRIu64 " thread%s, ", result->thread_count,
+			result->thread_count == 1 ? "" : "s");
 	if (result->pause_ns >= 0 && result->method && strcmp(result->method, "crash") != 0) {
 		fputs("stopped ", out);
 		put_seconds(out, (uint64_t)result->pause_ns);
@@ -122,9 +127,9 @@ void snap_warn(const struct command *command, const struct snap_result *result)
 {
 	enum { SHOWN = 5 };
 	struct size_text size;
-	if (result->written && result->written->missing_bytes)
+	if (result->missing_bytes)
 		command_warn(command, "%d: %s could not be read and are missing", result->pid,
-			     size_text(result->written->missing_bytes, &size));
+			     size_text(result->missing_bytes, &size));
 	if (result->method_why)
 		command_warn(command, "%d: copied while it stood still: %s", result->pid,
 			     result->method_why);

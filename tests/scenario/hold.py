@@ -22,21 +22,23 @@ def held(command):
     return {one["name"]: one for one in command.json("held")["held"]}
 
 
-def children(pid):
-    """Every process whose parent or tracer is `pid`."""
+def related(field, pids):
+    """Every living process whose `field` in /proc/PID/status is one of `pids`."""
     found = []
     for path in pathlib.Path("/proc").glob("[0-9]*/status"):
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-        if re.search(rf"^(PPid|TracerPid):\t{pid}$", text, re.M):
+        match = re.search(rf"^{field}:\t(\d+)$", text, re.M)
+        if match and int(match[1]) in pids and alive(int(path.parent.name)):
             found.append(int(path.parent.name))
     return found
 
 
 def clones(keeper):
-    return [pid for pid in children(keeper) if alive(pid)]
+    """What one of a keeper's threads traces."""
+    return related("TracerPid", {int(tid) for tid in os.listdir(f"/proc/{keeper}/task")})
 
 
 def take_and_read(cases, command, spinner):
@@ -200,7 +202,7 @@ def main():
         status, _, errors = command.run("held", "drop", "--all")
         cases.check(status == 0 and keepers and all(gone_within(keeper) for keeper in keepers) and not held(command),
                     "all are dropped at once", errors)
-        cases.check(alive(spinner.pid) and not children(spinner.pid), "the process runs on, and has no child left")
+        cases.check(alive(spinner.pid) and not related("PPid", {spinner.pid}), "the process runs on, and has no child left")
         unsafe_place(cases, command, spinner)
     finally:
         command.end()

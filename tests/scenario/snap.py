@@ -71,7 +71,7 @@ def to_a_pipe(cases, command, spinner):
     output, errors = process.communicate(timeout=60)
     path = pathlib.Path(command.files) / "piped.core"
     path.write_bytes(output)
-    cases.check(process.returncode == 0 and json.loads(errors)["file"] == "-", "a snapshot goes to a pipe, its JSON beside it",
+    cases.check(process.returncode == 0 and json.loads(errors.splitlines()[0])["file"] == "-", "a snapshot goes to a pipe, its JSON beside it",
                 errors[:500])
     status, text, problems = command.run("bt", "piped.core")
     cases.check(status == 0 and "spin (" in text and "truncated" not in problems, "and is whole", text, problems)
