@@ -93,6 +93,7 @@ struct strobe_diff_mapping {
 	uint64_t start, end;			  /**< the stretch; in A for REMOVED and SHRUNK */
 	const struct strobe_mapping *old_mapping; /**< NULL for ADDED */
 	const struct strobe_mapping *new_mapping; /**< NULL for REMOVED */
+	uint64_t old_start, old_end; /**< MOVED: where it was; what grew on the way is not in it */
 };
 
 /** A descriptor. */

@@ -227,6 +227,10 @@ static void item_json(struct report *report, const struct strobe_diff_item *item
 		json_string(json, "change", changes[item->change]);
 		json_address(json, "start", item->of.mapping.start);
 		json_address(json, "end", item->of.mapping.end);
+		if (item->change == STROBE_DIFF_MOVED) {
+			json_address(json, "old_start", item->of.mapping.old_start);
+			json_address(json, "old_end", item->of.mapping.old_end);
+		}
 		mapping_json(json, "old", item->of.mapping.old_mapping);
 		mapping_json(json, "new", item->of.mapping.new_mapping);
 		break;

@@ -221,8 +221,10 @@ static void put_mapping(struct report *report, const struct strobe_diff_item *it
 	put_safe(report->out, any->path ? any->path : "[anonymous]");
 	if (item->change == STROBE_DIFF_REPLACED)
 		fprintf(report->out, "+0x%" PRIx64, b->offset_bytes + (change->start - b->start));
-	if (item->change == STROBE_DIFF_MOVED || item->change == STROBE_DIFF_GROWN ||
-	    item->change == STROBE_DIFF_SHRUNK) {
+	if (item->change == STROBE_DIFF_MOVED) {
+		fprintf(report->out, "  (from %016" PRIx64 "-%016" PRIx64 ")", change->old_start,
+			change->old_end);
+	} else if (item->change == STROBE_DIFF_GROWN || item->change == STROBE_DIFF_SHRUNK) {
 		fputs("  (was ", report->out);
 		put_mapping_range(report, a);
 		fputs(", is ", report->out);

@@ -17,7 +17,8 @@ struct stretch {
 	enum strobe_diff_change change;
 	uint64_t start, end;
 	const struct strobe_mapping *a, *b;
-	bool paired; // told with another one
+	uint64_t old_start, old_end; // of what moved: where it was
+	bool paired;		     // told with another one
 };
 
 struct changes {
@@ -136,53 +137,89 @@ static void find_grown(struct changes *changes)
 	}
 }
 
-static bool equal_sample(struct strobe_diff *diff, uint64_t a, uint64_t b, bool *has_content)
+static bool equal_sample(struct strobe_diff *diff, uint64_t a, uint64_t b, bool *telling,
+			 bool *filled)
 {
 	uint8_t left[SAMPLE_SIZE], right[SAMPLE_SIZE];
 	if (strobe_memory_read(diff->a, a, left, SAMPLE_SIZE) != SAMPLE_SIZE ||
 	    strobe_memory_read(diff->b, b, right, SAMPLE_SIZE) != SAMPLE_SIZE ||
 	    memcmp(left, right, SAMPLE_SIZE) != 0)
 		return false;
-	for (size_t i = 0; i < SAMPLE_SIZE && !*has_content; i++)
-		*has_content = left[i] != 0;
+	*filled |= left[0] != 0;
+	*telling |= memcmp(left, left + 1, SAMPLE_SIZE - 1) != 0;
 	return true;
 }
 
-/** Anonymous memory has no name: it moved if what it holds did, at three places at least. */
-static bool same_contents(struct strobe_diff *diff, const struct strobe_mapping *a,
-			  const struct strobe_mapping *b)
+/**
+ * Anonymous memory has no name: it moved if what it holds did, at three places at least. What is
+ * all zero tells nothing; what is filled with one byte is believed where nothing else explains it.
+ */
+static bool same_contents(struct strobe_diff *diff, const struct stretch *old,
+			  const struct stretch *new, uint64_t size)
 {
-	uint64_t size =
-		a->end - a->start < b->end - b->start ? a->end - a->start : b->end - b->start;
-	bool has_content = false;
+	bool telling = false, filled = false;
 	if (size < SAMPLE_SIZE)
 		return false;
 	for (unsigned i = 0; i < SAMPLE_COUNT; i++) {
 		uint64_t offset = (size - SAMPLE_SIZE) / (SAMPLE_COUNT - 1) * i;
-		if (!equal_sample(diff, a->start + offset, b->start + offset, &has_content))
+		if (!equal_sample(diff, old->start + offset, new->start + offset, &telling,
+				  &filled))
 			return false;
 	}
-	return has_content;
+	return telling || (filled && new->change == STROBE_DIFF_ADDED);
 }
 
-/** The special mappings "[heap]", "[stack]", "[vdso]" are known by their names, files by what is
- *  mapped of them, the rest by what it holds. */
-static bool has_moved(struct changes *changes, const struct strobe_mapping *a,
-		      const struct strobe_mapping *b)
+/** What is left of A, or was: `old` is a stretch of it, [start, end) one of B that came. The special
+ *  mappings "[heap]", "[stack]", "[vdso]" are known by their names, files by what is mapped of them,
+ *  the rest by what it holds. */
+static bool has_moved(struct changes *changes, const struct stretch *old, const struct stretch *new,
+		      uint64_t end)
 {
-	if (!same_permissions(changes, a, b))
-		return false;
+	const struct strobe_mapping *a = old->a, *b = new->b;
+	uint64_t old_size = old->end - old->start, new_size = end - new->start;
 	if (is_file(a) || is_file(b))
-		return same_backing(a, b, b->start - a->start) &&
-		       a->offset_bytes == b->offset_bytes && a->end - a->start == b->end - b->start;
+		return same_backing(a, b, new->start - old->start) &&
+		       same_permissions(changes, a, b) && old_size == new->end - new->start;
 	if (a->path && b->path)
 		return strcmp(a->path, b->path) == 0 && strncmp(a->path, "[anon", 5) != 0;
-	return !a->path && !b->path && same_contents(changes->diff, a, b);
+	return !a->path && !b->path &&
+	       same_contents(changes->diff, old, new, old_size < new_size ? old_size : new_size);
 }
 
-static bool is_whole(const struct stretch *stretch, const struct strobe_mapping *mapping)
+static bool has_come(const struct stretch *stretch)
 {
-	return stretch->start == mapping->start && stretch->end == mapping->end;
+	return !stretch->paired &&
+	       (stretch->change == STROBE_DIFF_ADDED || stretch->change == STROBE_DIFF_GROWN);
+}
+
+/** Where the stretches that came, one behind the other, end: mprotect(2) may have split them. */
+static uint64_t end_of_row(const struct changes *changes, size_t first)
+{
+	const struct stretch *items = changes->list.items;
+	size_t i = first;
+	while (i + 1 < changes->list.count && has_come(&items[i + 1]) &&
+	       items[i + 1].start == items[i].end && !is_file(items[i + 1].b))
+		i++;
+	return items[i].end;
+}
+
+static void pair(struct changes *changes, struct stretch *old, size_t first)
+{
+	struct stretch *items = changes->list.items;
+	uint64_t shift = items[first].start - old->start;
+	uint64_t end = items[first].end;
+	old->paired = true;
+	for (size_t i = first; i < changes->list.count; i++) {
+		uint64_t old_start = items[i].start - shift;
+		if (i > first && (!has_come(&items[i]) || items[i].start != end ||
+				  old_start >= old->end || is_file(items[i].b)))
+			break;
+		end = items[i].end;
+		items[i].change = STROBE_DIFF_MOVED;
+		items[i].a = old->a;
+		items[i].old_start = old_start;
+		items[i].old_end = end - shift < old->end ? end - shift : old->end;
+	}
 }
 
 static void find_moved(struct changes *changes)
@@ -190,18 +227,15 @@ static void find_moved(struct changes *changes)
 	size_t pairs = 0, count = changes->list.count;
 	struct stretch *items = changes->list.items;
 	for (size_t i = 0; i < count; i++) {
-		if (items[i].change != STROBE_DIFF_REMOVED || !is_whole(&items[i], items[i].a))
+		if (items[i].change != STROBE_DIFF_REMOVED && items[i].change != STROBE_DIFF_SHRUNK)
 			continue;
 		for (size_t j = 0; j < count && pairs < MOVED_PAIR_LIMIT; j++) {
-			if (items[j].change != STROBE_DIFF_ADDED || items[j].paired ||
-			    !is_whole(&items[j], items[j].b))
+			if (!has_come(&items[j]))
 				continue;
 			pairs++;
-			if (!has_moved(changes, items[i].a, items[j].b))
+			if (!has_moved(changes, &items[i], &items[j], end_of_row(changes, j)))
 				continue;
-			items[i].paired = items[j].paired = true;
-			items[j].a = items[i].a;
-			items[j].change = STROBE_DIFF_MOVED;
+			pair(changes, &items[i], j);
 			break;
 		}
 	}
@@ -213,7 +247,9 @@ static void report(struct strobe_diff *diff, const struct stretch *stretch)
 	item.of.mapping = (struct strobe_diff_mapping){.start = stretch->start,
 						       .end = stretch->end,
 						       .old_mapping = stretch->a,
-						       .new_mapping = stretch->b};
+						       .new_mapping = stretch->b,
+						       .old_start = stretch->old_start,
+						       .old_end = stretch->old_end};
 	if (stretch->change == STROBE_DIFF_ADDED)
 		diff->totals.mappings_added++;
 	else if (stretch->change == STROBE_DIFF_REMOVED)
@@ -234,8 +270,7 @@ void diff_mappings(struct strobe_diff *diff)
 	find_grown(&changes);
 	find_moved(&changes);
 	for (size_t i = 0; i < changes.list.count && !diff->stopped; i++)
-		if (!changes.list.items[i].paired ||
-		    changes.list.items[i].change == STROBE_DIFF_MOVED)
+		if (!changes.list.items[i].paired)
 			report(diff, &changes.list.items[i]);
 	array_fini(&changes.list);
 }
