@@ -2,15 +2,15 @@
 #include "diff/compare.h"
 
 #include <emmintrin.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strobe/memory.h>
 
-#include "view/build.h"
-#include "view/view.h"
-
 enum {
 	PAGE = 4096,
-	STEP = 8 << 20,		  // read before its pages are given back
+	STEP = 8 << 20,		// read before its pages are given back
+	FETCH_LEAST = 64 << 10, // fetched at once, of what is not mapped
+	FETCH_MOST = 1 << 20,
 	RELEASE_FROM = 256 << 10, // smaller stretches are not worth the call
 	BLOCK = 64,		  // bytes whose differences make one mask
 };
@@ -18,40 +18,59 @@ enum {
 /** Zeros to compare with: what a hole reads as. */
 static const uint8_t zeros[64 << 10] __attribute__((aligned(64)));
 
-void compare_init(struct compare *compare, const struct strobe_view *a, const struct strobe_view *b)
+bool compare_init(struct compare *compare, const struct strobe_view *a, const struct strobe_view *b)
 {
 	*compare = (struct compare){.a = {.view = a}, .b = {.view = b}};
+	compare->a.buffer = malloc(FETCH_MOST);
+	compare->b.buffer = malloc(FETCH_MOST);
+	return compare->a.buffer && compare->b.buffer;
 }
 
-/** Learns what the side has at `address`. */
-static void look(struct compare_side *side, uint64_t address)
+void compare_fini(struct compare *compare)
 {
-	size_t available = 0;
-	uint64_t before = 0;
+	free(compare->a.buffer);
+	free(compare->b.buffer);
+}
+
+static bool is_to_be_read(const struct compare_side *side)
+{
+	return side->run.kind == VIEW_RUN_DATA || side->run.kind == VIEW_RUN_FILE;
+}
+
+/** Learns what kind of memory the side has at `address`; `wanted` bytes of it matter. */
+static void find_run(struct compare_side *side, uint64_t address, uint64_t wanted)
+{
+	if (side->run_start <= address && address < side->run.end)
+		return;
+	uint64_t limit = address + wanted > address ? address + wanted : UINT64_MAX;
+	view_run_at(side->view, address, limit, &side->run);
+	side->run_start = address;
+}
+
+/** Gets the bytes at `address`, of a run that is to be read. */
+static void find_bytes(struct compare_side *side, uint64_t address, uint64_t wanted)
+{
+	size_t available = 0, size = FETCH_MOST;
+	if (side->start <= address && address < side->end)
+		return;
+	if (wanted < FETCH_MOST)
+		size = wanted < FETCH_LEAST ? FETCH_LEAST : (size_t)wanted;
 	side->start = address;
-	side->bytes = view_pointer(side->view, address, &available);
-	if (!side->bytes || !available) {
+	side->bytes = view_stream(side->view, address, side->buffer, size, &available);
+	if (side->bytes && available) {
+		side->end = address + available > address ? address + available : UINT64_MAX;
+		return;
+	}
+	side->bytes = NULL;
+	side->end = (address | (PAGE - 1)) + 1;
+	if (side->run.kind == VIEW_RUN_FILE) { // that file is not there: it may be large
 		struct strobe_memory_extent extent;
 		strobe_memory_extent(side->view, address, &extent);
-		side->kind = SIDE_MISSING;
 		side->end = extent.end > address ? extent.end : UINT64_MAX;
-		return;
 	}
-	side->end = address + available > address ? address + available : UINT64_MAX;
-	side->kind = SIDE_BYTES;
-	size_t in_source;
-	if (!view_source_pointer(side->view, address, &in_source)) {
-		side->kind = SIDE_FILE;
-		return;
-	}
-	uint64_t hole = view_hole(side->view, side->bytes, available, &before);
-	if (!hole)
-		return;
-	side->kind = before ? SIDE_BYTES : SIDE_ZERO;
-	side->end = address + (before ? before : hole);
 }
 
-/** True if both sides have the bytes at the same place of one checked file. */
+/** True if both sides have memory as it is at the same place of one checked file. */
 static bool same_file(const struct compare *compare, uint64_t a, uint64_t b)
 {
 	const struct strobe_mapping *left = strobe_view_mapping_at(compare->a.view, a);
@@ -59,45 +78,58 @@ static bool same_file(const struct compare *compare, uint64_t a, uint64_t b)
 	if (!left || !right ||
 	    left->offset_bytes + (a - left->start) != right->offset_bytes + (b - right->start))
 		return false;
-	// A file without a build id may have been another one by the same name.
-	if (left->module_index == SIZE_MAX || right->module_index == SIZE_MAX)
+	// A file without a build id may have been another one by the same name, or have changed; so
+	// may what is shared.
+	if (left->module_index == SIZE_MAX || right->module_index == SIZE_MAX ||
+	    (left->permissions | right->permissions) & STROBE_PERMISSION_SHARED)
 		return false;
 	const char *id = strobe_view_module(compare->a.view, left->module_index)->build_id;
 	const char *other = strobe_view_module(compare->b.view, right->module_index)->build_id;
 	return id && other && strcmp(id, other) == 0;
 }
 
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/** The bytes of a side whose run is known, for the stretch, which is cut where they end. */
+static const uint8_t *take_bytes(struct compare_side *side, uint64_t address,
+				 struct compare_stretch *stretch)
+{
+	if (side->run.kind == VIEW_RUN_MISSING)
+		return NULL;
+	if (side->run.kind == VIEW_RUN_ZERO) {
+		stretch->size = least(stretch->size, sizeof(zeros));
+		return zeros;
+	}
+	find_bytes(side, address, stretch->size);
+	stretch->size = least(stretch->size, side->end - address);
+	return side->bytes ? side->bytes + (address - side->start) : NULL;
+}
+
 void compare_next(struct compare *compare, uint64_t a, uint64_t b, uint64_t size,
 		  struct compare_stretch *ret)
 {
 	struct compare_side *left = &compare->a, *right = &compare->b;
-	if (a < left->start || a >= left->end)
-		look(left, a);
-	if (b < right->start || b >= right->end)
-		look(right, b);
-	*ret = (struct compare_stretch){.kind = COMPARE_BYTES, .size = size};
-	if (ret->size > left->end - a)
-		ret->size = left->end - a;
-	if (ret->size > right->end - b)
-		ret->size = right->end - b;
-	if (left->kind == SIDE_MISSING || right->kind == SIDE_MISSING) {
-		ret->kind = left->kind != right->kind
-				    ? (left->kind == SIDE_MISSING ? COMPARE_MISSING_A
-								  : COMPARE_MISSING_B)
-				    : COMPARE_MISSING_BOTH;
-		return;
-	}
-	if ((left->kind == SIDE_ZERO && right->kind == SIDE_ZERO) ||
-	    (left->kind == SIDE_FILE && right->kind == SIDE_FILE && same_file(compare, a, b))) {
+	find_run(left, a, size);
+	find_run(right, b, size);
+	*ret = (struct compare_stretch){.kind = COMPARE_BYTES};
+	ret->size = least(size, least(left->run.end - a, right->run.end - b));
+	bool zero = left->run.kind == VIEW_RUN_ZERO && right->run.kind == VIEW_RUN_ZERO;
+	bool file = left->run.kind == VIEW_RUN_FILE && right->run.kind == VIEW_RUN_FILE;
+	if (zero || (file && same_file(compare, a, b))) {
 		ret->kind = COMPARE_EQUAL;
 		return;
 	}
-	bool zero = left->kind == SIDE_ZERO || right->kind == SIDE_ZERO;
-	uint64_t limit = zero ? sizeof(zeros) : STEP;
-	if (ret->size > limit)
-		ret->size = limit;
-	ret->a = left->kind == SIDE_ZERO ? zeros : left->bytes + (a - left->start);
-	ret->b = right->kind == SIDE_ZERO ? zeros : right->bytes + (b - right->start);
+	if (is_to_be_read(left) || is_to_be_read(right))
+		ret->size = least(ret->size, STEP);
+	ret->a = take_bytes(left, a, ret);
+	ret->b = take_bytes(right, b, ret);
+	if (!ret->a || !ret->b)
+		ret->kind = ret->a   ? COMPARE_MISSING_B
+			    : ret->b ? COMPARE_MISSING_A
+				     : COMPARE_MISSING_BOTH;
 }
 
 /** Bit n: bytes n differ. */
@@ -219,10 +251,17 @@ uint64_t compare_first(struct compare *compare, uint64_t a, uint64_t b, uint64_t
 	return size;
 }
 
+static void release(const struct compare_side *side, const uint8_t *bytes, uint64_t size)
+{
+	bool fetched = bytes >= side->buffer && bytes < side->buffer + FETCH_MOST;
+	if (is_to_be_read(side) && !fetched)
+		view_release(side->view, bytes, size);
+}
+
 void compare_release(const struct compare *compare, const struct compare_stretch *stretch)
 {
 	if (stretch->kind != COMPARE_BYTES || stretch->size < RELEASE_FROM)
 		return;
-	view_release(compare->a.view, stretch->a, stretch->size);
-	view_release(compare->b.view, stretch->b, stretch->size);
+	release(&compare->a, stretch->a, stretch->size);
+	release(&compare->b, stretch->b, stretch->size);
 }

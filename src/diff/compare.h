@@ -6,6 +6,8 @@
 
 #include <strobe/view.h>
 
+#include "view/view.h"
+
 /** Bytes that differ closer to each other than this make one range. */
 enum { COMPARE_MERGE_BYTES = 8 };
 
@@ -24,21 +26,25 @@ struct compare_stretch {
 	const uint8_t *a, *b; // COMPARE_BYTES only
 };
 
-/** One side. Invariant: [start, end) is of one kind, `bytes` those at `start`; start == end: nothing
- *  is known yet. */
+/** One side. Invariants: [run_start, run.end) is of one kind; [start, end) lies in it and is
+ *  `bytes`, NULL if it cannot be read. Empty: nothing is known yet. */
 struct compare_side {
 	const struct strobe_view *view;
+	uint64_t run_start;
+	struct view_run run;
 	uint64_t start, end;
-	enum { SIDE_BYTES, SIDE_ZERO, SIDE_FILE, SIDE_MISSING } kind;
-	const uint8_t *bytes; // SIDE_BYTES and SIDE_FILE
+	const uint8_t *bytes;
+	uint8_t *buffer; // for what has to be fetched
 };
 
 struct compare {
 	struct compare_side a, b;
 };
 
-void compare_init(struct compare *compare, const struct strobe_view *a,
+/** False when memory is short. */
+bool compare_init(struct compare *compare, const struct strobe_view *a,
 		  const struct strobe_view *b);
+void compare_fini(struct compare *compare);
 /** What `size` > 0 bytes at `a` and `b` begin with. */
 void compare_next(struct compare *compare, uint64_t a, uint64_t b, uint64_t size,
 		  struct compare_stretch *ret);

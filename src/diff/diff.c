@@ -69,7 +69,10 @@ struct strobe_error *strobe_diff_open(struct strobe_symbols *a, struct strobe_sy
 	diff->b = strobe_symbols_view(b);
 	diff->options = given;
 	diff->last = given.end - 1;
-	compare_init(&diff->compare, diff->a, diff->b);
+	if (!compare_init(&diff->compare, diff->a, diff->b)) {
+		strobe_diff_close(diff);
+		return error_no_memory();
+	}
 	find_sameness(diff);
 	diff->totals.old_threads = strobe_view_thread_count(diff->a);
 	diff->totals.new_threads = strobe_view_thread_count(diff->b);
@@ -82,6 +85,7 @@ struct strobe_diff *strobe_diff_close(struct strobe_diff *diff)
 	if (!diff)
 		return NULL;
 	places_free(diff->places);
+	compare_fini(&diff->compare);
 	free(diff);
 	return NULL;
 }
