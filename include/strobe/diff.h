@@ -61,10 +61,10 @@ enum strobe_diff_change {
 	STROBE_DIFF_REPLACED,	 /**< mappings: another file, or another part of it */
 };
 
-/** A fact of the process. */
+/** A fact of the process that both know. */
 struct strobe_diff_fact {
-	const char *name;		 /**< "pid", "command", ... */
-	const char *old_text, *new_text; /**< NULL = not known */
+	const char *name; /**< "pid", "command", "limit: Max open files", "namespace: net", ... */
+	const char *old_text, *new_text;
 };
 
 /** Bits of strobe_diff_thread.what. */
@@ -74,6 +74,10 @@ enum strobe_diff_thread_change {
 	STROBE_DIFF_THREAD_PC = 4,
 	STROBE_DIFF_THREAD_SP = 8,
 	STROBE_DIFF_THREAD_SIGNAL = 16,
+	STROBE_DIFF_THREAD_SYSTEM_CALL = 32, /**< in another one, or in one and not in one */
+	STROBE_DIFF_THREAD_RAN = 64,	     /**< used CPU time, or waited again */
+	STROBE_DIFF_THREAD_SCHEDULING = 128, /**< policy, priority, nice */
+	STROBE_DIFF_THREAD_MASKS = 256,	     /**< signals blocked or pending */
 };
 /** A thread that came, went, or is at another place. */
 struct strobe_diff_thread {

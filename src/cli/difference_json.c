@@ -68,12 +68,19 @@ static void thread_json(struct json *json, const char *key, const struct strobe_
 		json_null(json, "sp");
 	}
 	signal_json(json, "signal", &thread->signal, -1);
+	if (thread->in_system_call > 0)
+		json_signed(json, "system_call", thread->system_call);
+	if (thread->user_ns >= 0) {
+		json_signed(json, "user_ns", thread->user_ns);
+		json_signed(json, "system_ns", thread->system_ns);
+	}
 	json_object_end(json);
 }
 
 static void changed_json(struct json *json, unsigned what)
 {
-	static const char *const names[] = {"name", "state", "pc", "sp", "signal"};
+	static const char *const names[] = {"name",	   "state", "pc",	  "sp",	  "signal",
+					    "system_call", "ran",   "scheduling", "masks"};
 	json_array(json, "changed", false);
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (what >> i & 1)
@@ -125,6 +132,7 @@ static void descriptor_json(struct json *json, const char *key,
 	json_string(json, "path", descriptor->path);
 	number_or_null(json, "flags", descriptor->flags);
 	number_or_null(json, "position", descriptor->position);
+	json_string(json, "peer", descriptor->peer);
 	json_object_end(json);
 }
 

@@ -98,6 +98,39 @@ static void put_signal(struct report *report, const struct strobe_signal *signal
 	put_safe(report->out, buffer);
 }
 
+static void put_system_call(struct report *report, const struct strobe_thread *thread)
+{
+	const char *name =
+		thread->in_system_call ? strobe_system_call_name(thread->system_call) : "none";
+	if (name)
+		put_safe(report->out, name);
+	else
+		fprintf(report->out, "%" PRId64, thread->system_call);
+}
+
+static void put_thread_facts(struct report *report, const struct strobe_diff_thread *thread)
+{
+	const struct strobe_thread *a = thread->old_thread, *b = thread->new_thread;
+	if (thread->what & STROBE_DIFF_THREAD_SYSTEM_CALL) {
+		fputs("  system call ", report->out);
+		put_system_call(report, a);
+		put_arrow(report);
+		put_system_call(report, b);
+	}
+	if (thread->what & STROBE_DIFF_THREAD_RAN)
+		fprintf(report->out, "  ran %.3f ms",
+			(double)(b->user_ns + b->system_ns - a->user_ns - a->system_ns) / 1e6);
+	if (thread->what & STROBE_DIFF_THREAD_SCHEDULING)
+		fprintf(report->out, "  scheduling %s %d nice %d -> %s %d nice %d",
+			a->policy ? a->policy : "?", a->realtime_priority, a->nice,
+			b->policy ? b->policy : "?", b->realtime_priority, b->nice);
+	if (thread->what & STROBE_DIFF_THREAD_MASKS)
+		fprintf(report->out,
+			"  blocked 0x%" PRIx64 " -> 0x%" PRIx64 ", pending 0x%" PRIx64
+			" -> 0x%" PRIx64,
+			a->blocked, b->blocked, a->pending, b->pending);
+}
+
 static void put_thread_changes(struct report *report, const struct strobe_diff_thread *thread)
 {
 	const struct strobe_thread *a = thread->old_thread, *b = thread->new_thread;
@@ -123,6 +156,7 @@ static void put_thread_changes(struct report *report, const struct strobe_diff_t
 		put_arrow(report);
 		put_signal(report, &b->signal);
 	}
+	put_thread_facts(report, thread);
 }
 
 static void put_thread(struct report *report, const struct strobe_diff_item *item)
@@ -246,6 +280,10 @@ static void put_descriptor(struct report *report, const struct strobe_diff_item 
 		put_arrow(report);
 	}
 	put_text(report, any->path);
+	if (any->peer) {
+		fputs("  ", report->out);
+		put_safe(report->out, any->peer);
+	}
 	if (a && b && a->position != b->position)
 		fprintf(report->out, "  position %" PRId64 " -> %" PRId64, a->position,
 			b->position);

@@ -8,26 +8,34 @@
 
 #include "diff/diff.h"
 
+/** What one side does not know is no change. */
 static void compare_fact(struct strobe_diff *diff, const char *name, const char *a, const char *b)
 {
 	struct strobe_diff_item item = {.section = STROBE_DIFF_PROCESS,
-					.change = !a   ? STROBE_DIFF_ADDED
-						  : !b ? STROBE_DIFF_REMOVED
-						       : STROBE_DIFF_CHANGED};
-	if (diff->stopped || diff_same_text(a, b))
+					.change = STROBE_DIFF_CHANGED};
+	if (diff->stopped || !a || !b || strcmp(a, b) == 0)
 		return;
 	item.of.fact = (struct strobe_diff_fact){.name = name, .old_text = a, .new_text = b};
 	diff->totals.facts++;
 	diff_report(diff, &item);
 }
 
-/** Numbers; -1 = not known. */
-static void compare_number(struct strobe_diff *diff, const char *name, int64_t a, int64_t b)
+/** Numbers; `unknown` is the one that stands for not known. */
+static void compare_number(struct strobe_diff *diff, const char *name, int64_t a, int64_t b,
+			   int64_t unknown)
 {
 	char left[32], right[32];
 	snprintf(left, sizeof(left), "%" PRId64, a);
 	snprintf(right, sizeof(right), "%" PRId64, b);
-	compare_fact(diff, name, a == -1 ? NULL : left, b == -1 ? NULL : right);
+	compare_fact(diff, name, a == unknown ? NULL : left, b == unknown ? NULL : right);
+}
+
+static void compare_mask(struct strobe_diff *diff, const char *name, uint64_t a, uint64_t b)
+{
+	char left[32], right[32];
+	snprintf(left, sizeof(left), "0x%" PRIx64, a);
+	snprintf(right, sizeof(right), "0x%" PRIx64, b);
+	compare_fact(diff, name, left, right);
 }
 
 static const char *signal_words(const struct strobe_signal *signal, char *buffer, size_t size)
@@ -42,25 +50,139 @@ static const char *signal_words(const struct strobe_signal *signal, char *buffer
 	return buffer;
 }
 
-void diff_process(struct strobe_diff *diff)
+static void compare_identity(struct strobe_diff *diff, const struct strobe_process_info *a,
+			     const struct strobe_process_info *b)
 {
-	const struct strobe_process_info *a = strobe_view_process_info(diff->a);
-	const struct strobe_process_info *b = strobe_view_process_info(diff->b);
-	char left[160], right[160];
 	char old_state[2] = {a->state, '\0'}, new_state[2] = {b->state, '\0'};
-	compare_number(diff, "pid", a->pid, b->pid);
-	compare_number(diff, "ppid", a->ppid, b->ppid);
-	compare_number(diff, "pgid", a->pgid, b->pgid);
-	compare_number(diff, "sid", a->sid, b->sid);
-	compare_number(diff, "uid", a->uid, b->uid);
-	compare_number(diff, "gid", a->gid, b->gid);
+	compare_number(diff, "pid", a->pid, b->pid, -1);
+	compare_number(diff, "ppid", a->ppid, b->ppid, -1);
+	compare_number(diff, "pgid", a->pgid, b->pgid, -1);
+	compare_number(diff, "sid", a->sid, b->sid, -1);
+	compare_number(diff, "uid", a->uid, b->uid, -1);
+	compare_number(diff, "gid", a->gid, b->gid, -1);
 	compare_fact(diff, "state", a->state ? old_state : NULL, b->state ? new_state : NULL);
 	compare_fact(diff, "executable", a->executable, b->executable);
 	compare_fact(diff, "name", a->name, b->name);
 	compare_fact(diff, "command", a->command, b->command);
+}
+
+static void compare_surroundings(struct strobe_diff *diff, const struct strobe_process_info *a,
+				 const struct strobe_process_info *b)
+{
+	char left[160], right[160];
 	compare_fact(diff, "signal", signal_words(&a->signal, left, sizeof(left)),
 		     signal_words(&b->signal, right, sizeof(right)));
-	compare_number(diff, "signal_tid", a->signal_tid, b->signal_tid);
+	compare_number(diff, "signal_tid", a->signal_tid, b->signal_tid, -1);
+	compare_fact(diff, "working_directory", a->working_directory, b->working_directory);
+	compare_fact(diff, "root", a->root, b->root);
+	compare_fact(diff, "cgroup", a->cgroup, b->cgroup);
+	compare_number(diff, "nice", a->nice, b->nice, STROBE_NOT_KNOWN);
+	compare_number(diff, "oom_score_adjustment", a->oom_score_adjustment,
+		       b->oom_score_adjustment, STROBE_NOT_KNOWN);
+	compare_number(diff, "umask", a->umask, b->umask, -1);
+	compare_number(diff, "user_ns", a->user_ns, b->user_ns, -1);
+	compare_number(diff, "system_ns", a->system_ns, b->system_ns, -1);
+	compare_number(diff, "resident_bytes", a->resident_bytes, b->resident_bytes, -1);
+	compare_number(diff, "swapped_bytes", a->swapped_bytes, b->swapped_bytes, -1);
+}
+
+static void compare_ids(struct strobe_diff *diff, const char *const names[4], const int64_t a[4],
+			const int64_t b[4])
+{
+	for (int i = 0; i < 4; i++)
+		compare_number(diff, names[i], a[i], b[i], -1);
+}
+
+static void compare_credentials(struct strobe_diff *diff)
+{
+	static const char *const users[4] = {"real_uid", "effective_uid", "saved_uid",
+					     "file_system_uid"};
+	static const char *const groups[4] = {"real_gid", "effective_gid", "saved_gid",
+					      "file_system_gid"};
+	const struct strobe_credentials *a = strobe_view_credentials(diff->a);
+	const struct strobe_credentials *b = strobe_view_credentials(diff->b);
+	if (!a || !b)
+		return;
+	compare_ids(diff, users, a->user_ids, b->user_ids);
+	compare_ids(diff, groups, a->group_ids, b->group_ids);
+	if (a->capabilities_known && b->capabilities_known) {
+		compare_mask(diff, "capabilities_inheritable", a->inheritable, b->inheritable);
+		compare_mask(diff, "capabilities_permitted", a->permitted, b->permitted);
+		compare_mask(diff, "capabilities_effective", a->effective, b->effective);
+		compare_mask(diff, "capabilities_bounding", a->bounding, b->bounding);
+		compare_mask(diff, "capabilities_ambient", a->ambient, b->ambient);
+	}
+	compare_number(diff, "no_new_privileges", a->no_new_privileges, b->no_new_privileges, -1);
+	compare_number(diff, "seccomp", a->seccomp, b->seccomp, -1);
+	compare_number(diff, "seccomp_filters", a->seccomp_filters, b->seccomp_filters, -1);
+}
+
+static void compare_actions(struct strobe_diff *diff)
+{
+	const struct strobe_signal_actions *a = strobe_view_signal_actions(diff->a);
+	const struct strobe_signal_actions *b = strobe_view_signal_actions(diff->b);
+	if (!a || !b)
+		return;
+	compare_mask(diff, "signals_pending", a->pending, b->pending);
+	compare_mask(diff, "signals_ignored", a->ignored, b->ignored);
+	compare_mask(diff, "signals_caught", a->caught, b->caught);
+}
+
+static void limit_words(const struct strobe_limit *limit, char *buffer, size_t size)
+{
+	char soft[32] = "unlimited", hard[32] = "unlimited";
+	if (limit->soft != UINT64_MAX)
+		snprintf(soft, sizeof(soft), "%" PRIu64, limit->soft);
+	if (limit->hard != UINT64_MAX)
+		snprintf(hard, sizeof(hard), "%" PRIu64, limit->hard);
+	snprintf(buffer, size, "%s, at most %s", soft, hard);
+}
+
+static void compare_limits(struct strobe_diff *diff)
+{
+	size_t count = strobe_view_limit_count(diff->b);
+	size_t old_count = strobe_view_limit_count(diff->a);
+	char name[128], left[80], right[80];
+	for (size_t i = 0; i < count && i < old_count; i++) {
+		const struct strobe_limit *a = strobe_view_limit(diff->a, i);
+		const struct strobe_limit *b = strobe_view_limit(diff->b, i);
+		if (!diff_same_text(a->name, b->name))
+			continue;
+		snprintf(name, sizeof(name), "limit: %s", b->name);
+		limit_words(a, left, sizeof(left));
+		limit_words(b, right, sizeof(right));
+		compare_fact(diff, name, left, right);
+	}
+}
+
+static void compare_namespaces(struct strobe_diff *diff)
+{
+	size_t count = strobe_view_namespace_count(diff->b);
+	size_t old_count = strobe_view_namespace_count(diff->a);
+	char name[128];
+	for (size_t i = 0; i < count; i++) {
+		const struct strobe_namespace *b = strobe_view_namespace(diff->b, i);
+		for (size_t j = 0; j < old_count; j++) {
+			const struct strobe_namespace *a = strobe_view_namespace(diff->a, j);
+			if (!diff_same_text(a->name, b->name))
+				continue;
+			snprintf(name, sizeof(name), "namespace: %s", b->name);
+			compare_number(diff, name, (int64_t)a->inode, (int64_t)b->inode, -1);
+			break;
+		}
+	}
+}
+
+void diff_process(struct strobe_diff *diff)
+{
+	const struct strobe_process_info *a = strobe_view_process_info(diff->a);
+	const struct strobe_process_info *b = strobe_view_process_info(diff->b);
+	compare_identity(diff, a, b);
+	compare_surroundings(diff, a, b);
+	compare_credentials(diff);
+	compare_actions(diff);
+	compare_limits(diff);
+	compare_namespaces(diff);
 }
 
 static int compare_descriptors(const void *a, const void *b)
@@ -83,7 +205,8 @@ static const struct strobe_descriptor **sorted(const struct strobe_view *view, s
 static bool same_descriptor(const struct strobe_descriptor *a, const struct strobe_descriptor *b)
 {
 	return diff_same_text(a->type, b->type) && diff_same_text(a->path, b->path) &&
-	       a->flags == b->flags && a->position == b->position;
+	       diff_same_text(a->peer, b->peer) && a->flags == b->flags &&
+	       a->position == b->position && a->mode == b->mode;
 }
 
 static void compare_descriptor(struct strobe_diff *diff, const struct strobe_descriptor *a,

@@ -11,9 +11,43 @@ static bool same_signal(const struct strobe_signal *a, const struct strobe_signa
 	return a->number == b->number && a->code == b->code && a->address == b->address;
 }
 
-static unsigned changes_of(const struct strobe_thread *a, const struct strobe_thread *b)
+static bool has_run(const struct strobe_thread *a, const struct strobe_thread *b)
+{
+	return (a->user_ns >= 0 && b->user_ns >= 0 && a->user_ns != b->user_ns) ||
+	       (a->system_ns >= 0 && b->system_ns >= 0 && a->system_ns != b->system_ns) ||
+	       (a->voluntary_switches >= 0 && b->voluntary_switches >= 0 &&
+		a->voluntary_switches != b->voluntary_switches);
+}
+
+static bool same_scheduling(const struct strobe_thread *a, const struct strobe_thread *b)
+{
+	return (!a->policy || !b->policy || strcmp(a->policy, b->policy) == 0) &&
+	       (a->realtime_priority < 0 || b->realtime_priority < 0 ||
+		a->realtime_priority == b->realtime_priority) &&
+	       (a->nice == STROBE_NOT_KNOWN || b->nice == STROBE_NOT_KNOWN || a->nice == b->nice);
+}
+
+/** What only Strobe's own snapshots know. */
+static unsigned other_changes(const struct strobe_thread *a, const struct strobe_thread *b)
 {
 	unsigned what = 0;
+	if (a->in_system_call >= 0 && b->in_system_call >= 0 &&
+	    (a->in_system_call != b->in_system_call ||
+	     (a->in_system_call && a->system_call != b->system_call)))
+		what |= STROBE_DIFF_THREAD_SYSTEM_CALL;
+	if (has_run(a, b))
+		what |= STROBE_DIFF_THREAD_RAN;
+	if (!same_scheduling(a, b))
+		what |= STROBE_DIFF_THREAD_SCHEDULING;
+	if (a->signals_known && b->signals_known &&
+	    (a->blocked != b->blocked || a->pending != b->pending))
+		what |= STROBE_DIFF_THREAD_MASKS;
+	return what;
+}
+
+static unsigned changes_of(const struct strobe_thread *a, const struct strobe_thread *b)
+{
+	unsigned what = other_changes(a, b);
 	if (a->name && b->name && strcmp(a->name, b->name) != 0)
 		what |= STROBE_DIFF_THREAD_NAME;
 	if (a->state && b->state && a->state != b->state)
