@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`strobe diff` on pairs of cores that gdb makes of a program with known changes.
 
-usage: diff_cores.py STROBE SOURCE
+usage: diff_cores.py STROBE SOURCE STATICS
 
 The truth about bytes is a comparison of the cores' segments here; about values, what gdb prints on
 each of both cores.
@@ -20,19 +20,19 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "scenario"))
 from demo_core import Cases  # noqa: E402
 
-STROBE, SOURCE = sys.argv[1:3]
+STROBE, SOURCE, STATICS = sys.argv[1:4]
 PROGRAM = tempfile.mkdtemp() + "/program"
 GDB = ["gdb", "-nx", "-batch", "-iex", "set debuginfod enabled off", "-iex", "set print elements 32"]
 MERGE = 8
 
 
-def make_cores(folder, names, randomize=False):
+def make_cores(folder, names, randomize=False, program=PROGRAM):
     """Cores of one run at both checkpoints; False where gdb cannot run programs."""
     words = ["-ex", "set disable-randomization off"] if randomize else []
     words += ["-ex", "break checkpoint", "-ex", "run"]
     for name in names:
         words += ["-ex", f"generate-core-file {name}", "-ex", "continue"]
-    subprocess.run([*GDB, *words, PROGRAM], cwd=folder, check=False, capture_output=True, timeout=120)
+    subprocess.run([*GDB, *words, program], cwd=folder, check=False, capture_output=True, timeout=120)
     return all((folder / name).exists() for name in names)
 
 
@@ -228,7 +228,7 @@ def check_damage(cases, folder, cores):
     chance = random.Random(7)
     bad = folder / "bad.core"
     statuses = set()
-    for i in range(40):
+    for i in range(16):
         data = bytearray(good)
         if i % 2:
             del data[chance.randrange(len(data)):]
@@ -240,6 +240,34 @@ def check_damage(cases, folder, cores):
             status, _, _ = text(*pair)
             statuses.add(status)
     cases.check(statuses <= {0, 1}, "damaged cores end in an answer or an error", statuses)
+
+
+def check_statics(cases, folder):
+    """Statics of one name in two files, with whole and split debug information, and with none."""
+    for option in ("-gdwarf-5", "-gdwarf-4", "-gsplit-dwarf"):
+        program, cores = folder / "statics", [folder / "e.core", folder / "f.core"]
+        compiler = ["gcc", "-g", option, "-O0", "-c"]
+        subprocess.run([*compiler, STATICS, "-o", "one.o"], check=True, cwd=folder)
+        subprocess.run([*compiler, "-DOTHER", STATICS, "-o", "two.o"], check=True, cwd=folder)
+        subprocess.run(["gcc", "one.o", "two.o", "-Wl,--build-id", "-o", program], check=True, cwd=folder)
+        make_cores(folder, ["e.core", "f.core"], program=program)
+        told = sorted((g["name"], g["old"].split()[-1], g["new"].split()[-1], bool(g["file"]))
+                      for g in diff("--globals", *cores)["globals"] if g["module"] == "statics" and g["name"])
+        wanted = [("counter", "1", "2", True), ("counter", "100", "200", True), ("exported", "7", "8", False),
+                  ("filler[5]", "'\\000'", "'\\001'", True), ("name", '"before"', '"b"', False), ("pairs[1].second", "4", "44", False),
+                  ("wave[63]", "0", "0.5", False)]
+        cases.check(told == wanted, f"statics and globals, {option}", told)
+    subprocess.run(["strip", "-g", program], check=True)
+    told = {(g["kind"], g["name"], g["offset"], g["old"], g["new"]) for g in diff("--globals", *cores)["globals"]
+            if g["module"] == "statics" and g["name"]}
+    wanted = {("symbol", "counter", 0, "01", "02"), ("symbol", "counter", 0, "64", "c8"),
+              ("symbol", "exported", 0, "07", "08"), ("symbol", "pairs", 6, "04", "2c")}
+    cases.check(wanted <= told, "without debug information, bytes in symbols", told)
+    subprocess.run(["strip", program], check=True)
+    document = diff("--globals", *cores)
+    told = [g for g in document["globals"] if g["module"] == "statics" and g["kind"] == "unnamed"]
+    cases.check(len(told) >= 5 and document["totals"]["globals"]["unnamed"] >= 5, "without symbols, bytes of the module",
+                told)
 
 
 def main():
@@ -254,6 +282,7 @@ def main():
         document = diff(*cores)
         check_memory(cases, document, cores)
         check_globals(cases, document, cores)
+        check_statics(cases, folder)
         check_mappings(cases, document)
         check_threads(cases, document)
         check_text(cases, cores, document)
