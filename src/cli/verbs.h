@@ -7,6 +7,7 @@
 // One a file cmd_NAME.c.
 extern const struct verb verb_bt;
 extern const struct verb verb_completion;
+extern const struct verb verb_diff;
 extern const struct verb verb_disasm;
 extern const struct verb verb_fds;
 extern const struct verb verb_held;

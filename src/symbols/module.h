@@ -44,6 +44,7 @@ struct symbols_module {
 	struct cfi *cfi;		 // cfi.c
 	struct splits *splits;		 // split.c
 	struct names *names;		 // names.c
+	struct globals *globals;	 // globals.c
 };
 
 struct strobe_symbols {
@@ -65,6 +66,7 @@ struct elf_symbols *elf_symbols_free(struct elf_symbols *elf_symbols) __attribut
 struct cfi *cfi_free(struct cfi *cfi) __attribute__((weak));
 struct unit_table *unit_table_free(struct unit_table *units);
 struct names *names_free(struct names *names) __attribute__((weak));
+struct globals *globals_free(struct globals *globals) __attribute__((weak));
 void split_close_all(struct symbols_module *module);
 
 /** Notes `problem` (from the arena or static) for strobe_symbols_module_debug(); the first stays. */

@@ -36,6 +36,8 @@ static void close_module(struct symbols_module *module)
 {
 	if (names_free)
 		names_free(module->names);
+	if (globals_free)
+		globals_free(module->globals);
 	if (cfi_free)
 		cfi_free(module->cfi);
 	if (elf_symbols_free)

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "elf/elf_image.h"
 #include "view/build.h"
+#include "view/view.h"
 
 // The ELF files among the mappings: where each lies, and which one it is.
 
@@ -363,4 +364,20 @@ struct strobe_error *view_settle_modules(struct strobe_view *view)
 		claim_mappings(view, i);
 	guess_permissions(view);
 	return make_backings(view) ? NULL : error_no_memory();
+}
+
+bool view_module_data(const struct strobe_view *view, size_t module_index, size_t index,
+		      uint64_t *start, uint64_t *end)
+{
+	const struct module_state *state = &view->module_states.items[module_index];
+	uint64_t bias = view->modules.items[module_index].bias;
+	for (size_t i = 0; i < state->segment_count; i++) {
+		const Elf64_Phdr *segment = &state->segments[i];
+		*start = segment->p_vaddr + bias;
+		*end = *start + segment->p_memsz;
+		// A damaged one may end below its start.
+		if (segment->p_flags & PF_W && *start < *end && !index--)
+			return true;
+	}
+	return false;
 }

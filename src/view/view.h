@@ -69,6 +69,11 @@ bool view_read_unsigned(const struct strobe_view *view, uint64_t address, unsign
  */
 struct file *view_module_file(const struct strobe_view *view, size_t module_index);
 
+/** Data segment `index` (from 0) of a module, which the program may have written to, as [start, end);
+ *  false past the last. */
+bool view_module_data(const struct strobe_view *view, size_t module_index, size_t index,
+		      uint64_t *start, uint64_t *end);
+
 /** The finder of files that this view was opened with. */
 struct files *view_files(const struct strobe_view *view);
 
