@@ -201,6 +201,12 @@ static bool reap(pid_t target, bool observed)
 	return true;
 }
 
+// SIGTERM ends the checks early, and well.
+static void end_early(int signal)
+{
+	atomic_store(&shared->stop, 1);
+}
+
 static void supervise(const struct battery_check *check, pid_t target)
 {
 	uint64_t start = battery_now_ns(), limit = (uint64_t)options.milliseconds * 1000000;
@@ -244,6 +250,7 @@ static void run_check(const struct battery_check *check, int number)
 	fflush(stdout);
 	pid_t target = fork();
 	if (target == 0) {
+		signal(SIGTERM, SIG_DFL);
 		close(life[0]);
 		be_target(check);
 	}
@@ -310,6 +317,7 @@ int main(int argc, char **argv)
 	}
 	map_shared(options.shared_fd);
 	bool failed = false;
+	signal(SIGTERM, end_early);
 	printf("1..%d\n", argc - at);
 	for (int i = at; i < argc; i++) {
 		run_check(find_check(argv[i]), i - at + 1);
