@@ -2,8 +2,8 @@
 // Captures a process again and again, as fast as it goes, until it is gone or SIGTERM comes; looks
 // after each capture at what it left. Prints one line of JSON at the end.
 #include <dirent.h>
-#include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +38,38 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+static char state_of(int pid)
+{
+	char path[64], text[512] = "";
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		return 0;
+	size_t size = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[size] = '\0';
+	const char *after = strrchr(text, ')');
+	return after && after[1] ? after[2] : 0;
+}
+
+static int thread_count(int pid)
+{
+	char path[64];
+	int count = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	DIR *folder = opendir(path);
+	for (struct dirent *entry; folder && (entry = readdir(folder));)
+		count += entry->d_name[0] != '.';
+	if (folder)
+		closedir(folder);
+	return count;
+}
+
+// Ended, perhaps not waited for yet. A process whose first thread has ended looks like a zombie.
 static bool gone(int pid)
 {
-	return kill(pid, 0) != 0 && errno == ESRCH;
+	char state = state_of(pid);
+	return !state || ((state == 'Z' || state == 'X') && thread_count(pid) <= 1);
 }
 
 // No thread of the target may be stopped or traced once a capture is over.
@@ -57,9 +86,10 @@ static void look_for_stopped(struct hammer *hammer)
 		if (!file)
 			continue;
 		while (fgets(text, sizeof(text), file)) {
-			bool bad = strncmp(text, "State:\tt", 8) == 0 ||
-				   (strncmp(text, "State:\tT", 8) == 0 && !hammer->may_be_stopped) ||
-				   (strncmp(text, "TracerPid:", 10) == 0 && atoi(text + 10) != 0);
+			bool bad =
+				strncmp(text, "State:\tt", 8) == 0 ||
+				(strncmp(text, "State:\tT", 8) == 0 && !hammer->may_be_stopped) ||
+				(strncmp(text, "TracerPid:", 10) == 0 && atoi(text + 10) != 0);
 			if (bad && !hammer->left[0])
 				snprintf(hammer->left, sizeof(hammer->left), "thread %.20s: %.*s",
 					 entry->d_name, (int)strcspn(text, "\n"), text);
@@ -83,7 +113,9 @@ static void drop(struct hammer *hammer, unsigned index)
 
 static void keep_error(struct hammer *hammer, struct strobe_error *error)
 {
-	// The target may end at any time: this is no failure of ours.
+	// The target may end at any time: this is no failure of ours. Ending takes a while.
+	for (int tries = 0; !gone(hammer->pid) && tries < 300 && !asked_to_stop; tries++)
+		usleep(1000);
 	if (!gone(hammer->pid) && strobe_error_code(error) != STROBE_ERROR_NOT_FOUND) {
 		hammer->errors++;
 		snprintf(hammer->error, sizeof(hammer->error), "%s", strobe_error_message(error));
@@ -98,7 +130,7 @@ static bool capture(struct hammer *hammer)
 	struct strobe_error *error = strobe_snapshot_take(hammer->pid, NULL, &snapshot);
 	if (error) {
 		keep_error(hammer, error);
-		return !gone(hammer->pid) && hammer->errors < 1000;
+		return !gone(hammer->pid) && hammer->errors < 20;
 	}
 	const struct strobe_snapshot_info *info = strobe_snapshot_info(snapshot);
 	hammer->captures++;

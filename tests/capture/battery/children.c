@@ -191,6 +191,58 @@ static void subreaper(const struct battery_check *check)
 	}
 }
 
+// The supervisor adopts what this process's children leave behind: it must be given nobody.
+static void become_subreaper(void)
+{
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
+
+static void under_subreaper(const struct battery_check *check)
+{
+	battery_ready();
+	while (battery_more())
+		usleep(200);
+}
+
+// PID 1 of a namespace, which is not captured; its child is.
+static void watch_as_pid_1(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	pid_t child = fork();
+	if (child == 0) {
+		while (battery_more())
+			usleep(200);
+		_exit(0);
+	}
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, 0);
+		if (pid == child)
+			break;
+		if (pid >= 0)
+			battery_fail("PID 1 is given a child %d that is not its own", pid);
+	}
+	_exit(0);
+}
+
+static void under_pid_1(const struct battery_check *check)
+{
+	char path[64], text[64];
+	if (unshare(CLONE_NEWPID) != 0) {
+		battery_skip("a PID namespace is refused");
+		return;
+	}
+	pid_t init = fork();
+	if (init == 0)
+		watch_as_pid_1();
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", init, init);
+	while (battery_read(path, text, sizeof(text)) <= 0 && !atomic_load(&shared->stop))
+		usleep(1000);
+	battery_ready_pid(atoi(text));
+	int status;
+	EXPECT(waitpid(init, &status, 0) == init && status == 0, "PID 1 ended with 0x%x", status);
+}
+
 static void as_pid_1(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -295,6 +347,9 @@ const struct battery_check child_checks[] = {
 	{"rusage-children", "no resources of children are accounted", rusage_children},
 	{"subreaper", "a child subreaper is given its own orphans only", subreaper},
 	{"pid-1", "PID 1 of a PID namespace is given no orphan", pid_1},
+	{"under-subreaper", "nor is a subreaper above it given one", under_subreaper,
+	 .open = become_subreaper},
+	{"under-pid-1", "nor PID 1 of its namespace", under_pid_1},
 	{"fork-churn", "a process that forks all the time", fork_churn},
 	{"exec-churn", "a process that executes a program all the time", exec_churn},
 	{"vfork", "a process in vfork while its child sleeps", vfork_child},

@@ -221,7 +221,7 @@ static void supervise(const struct battery_check *check, pid_t target)
 			told = true;
 			start = now;
 		}
-		if (now - start > limit)
+		if (told && now - start > limit)
 			atomic_store(&shared->stop, 1);
 		if (now - start > limit + patience) {
 			battery_fail("hung for %llu s",
