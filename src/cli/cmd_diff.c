@@ -46,8 +46,10 @@ static bool on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes
 	struct difference *difference = context;
 	if (total_bytes < WORTH_IT || difference->command->quiet || !isatty(STDERR_FILENO))
 		return true;
-	unsigned percent = (unsigned)(done_bytes * 100.0 / (double)total_bytes);
-	fprintf(stderr, "\rcomparing: %u%%", percent);
+	unsigned percent = (unsigned)((double)done_bytes * 100.0 / (double)total_bytes);
+	if (!difference->progress_shown || percent != difference->percent)
+		fprintf(stderr, "\rcomparing: %u%%", percent);
+	difference->percent = percent;
 	difference->progress_shown = true;
 	return true;
 }
@@ -120,9 +122,9 @@ static void tell_warnings(struct difference *difference)
 static int open_second(struct difference *difference)
 {
 	struct command *command = difference->command;
-	struct strobe_view_options view_options = command_view_options(command);
+	struct strobe_view_options opening = command_view_options(command);
 	struct strobe_error *error =
-		strobe_view_open(command->arguments[1], &view_options, &difference->view);
+		strobe_view_open(command->arguments[1], &opening, &difference->view);
 	if (error)
 		return command_error(command, NULL, error);
 	error = strobe_symbols_open(difference->view, &difference->symbols);

@@ -16,6 +16,7 @@ struct difference {
 	unsigned sections; // of enum strobe_diff_section
 	uint64_t limit;	   // changes shown of each section; 0 = all
 	struct strobe_format format;
+	unsigned percent; // of the progress shown
 	bool progress_shown;
 };
 
