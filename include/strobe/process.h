@@ -44,6 +44,27 @@ STROBE_EXPORT size_t strobe_process_list_count(const struct strobe_process_list 
 STROBE_EXPORT const struct strobe_process *
 strobe_process_list_get(const struct strobe_process_list *list, size_t index);
 
+/** What strobe_process_write() met. Zero-initialise, then set `size`. */
+struct strobe_process_written {
+	size_t size;	/**< sizeof(struct strobe_process_written) */
+	bool read_only; /**< the process itself could not write all of it */
+};
+
+/**
+ * Writes `size` bytes at `address` of the living process `pid`, which is not stopped for it: its
+ * threads may see a part of the bytes changed before the rest. `old_bytes` (size bytes) gets what
+ * was there just before; it and `ret` may be NULL. Memory that the process maps read-only and
+ * privately is written to, as by a debugger. Any thread.
+ * Errors: NOT_FOUND (no such process); UNREADABLE with the first address that is not mapped, or
+ * cannot be read or written (the message says how much was written before it, if anything was);
+ * UNSUPPORTED (memory that may be executed: a thread may be running it; shared memory that the
+ * process maps read-only); INVALID (size 0, past the top); LIMIT (256 MiB); SYSTEM with EPERM or
+ * EACCES and what would allow it, SYSTEM otherwise.
+ */
+STROBE_EXPORT struct strobe_error *
+strobe_process_write(int pid, uint64_t address, const void *bytes, size_t size, void *old_bytes,
+		     struct strobe_process_written *ret) STROBE_MUST_CHECK;
+
 #ifdef __cplusplus
 }
 #endif

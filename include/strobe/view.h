@@ -14,7 +14,8 @@ extern "C" {
 
 /**
  * A view is what is true of one process at one instant: memory, threads with registers, mappings,
- * modules, descriptors, and what is not known. It is immutable. Structures that its functions
+ * modules, descriptors, and what is not known. It is immutable, but for what a caller writes on top of it
+ * (strobe/overlay.h). Structures that its functions
  * return are borrowed from it and live as long as it does. One thread at a time per view, but
  * different views may be used from different threads.
  */

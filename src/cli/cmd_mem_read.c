@@ -40,40 +40,15 @@ struct reading {
 	char first_why[160];
 };
 
-// ADDR as a number, or an expression: its value as an address, or where it stands if it is a
-// structure or an array, with its size.
-static int find_address(struct command *command, struct reading *reading)
-{
-	const char *text = command->arguments[1];
-	struct strobe_value *value = NULL;
-	size_t frame = 0;
-	reading->size = DEFAULT_SIZE;
-	if (parse_number(text, &reading->address))
-		return STATUS_DONE;
-	int status = STATUS_DONE;
-	if (strobe_view_thread_count(command->view) > 0)
-		status = command_frame(command, &frame);
-	if (!status)
-		status = command_evaluate(command, frame, text, &value);
-	if (status)
-		return status;
-	if (strobe_value_integer(value, &reading->address))
-		;
-	else if (!strobe_value_address(value, &reading->address))
-		status = command_fail(command, "%s: has no address", text);
-	else if (strobe_value_size(value) > 0)
-		reading->size = strobe_value_size(value);
-	strobe_value_close(value);
-	return status;
-}
-
 static int parse_reading(struct command *command, struct reading *reading)
 {
 	const char *format = command_option(command, "format");
 	uint64_t width = 8;
 	int status = command_number(command, "width", 8, &width);
+	reading->size = DEFAULT_SIZE;
 	if (!status)
-		status = find_address(command, reading);
+		status = command_address(command, command->arguments[1], &reading->address,
+					 &reading->size);
 	if (status)
 		return status;
 	if (command->argument_count > 2 &&

@@ -6,11 +6,17 @@
 
 #include "command.h"
 #include "describe.h"
+#include "register_value.h"
+#include "writes.h"
 
 static const struct option options[] = {
 	OPTIONS_FRAME,
 	{"all", 'a', NULL, NULL,
 	 "Show the floating-point, vector, mask and tile registers too. JSON always has them."},
+	{"set", 's', "NAME=VALUE", NULL,
+	 "Set a register, or several with ',' between them, in the target's journal of writes. May "
+	 "be "
+	 "repeated. VALUE is a number or an expression; for st0 to st7 also like 1.5."},
 };
 
 // A register as in the chosen frame; the vector ones are only known for frame 0.
@@ -124,13 +130,34 @@ static void regs_text(const struct command *command, size_t thread, size_t frame
 	}
 }
 
+static int set_registers(struct command *command, size_t thread, size_t frame)
+{
+	size_t count;
+	if (frame != 0)
+		return command_usage(command, "--set goes with the innermost frame alone");
+	int status = register_values_set(command, thread, &count);
+	if (!status)
+		writes_show(command, count);
+	return status;
+}
+
 static int run_regs(struct command *command)
 {
 	char hex[HEX_SIZE];
 	size_t thread, frame;
-	int status = command_thread(command, &thread);
+	command->writes = command_has(command, "set");
+	if (command->writes && command_pid(command))
+		return command_fail(command,
+				    "%s: registers of a living process are not set; set "
+				    "those of a snapshot of it",
+				    command->arguments[0]);
+	int status = command_open(command);
+	if (!status)
+		status = command_thread(command, &thread);
 	if (!status)
 		status = command_frame(command, &frame);
+	if (!status && command->writes)
+		return set_registers(command, thread, frame);
 	if (status)
 		return status;
 	if (!strobe_view_thread(command->view, thread)->has_registers)
@@ -146,11 +173,12 @@ static int run_regs(struct command *command)
 const struct verb verb_regs = {
 	.name = "regs",
 	.arguments = "TARGET",
-	.summary = "a thread's registers, in any of its frames",
+	.summary = "a thread's registers, in any of its frames; --set changes them",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.has_target = true,
+	.opens_itself = true,
 	.run = run_regs,
 };

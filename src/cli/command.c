@@ -51,6 +51,16 @@ void command_warn(const struct command *command, const char *format, ...)
 	va_end(args);
 }
 
+void command_note(const struct command *command, const char *format, ...)
+{
+	if (command->quiet)
+		return;
+	va_list args;
+	va_start(args, format);
+	tell(command, "", false, format, args);
+	va_end(args);
+}
+
 static void tell_origin(const struct command *command, const struct strobe_error *error)
 {
 	if (!command->verbose)
@@ -304,8 +314,9 @@ int command_open_view(struct command *command)
 		strobe_view_open(command->arguments[0], &options, &command->view);
 	if (error)
 		return command_error(command, NULL, error);
+	int status = command_open_overlay(command);
 	command_tell_warnings(command);
-	return STATUS_DONE;
+	return status;
 }
 
 int command_open(struct command *command)

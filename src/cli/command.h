@@ -36,6 +36,8 @@ struct command {
 	const char **arguments; // the target first
 	size_t argument_count;
 	bool json, quiet, verbose, color, help;
+	bool writes;	   // set by the verb before it opens the target: to its journal of writes
+	bool lists_writes; // likewise: nobody needs to be told that there are some
 	struct strobe_view *view;
 	struct strobe_symbols *symbols;
 	struct strobe_stack *stack;
@@ -74,6 +76,13 @@ int command_error(const struct command *command, const char *what, struct strobe
 /** "strobe: VERB: warning: formatted", unless --quiet. */
 void command_warn(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/** "strobe: VERB: formatted" on stderr, unless --quiet. */
+void command_note(const struct command *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/** Applies the journal of writes to command->view; command_open_view() does it. */
+int command_open_overlay(struct command *command) STROBE_MUST_CHECK;
+/** The process that the target names; 0 if it is no number. */
+int command_pid(const struct command *command);
 /** Tells the view's warnings that are new. */
 void command_tell_warnings(struct command *command);
 /** Flushes stdout: STATUS_FAILED if it cannot be written (told, unless the reader is gone). */
@@ -96,6 +105,10 @@ bool parse_range(const char *text, uint64_t *start, uint64_t *end);
 /** Evaluates `expression` for a verb; errors are told with the column marked. */
 int command_evaluate(struct command *command, size_t frame, const char *expression,
 		     struct strobe_value **ret) STROBE_MUST_CHECK;
+/** A number, or an expression: its value as an address, or where it stands if it is a structure or
+ *  an array; then `*size` becomes its size. */
+int command_address(struct command *command, const char *text, uint64_t *address, uint64_t *size)
+	STROBE_MUST_CHECK;
 /** Tells an expression's error, with the expression and a caret below its column; frees it. */
 int command_expression_error(const struct command *command, const char *expression,
 			     struct strobe_error *error);

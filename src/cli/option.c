@@ -11,6 +11,8 @@ const struct option options_common[] = {
 	 "Look for separate debug files below these ':'-separated directories. "
 	 "Default: /usr/lib/debug."},
 	{"no-debuginfod", 0, NULL, NULL, "Do not ask debuginfod servers for files."},
+	{"no-overlay", 0, NULL, NULL,
+	 "Do not apply what 'mem write' and 'regs --set' wrote to the target's journal."},
 	{"json", 'j', NULL, NULL,
 	 "Write one JSON document; json.md in the documentation describes it."},
 	{"color", 0, "WHEN", "auto|always|never",
@@ -21,7 +23,7 @@ const struct option options_common[] = {
 	{"help", 'h', NULL, NULL, "Show how this verb is used."},
 };
 const size_t options_common_count = sizeof(options_common) / sizeof(options_common[0]);
-const size_t options_output = 4; // --json
+const size_t options_output = 5; // --json
 
 // Other verbs take --help alone.
 static const struct option option_help = {"help", 'h', NULL, NULL, "Show how this verb is used."};

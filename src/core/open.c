@@ -65,7 +65,11 @@ struct strobe_error *core_open_file(const char *path, const struct strobe_view_o
 	const struct purpose purpose = {0};
 	struct file *file;
 	struct strobe_error *error = file_open(path, &file);
-	return error ? error : open_source(file, &purpose, options, ret);
+	if (!error)
+		error = open_source(file, &purpose, options, ret);
+	if (!error) // short of memory it is a view without a place for its writes
+		(*ret)->overlay_path = arena_printf(&(*ret)->arena, "%s.overlay", path);
+	return error;
 }
 
 struct strobe_error *core_open_link(const char *path, const struct core_chain *chain,

@@ -122,7 +122,7 @@ static struct strobe_error *add_data(struct pages *pages, struct block *block, u
 		uint64_t room = (uint64_t)(BLOCK_PAGES - block->count) * PAGE_SIZE_BYTES;
 		size_t size = (size_t)(end - start < room ? end - start : room);
 		uint8_t *bytes = block->bytes + block->count * PAGE_SIZE_BYTES;
-		size_t done = strobe_memory_read(pages->view, start, bytes, size);
+		size_t done = read_of_pages(pages->view, start, bytes, size);
 		if (done < size)
 			return error_address(STROBE_ERROR_UNREADABLE, start + done,
 					     "memory at 0x%" PRIx64

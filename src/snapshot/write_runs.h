@@ -8,4 +8,10 @@
 void run_of_pages(const struct strobe_view *view, uint64_t address, uint64_t limit,
 		  struct view_run *ret);
 
+/**
+ * Copies whole pages; returns how many bytes there were before the first that cannot be read. Of a
+ * page that was written to, what is not known reads as zeros: the file keeps whole pages alone.
+ */
+size_t read_of_pages(const struct strobe_view *view, uint64_t address, void *buffer, size_t size);
+
 #endif

@@ -94,6 +94,9 @@ static uint32_t judge(const struct work *work, const struct place *place, uint64
 	enum strobe_contents contents = work->selection->contents;
 	bool first = place->is_elf && at == place->start;
 	bool wanted = !work->stacks || stacks_want(work->stacks, at, &run->end);
+	uint64_t change;
+	if (view_is_written(work->selection->view, at, &change))
+		return LAYOUT_STORED;
 	if (run->kind == VIEW_RUN_MISSING)
 		return missing_kind(work, at, run);
 	if (run->kind == VIEW_RUN_ZERO && run->end - at >= work->selection->zero_limit)
@@ -135,8 +138,7 @@ static struct strobe_error *compare(struct work *work, const struct place *place
 	struct since *since = work->selection->since;
 	for (uint64_t at = start; !error && at < end;) {
 		size_t size = (size_t)(end - at < PIECE_SIZE ? end - at : PIECE_SIZE);
-		if (!zero &&
-		    strobe_memory_read(work->selection->view, at, work->buffer, size) != size)
+		if (!zero && read_of_pages(work->selection->view, at, work->buffer, size) != size)
 			return layout_add(work->layout, place->index, at, end, LAYOUT_STORED);
 		for (size_t i = 0; !error && i < size; i += PAGE_SIZE_BYTES) {
 			const uint8_t *page = work->buffer + i;
@@ -172,7 +174,7 @@ static bool probe(struct work *work, uint64_t start, struct view_run *run)
 {
 	for (uint64_t at = start; at < run->end;) {
 		size_t size = (size_t)(run->end - at < PIECE_SIZE ? run->end - at : PIECE_SIZE);
-		size_t done = strobe_memory_read(work->selection->view, at, work->buffer, size);
+		size_t done = read_of_pages(work->selection->view, at, work->buffer, size);
 		at += done & ~(size_t)(PAGE_SIZE_BYTES - 1);
 		if (done < size) {
 			run->end = at > start ? at : start + PAGE_SIZE_BYTES;

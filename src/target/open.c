@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "core/core.h"
+#include "hold/hold.h"
 
 static bool is_number(const char *text)
 {
@@ -54,6 +55,22 @@ static struct strobe_error *open_process(const char *target,
 	return NULL;
 }
 
+// What is written to a frozen copy stands beside its name, and goes when the name goes.
+static struct strobe_error *open_held(const char *name, const struct strobe_view_options *options,
+				      struct strobe_view **ret)
+{
+	char *path = NULL;
+	struct strobe_error *error = strobe_hold_open(name, options, ret);
+	if (error)
+		return error;
+	error = hold_overlay_path(name, &path);
+	if (!error)
+		(*ret)->overlay_path = arena_strdup(&(*ret)->arena, path);
+	free(path);
+	strobe_error_free(error); // it reads all the same, and has no place for writes
+	return NULL;
+}
+
 struct strobe_error *strobe_view_open(const char *target, const struct strobe_view_options *options,
 				      struct strobe_view **ret)
 {
@@ -61,7 +78,7 @@ struct strobe_error *strobe_view_open(const char *target, const struct strobe_vi
 		return error_new(STROBE_ERROR_INVALID,
 				 "no target given: a process id, a core file, or @NAME");
 	if (*target == '@')
-		return strobe_hold_open(target + 1, options, ret);
+		return open_held(target + 1, options, ret);
 	if (is_number(target))
 		return open_process(target, options, ret);
 	return core_open_file(target, options, ret);

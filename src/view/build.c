@@ -75,6 +75,7 @@ struct strobe_view *strobe_view_close(struct strobe_view *view)
 {
 	if (!view)
 		return NULL;
+	overlay_free(view);
 	for (size_t i = 0; i < view->warnings.count; i++)
 		free((char *)view->warnings.items[i]);
 	for (size_t i = 0; i < view->backings.count; i++)

@@ -11,7 +11,8 @@
 //     `modules`.
 //  3. Every segment's bytes lie in `source`, or in the arena, for as long as the view lives, or are
 //     fetched by a lazy area, which is in `lazy_areas`.
-//  4. Only `warnings`, opened backings, totals and the caches change later.
+//  4. Only `warnings`, opened backings, totals, the overlay and the caches change later; with the
+//     overlay a thread's `registers`, and the pc and sp that they give.
 
 #include <elf.h>
 #include <strobe/memory.h>
@@ -144,6 +145,8 @@ struct strobe_view {
 	bool descriptors_known;
 	struct view_facts facts;		 // what Strobe's own notes tell
 	ARRAY(struct raw_note) notes;		 // all of the source's, in its order
+	struct overlay *overlay;		 // what was written on top; NULL = nothing ever was
+	const char *overlay_path;		 // where a journal of it is kept; NULL = nowhere
 	const struct xsave_layout *xsave_layout; // the same for all threads; NULL = not told
 
 	struct hash tids;		    // tid -> index + 1
@@ -199,6 +202,17 @@ void view_touched(struct strobe_view *view, const uint8_t *bytes, size_t size);
 /** memory.c: bytes in the source alone, never from files. */
 const uint8_t *view_source_pointer(const struct strobe_view *view, uint64_t address,
 				   size_t *available);
+/** memory.c: strobe_memory_read() without what was written on top; it may stop early, but not at
+ *  once unless the byte at `address` cannot be read. */
+size_t view_own_read(const struct strobe_view *view, uint64_t address, void *buffer, size_t size);
+/** memory.c: is `address` mapped? The answer, and whether it can be read, hold up to `*end` (0 =
+ *  2^64). */
+bool view_is_mapped(const struct strobe_view *view, uint64_t address, uint64_t *end);
+/** overlay.c: the overlay's bytes at `address`, NULL where the view's own hold; up to `*end` at
+ *  least (0 = 2^64). The view has an overlay. */
+const uint8_t *overlay_run(const struct strobe_view *view, uint64_t address, uint64_t *end);
+/** overlay.c: releases what was written, and closes its file. */
+void overlay_free(struct strobe_view *view);
 /** memory.c: index of the mapping that holds `address`, SIZE_MAX if none. */
 size_t view_mapping_index(const struct strobe_view *view, uint64_t address);
 /** memory.c: the sums in strobe_process_info. */

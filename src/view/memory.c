@@ -168,8 +168,9 @@ static void look_into_area(const struct segment *segment, uint64_t address, stru
 	piece->why = bad ? "could not be read" : NULL;
 }
 
-static void piece_at(const struct strobe_view *view, uint64_t address, bool ask_servers,
-		     struct piece *piece)
+/** piece_at() without what was written on top. */
+static void own_piece_at(const struct strobe_view *view, uint64_t address, bool ask_servers,
+			 struct piece *piece)
 {
 	size_t index = view_segment_before(view, address);
 	*piece = (struct piece){.state = STROBE_MEMORY_UNMAPPED, .why = "not mapped"};
@@ -202,21 +203,58 @@ static void piece_at(const struct strobe_view *view, uint64_t address, bool ask_
 		piece->why = "not captured";
 }
 
-static const uint8_t *pointer(const struct strobe_view *view, uint64_t address, bool keep,
-			      size_t *available)
+/** What was written on top at `address`, NULL where the view's own holds; up to `*end` at least
+ *  (0 = 2^64). */
+static const uint8_t *written_at(const struct strobe_view *view, uint64_t address, uint64_t *end)
+{
+	*end = 0;
+	return view->overlay ? overlay_run(view, address, end) : NULL;
+}
+
+static void piece_at(const struct strobe_view *view, uint64_t address, bool ask_servers,
+		     struct piece *piece)
+{
+	uint64_t end;
+	const uint8_t *written = written_at(view, address, &end);
+	if (written) {
+		*piece = (struct piece){end, STROBE_MEMORY_PRESENT, written, NULL};
+		return;
+	}
+	own_piece_at(view, address, ask_servers, piece);
+	if (piece->end - 1 > end - 1) // 0 is 2^64
+		piece->end = end;
+}
+
+bool view_is_mapped(const struct strobe_view *view, uint64_t address, uint64_t *end)
+{
+	struct piece piece;
+	own_piece_at(view, address, true, &piece);
+	*end = piece.end;
+	return piece.state != STROBE_MEMORY_UNMAPPED;
+}
+
+static const uint8_t *own_pointer(const struct strobe_view *view, uint64_t address, bool keep,
+				  size_t *available)
 {
 	const uint8_t *bytes = source_pointer(view, address, keep, available);
 	if (bytes)
 		return bytes;
 	struct piece piece;
-	piece_at(view, address, true, &piece);
+	own_piece_at(view, address, true, &piece);
 	*available = piece.bytes ? piece.end - address : 0;
 	return piece.bytes;
 }
 
 const uint8_t *view_pointer(const struct strobe_view *view, uint64_t address, size_t *available)
 {
-	return pointer(view, address, true, available);
+	uint64_t end;
+	const uint8_t *bytes = written_at(view, address, &end);
+	*available = (size_t)(end - address);
+	if (!bytes)
+		bytes = own_pointer(view, address, true, available);
+	if (*available > end - address)
+		*available = (size_t)(end - address);
+	return bytes;
 }
 
 /** Reads that need not, or cannot, go through the area's own memory. False: not such a one. */
@@ -237,9 +275,38 @@ static bool read_directly(const struct strobe_view *view, uint64_t address, void
 const uint8_t *view_stream(const struct strobe_view *view, uint64_t address, void *buffer,
 			   size_t size, size_t *available)
 {
+	uint64_t end;
+	const uint8_t *bytes = written_at(view, address, &end);
+	*available = (size_t)(end - address);
+	if (bytes)
+		return bytes;
 	if (!read_directly(view, address, buffer, size, 0, available))
-		return pointer(view, address, false, available);
-	return *available ? buffer : NULL;
+		bytes = own_pointer(view, address, false, available);
+	else if (*available)
+		bytes = buffer;
+	if (*available > end - address)
+		*available = (size_t)(end - address);
+	return bytes;
+}
+
+static size_t own_read(const struct strobe_view *view, uint64_t address, void *buffer, size_t size,
+		       size_t smallest)
+{
+	size_t available;
+	if (read_directly(view, address, buffer, size, smallest, &available))
+		return available;
+	const uint8_t *bytes = own_pointer(view, address, false, &available);
+	if (available > size)
+		available = size;
+	if (bytes)
+		memcpy(buffer, bytes, available);
+	view_touched((struct strobe_view *)view, bytes, available);
+	return available;
+}
+
+size_t view_own_read(const struct strobe_view *view, uint64_t address, void *buffer, size_t size)
+{
+	return own_read(view, address, buffer, size, LAZY_DIRECT);
 }
 
 /** Fetched memory goes straight to the caller from `smallest` bytes on. */
@@ -248,19 +315,19 @@ static size_t read_memory(const struct strobe_view *view, uint64_t address, void
 {
 	size_t done = 0;
 	while (done < size) {
-		size_t available;
+		uint64_t end, at = address + done;
+		size_t part = size - done;
 		char *to = (char *)buffer + done;
-		if (!read_directly(view, address + done, to, size - done, smallest, &available)) {
-			const uint8_t *bytes = pointer(view, address + done, false, &available);
-			if (available > size - done)
-				available = size - done;
-			if (bytes)
-				memcpy(to, bytes, available);
-			view_touched((struct strobe_view *)view, bytes, available);
-		}
-		if (!available)
+		const uint8_t *written = written_at(view, at, &end);
+		if (part > end - at)
+			part = (size_t)(end - at);
+		if (written)
+			memcpy(to, written, part);
+		else
+			part = own_read(view, at, to, part, smallest);
+		if (!part)
 			break;
-		done += available;
+		done += part;
 		if (address + done == 0) // the top of the address space
 			break;
 	}
@@ -335,7 +402,7 @@ void view_count_totals(struct strobe_view *view)
 		info->mapped_bytes += mapping->end - mapping->start;
 		struct piece piece;
 		for (uint64_t at = mapping->start; at < mapping->end; at = piece.end) {
-			piece_at(view, at, false, &piece);
+			own_piece_at(view, at, false, &piece);
 			if (piece.end > mapping->end || piece.end == 0)
 				piece.end = mapping->end;
 			uint64_t size = piece.end - at;
@@ -399,6 +466,14 @@ static void run_outside(const struct strobe_view *view, uint64_t address, uint64
 void view_run_at(const struct strobe_view *view, uint64_t address, uint64_t limit,
 		 struct view_run *ret)
 {
+	uint64_t end;
+	bool written = written_at(view, address, &end) != NULL;
+	if (limit - 1 > end - 1) // 0 is 2^64
+		limit = end;
+	if (written) {
+		*ret = (struct view_run){.end = limit, .kind = VIEW_RUN_DATA};
+		return;
+	}
 	const struct segment *segment = segment_at(view, address);
 	if (!segment) {
 		run_outside(view, address, limit, ret);

@@ -1,62 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "view/blocks.h"
+#include "view/registers.h"
 
 #include <string.h>
 
 #include "elf/elf_image.h"
 #include "view/build.h"
-
-// XSAVE state components (Intel SDM volume 1, 13.1).
-enum {
-	XSAVE_X87 = 0,
-	XSAVE_SSE = 1,
-	XSAVE_AVX = 2,
-	XSAVE_MPX_FIRST = 3,
-	XSAVE_MASK = 5,
-	XSAVE_ZMM_HIGH = 6,
-	XSAVE_ZMM_UPPER = 7,
-	XSAVE_PKRU = 9,
-	XSAVE_TILE_CONFIG = 17,
-	XSAVE_TILE_DATA = 18,
-	XSAVE_MASK_OFFSET = 464, // Linux keeps the mask of enabled features in the FXSAVE reserve
-	XSAVE_PRESENT_OFFSET = 512,
-	LARGEST_COMPONENT = 8192,
-};
-
-enum {
-	FX_STATUS = 2,
-	FX_TAG = 4,
-	FX_MXCSR = 24,
-	FX_ST = 32,
-	FX_XMM = 160,
-	X87_INITIAL_CONTROL = 0x37f,
-	INITIAL_MXCSR = 0x1f80,
-};
-
-enum kind {
-	KIND_GENERAL, // index = offset in user_regs_struct
-	KIND_X87,     // index = offset in FXSAVE, `bytes` there, size in gdb
-	KIND_TAG,
-	KIND_ST,
-	KIND_MXCSR,
-	KIND_XMM,
-	KIND_YMM,
-	KIND_ZMM,
-	KIND_MASK,
-	KIND_PKRU,
-	KIND_TILE_CONFIG,
-	KIND_TILE,
-};
-
-struct register_spec {
-	const char *name;
-	const char *group;
-	enum kind kind;
-	uint16_t index;
-	uint16_t bytes; // in the source
-	uint16_t size;	// as shown
-	bool alias;	// found by name only
-};
 
 static const char general[] = "general";
 static const char x87[] = "x87";
@@ -231,28 +179,34 @@ static bool usual_place(const struct register_blocks *blocks, uint64_t enabled, 
 	}
 }
 
+bool register_component_place(const struct register_blocks *blocks, unsigned n, uint32_t needed,
+			      uint32_t *offset, uint32_t *size)
+{
+	if (!blocks->xsave || blocks->xsave_size < XSAVE_HEADER_END)
+		return false;
+	uint64_t enabled = elf_number(blocks->xsave + XSAVE_MASK_OFFSET, 8);
+	if (!enabled)
+		enabled = elf_number(blocks->xsave + XSAVE_PRESENT_OFFSET, 8);
+	if (!(enabled >> n & 1))
+		return false;
+	if (blocks->layout && blocks->layout->components[n].size) {
+		*offset = blocks->layout->components[n].offset;
+		*size = blocks->layout->components[n].size;
+	} else if (!usual_place(blocks, enabled, n, offset, size)) {
+		return false;
+	}
+	return *size >= needed && *offset >= XSAVE_HEADER_END && *offset <= blocks->xsave_size &&
+	       *size <= blocks->xsave_size - *offset;
+}
+
 /** The bytes of component `n`, at least `needed`; NULL if the thread does not have them. */
 static const uint8_t *component(const struct register_blocks *blocks, unsigned n, uint32_t needed)
 {
 	static const uint8_t zeros[LARGEST_COMPONENT];
-	if (!blocks->xsave || blocks->xsave_size < XSAVE_HEADER_END)
+	uint32_t offset, size;
+	if (!register_component_place(blocks, n, needed, &offset, &size))
 		return NULL;
 	uint64_t present = elf_number(blocks->xsave + XSAVE_PRESENT_OFFSET, 8);
-	uint64_t enabled = elf_number(blocks->xsave + XSAVE_MASK_OFFSET, 8);
-	if (!enabled)
-		enabled = present;
-	uint32_t offset = 0, size = 0;
-	if (!(enabled >> n & 1))
-		return NULL;
-	if (blocks->layout && blocks->layout->components[n].size) {
-		offset = blocks->layout->components[n].offset;
-		size = blocks->layout->components[n].size;
-	} else if (!usual_place(blocks, enabled, n, &offset, &size)) {
-		return NULL;
-	}
-	if (size < needed || offset < XSAVE_HEADER_END || offset > blocks->xsave_size ||
-	    size > blocks->xsave_size - offset)
-		return NULL;
 	// A component in its initial state is zero, whatever its bytes in the image say.
 	return present >> n & 1 ? blocks->xsave + offset : zeros;
 }
@@ -347,8 +301,8 @@ static const uint8_t *fetch_vector(const struct register_blocks *blocks,
 	return scratch;
 }
 
-static const uint8_t *fetch(const struct register_blocks *blocks, const struct register_spec *spec,
-			    uint8_t *scratch)
+const uint8_t *register_fetch(const struct register_blocks *blocks,
+			      const struct register_spec *spec, uint8_t *scratch)
 {
 	const uint8_t *bytes;
 	switch (spec->kind) {
@@ -379,12 +333,20 @@ static const uint8_t *fetch(const struct register_blocks *blocks, const struct r
 	return NULL;
 }
 
+const struct register_spec *register_find(const char *name)
+{
+	for (size_t i = 0; i < SPEC_COUNT; i++)
+		if (strcmp(specs[i].name, name) == 0)
+			return &specs[i];
+	return NULL;
+}
+
 static bool fill(const struct strobe_view *view, size_t thread_index,
 		 const struct register_spec *spec, struct strobe_register *ret)
 {
 	// The scratch bytes are a cache, not part of what the view says.
 	uint8_t *scratch = ((struct strobe_view *)view)->scratch;
-	const uint8_t *bytes = fetch(&view->registers.items[thread_index], spec, scratch);
+	const uint8_t *bytes = register_fetch(&view->registers.items[thread_index], spec, scratch);
 	if (!bytes)
 		return false;
 	view_touched((struct strobe_view *)view, bytes, spec->size);
@@ -423,10 +385,6 @@ void strobe_view_register(const struct strobe_view *view, size_t thread_index,
 bool strobe_view_register_by_name(const struct strobe_view *view, size_t thread_index,
 				  const char *name, struct strobe_register *ret)
 {
-	if (thread_index >= view->threads.count)
-		return false;
-	for (size_t i = 0; i < SPEC_COUNT; i++)
-		if (strcmp(specs[i].name, name) == 0)
-			return fill(view, thread_index, &specs[i], ret);
-	return false;
+	const struct register_spec *spec = register_find(name);
+	return spec && thread_index < view->threads.count && fill(view, thread_index, spec, ret);
 }

@@ -44,11 +44,23 @@ void view_release(const struct strobe_view *view, const uint8_t *bytes, size_t s
 /**
  * The run that begins at `address`, cut at `limit` > `address`: its end is greater than `address`.
  * The next run may be of the same kind. Where nothing is mapped is MISSING, too. Ends lie at whole
- * pages, except where the source's own stretches end between them. DATA may turn out not to be
+ * pages, except where the source's own stretches end between them, and at bytes that were written
+ * where all around is missing. DATA may turn out not to be
  * readable when it is read.
  */
 void view_run_at(const struct strobe_view *view, uint64_t address, uint64_t limit,
 		 struct view_run *ret);
+
+/** Was something written to the page of `address`? The answer is the same for all pages up to
+ *  `*end` (0 = 2^64). */
+bool view_is_written(const struct strobe_view *view, uint64_t address, uint64_t *end);
+
+struct register_blocks; // view/blocks.h
+
+/** A thread's registers with what was written to them, as its notes in a new file must have them.
+ *  True if something was. All NULL past the last thread. */
+bool view_overlay_registers(const struct strobe_view *view, size_t thread_index,
+			    struct register_blocks *ret);
 
 /** Reads a little-endian unsigned integer of 1, 2, 4 or 8 bytes; false if unreadable. */
 bool view_read_unsigned(const struct strobe_view *view, uint64_t address, unsigned size_bytes,

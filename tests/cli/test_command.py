@@ -74,6 +74,9 @@ KERNEL = {
     "nice": or_null(NUMBER), "start_time": or_null(STRING), "user_ns": or_null(NUMBER),
     "system_ns": or_null(NUMBER), "voluntary_switches": or_null(NUMBER), "involuntary_switches": or_null(NUMBER),
 }
+WRITE = {"kind": re.compile("memory|register"), "address": or_null(ADDRESS), "tid": or_null(NUMBER),
+         "register": or_null(STRING), "size": NUMBER, "old": HEX, "old_missing_bytes": NUMBER, "new": HEX,
+         "read_only": FLAG, "executable": FLAG}
 SCHEMAS = {
     "info": {"pid": NUMBER, "ppid": or_null(NUMBER), "uid": or_null(NUMBER), "gid": or_null(NUMBER), "exe": STRING,
              "name": STRING, "command": STRING, "signal": SIGNAL, "time": or_null(STRING), "time_is_file_time": FLAG,
@@ -103,6 +106,9 @@ SCHEMAS = {
     "print": {"expression": STRING, "type": or_null(STRING), "value": or_null(STRING), "address": or_null(ADDRESS),
               "error": Optional({"message": STRING, "column": or_null(NUMBER)})},
     "mem read": {"address": ADDRESS, "size": NUMBER, "bytes": HEX, "missing": [{"start": ADDRESS, "end": ADDRESS}]},
+    "mem write": {"pid": or_null(NUMBER), "journal": or_null(STRING), "writes": [WRITE]},
+    "mem writes": {"pid": NONE, "journal": STRING, "writes": [WRITE]},
+    "mem undo": {"pid": NONE, "journal": STRING, "writes": [WRITE]},
     "mem search": {"hits": [{"address": ADDRESS, "size": NUMBER, "mapping": or_null(STRING),
                              "symbol": or_null(STRING), "bytes": HEX}]},
     "sym": {"symbols": [{"name": STRING, "linkage_name": STRING, "address": ADDRESS, "size": NUMBER, "module": STRING,
@@ -324,6 +330,213 @@ def test_mem_search():
     text, errors = run("mem", "search", CORE, "no such text anywhere in it, surely")
     assert text == "" and errors.endswith("not found\n")
     assert "^" in run("mem", "search", CORE, "--regex", "a(b", status=1)[1]
+
+
+def fresh_core():
+    """A core of its own for who writes to it: the same bytes under another name."""
+    path = CORE + "-written"
+    if not os.path.exists(path):
+        os.link(CORE, path)
+    journal = path + ".overlay"
+    if os.path.exists(journal):
+        os.unlink(journal)
+    return path, journal
+
+
+def test_mem_write():
+    core, journal = fresh_core()
+    value = document("mem write", core, "&counter", "--type", "i32", "-7")
+    assert value["pid"] is None and value["journal"] == journal
+    assert value["writes"][0]["old"] == "36000000" and value["writes"][0]["new"] == "f9ffffff", value
+    text, errors = run("print", core, "counter")
+    assert text == "-7\n" and errors == f"strobe: print: with 1 write of {journal}\n", (text, errors)
+    assert run("print", core, "counter", "--quiet") == ("-7\n", "")
+    assert run("print", core, "counter", "--no-overlay") == ("54\n", "")
+    assert run("print", CORE, "counter") == ("54\n", "")
+    # Each way to give a value, read back as bytes.
+    data = symbol("bytes")["address"]
+    for words, expected in ((["01 02", "0304", "05:06"], "010203040506"),
+                            (["--type", "u16", "513", "0x403"], "01020304"),
+                            (["--type", "u64", "&counter"],
+                             int(symbol("counter")["address"], 16).to_bytes(8, "little").hex()),
+                            (["--type", "i8", "-128", "127"], "807f"),
+                            (["--type", "f32", "1.5"], "0000c03f"),
+                            (["--type", "f64", "-2", "inf"], "00000000000000c0000000000000f07f"),
+                            (["--string", "hey"], "686579"),
+                            (["--string", "hey", "--nul"], "68657900")):
+        run("mem", "write", core, data, *words)
+        size = str(len(expected) // 2)
+        assert document("mem read", core, data, size)["bytes"] == expected, words
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"\x00from a file")
+        file.flush()
+        run("mem", "write", core, "&list_head", "--file", file.name)
+    assert run("mem", "read", core, "&list_head", "12", "--raw")[0] == "\0from a file"
+    assert symbol("bytes")["address"] in [hit["address"] for hit in
+                                          document("mem search", core, "--bytes", "68 65 79 00")["hits"]]
+    text, errors = run("mem", "write", core, "main", "cc")
+    assert text.endswith("55 -> cc  (code)\n") or text.endswith("-> cc  (code)\n"), text
+    assert "int3" in run("disasm", core, "main")[0]
+    os.unlink(journal)
+
+
+def test_mem_writes_and_undo():
+    core, journal = fresh_core()
+    assert document("mem writes", core)["writes"] == []
+    for number in range(5):
+        run("mem", "write", core, "&counter", "--type", "u32", str(number))
+    assert [write["new"][:2] for write in document("mem writes", core)["writes"]] == ["00", "01", "02", "03", "04"]
+    text, errors = run("mem", "writes", core)
+    assert text.count("<counter>") == 5 and errors == ""
+    assert len(document("mem undo", core)["writes"]) == 4
+    assert run("print", core, "counter", "--quiet")[0] == "3\n"
+    assert run("mem", "undo", core, "2")[0].count("\n") == 2
+    assert run("print", core, "counter", "--quiet")[0] == "1\n"
+    assert run("mem", "undo", core, "3", status=1)[1] == "strobe: mem undo: there are only 2 writes\n"
+    run("mem", "undo", core, "--all")
+    assert not os.path.exists(journal)
+    assert run("print", core, "counter") == ("54\n", "")
+    assert run("mem", "undo", core, status=1)[1] == "strobe: mem undo: there are only 0 writes\n"
+    assert not os.path.exists(journal)
+
+
+def test_mem_write_that_cannot_be():
+    core, journal = fresh_core()
+    for words, status, told in ((["0x10", "00"], 1, "0x10: not mapped"),
+                                (["&counter", "0x12"], 2, "is not hex bytes"),
+                                (["&counter", "1"], 2, "is not hex bytes"),
+                                (["&counter"], 2, "give one thing"),
+                                (["&counter", "00", "--string", "x"], 2, "give one thing"),
+                                (["&counter", "--string", ""], 2, "nothing to write"),
+                                (["&counter", "--file", "/no/such/file"], 1, "No such file"),
+                                (["&counter", "--type", "u8", "256"], 2, "does not fit"),
+                                (["&counter", "--type", "i8", "128"], 2, "does not fit"),
+                                (["&counter", "--type", "i8", "-129"], 2, "does not fit"),
+                                (["&counter", "--type", "u8", "-1"], 2, "does not fit"),
+                                (["&counter", "--type", "f32", "1e99"], 2, "does not fit"),
+                                (["&counter", "--type", "f32", "x"], 2, "is not a number"),
+                                (["nosuch", "00"], 1, "nosuch"),
+                                (["&counter", "00", "--no-overlay"], 2, "does not go with")):
+        errors = run("mem", "write", core, *words, status=status)[1]
+        assert told in errors, (words, errors)
+        assert not os.path.exists(journal), words
+
+
+def test_regs_set():
+    core, journal = fresh_core()
+    before = document("regs", core)["registers"]
+    writes = json.loads(run("regs", core, "--set", "rip=main,al=0x5", "--set", "rbx=-1", "--set", "st0=1.5",
+                            "--json")[0])
+    conforms(writes, SCHEMAS["mem write"], "regs --set")
+    assert [write["register"] for write in writes["writes"]] == ["rip", "al", "rbx", "st0"]
+    after = document("regs", core)["registers"]
+    assert after["rip"] == symbol("main")["address"] and after["rbx"] == "0xffffffffffffffff"
+    assert after["rax"] == hex(int(before["rax"], 16) & ~255 | 5)
+    assert after["st0"] == "0x3fffc000000000000000"
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed <= {"rip", "rax", "rbx", "st0"}, changed
+    assert " in main " in run("bt", core, "--quiet")[0].splitlines()[1]
+    assert run("print", core, "$al", "--quiet")[0] == "5\n"
+    assert document("regs", core, "--no-overlay")["registers"] == before
+    # All or nothing.
+    run("regs", core, "--set", "rcx=1,nosuch=2", status=1)
+    run("regs", core, "--set", "rcx=1,eax=0x123456789", status=2)
+    run("regs", core, "--set", "rcx", status=2)
+    run("regs", core, "--frame", "1", "--set", "rcx=1", status=2)
+    assert len(document("mem writes", core)["writes"]) == 4
+    if "ymm1" in before:
+        run("regs", core, "--set", "ymm1=0x" + "12" * 32)
+        assert document("regs", core)["registers"]["xmm1"] == "0x" + "12" * 16
+    run("mem", "undo", core, "--all")
+    assert document("regs", core)["registers"] == before and not os.path.exists(journal)
+
+
+def test_journals_that_cannot_be_applied():
+    core, journal = fresh_core()
+    run("mem", "write", core, "&counter", "--type", "i32", "1")
+    run("mem", "write", core, "&counter", "--type", "i32", "2")
+    with open(journal, "rb") as file:
+        whole = file.read()
+
+    def damaged(contents):
+        with open(journal, "wb") as file:
+            file.write(contents)
+        return run("print", core, "counter")
+
+    assert damaged(whole[:-1]) == ("1\n", f"strobe: print: warning: {journal}: its last record is half written: not "
+                                  f"applied\nstrobe: print: with 1 write of {journal}\n")
+    text, errors = damaged(whole[:60] + b"\xff" + whole[61:])
+    assert text == "54\n" and "record 1 is damaged" in errors, errors
+    assert "undo all" in run("mem", "write", core, "&counter", "00", status=1)[1]
+    run("mem", "undo", core, "--all")
+    assert not os.path.exists(journal)
+    text, errors = damaged(whole[:20] + b"\xff" + whole[21:])
+    assert text == "54\n" and "header is damaged: its writes are not applied" in errors, errors
+    other = CORE + "-other"
+    with open(CORE, "rb") as source, open(other, "wb") as copy:
+        contents = bytearray(source.read())
+        place = contents.find(b"CORE\0") + 8 + 112
+        contents[place] ^= 1
+        copy.write(contents)
+    os.unlink(journal)
+    with open(other + ".overlay", "wb") as file:
+        file.write(whole)
+    text, errors = run("print", other, "counter")
+    assert text == "54\n" and "belongs to another snapshot" in errors, errors
+    assert "belongs to another snapshot" in run("mem", "write", other, "&counter", "00", status=1)[1]
+    with open(other + ".overlay", "rb") as file:
+        assert file.read() == whole
+    os.unlink(other)
+    os.unlink(other + ".overlay")
+
+
+LIVE = r"""
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+volatile int value = 3;
+const int fixed = 9;
+int main(void)
+{
+	char *pages = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *shared = mmap(0, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	mprotect(pages + 4096, 4096, PROT_READ);
+	printf("%p %p %p %p %p\n", (void *)&value, (void *)&fixed, (void *)main, pages, shared);
+	fflush(stdout);
+	while (value == 3)
+		usleep(1000);
+	printf("%d %d %s\n", value, *(const volatile int *)&fixed, pages + 4090);
+	return 0;
+}
+"""
+
+
+def test_mem_write_to_a_living_process():
+    program = pathlib.Path(CORE).parent / "live"
+    subprocess.run([CC, "-x", "c", "-o", program, "-"], input=LIVE.encode(), check=True)
+    with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            pid = str(process.pid)
+            value, fixed, code, pages, shared = process.stdout.readline().split()
+            text, _ = run("mem", "write", pid, fixed, "--type", "i32", "10")
+            assert text.endswith("4 bytes  09 00 00 00 -> 0a 00 00 00  (read-only memory)\n"), text
+            assert "is code (r-xp " in run("mem", "write", pid, code, "cc", status=1)[1]
+            assert "maps read-only" in run("mem", "write", pid, shared, "cc", status=1)[1]
+            assert "0x0: not mapped" in run("mem", "write", pid, "0", "cc", status=1)[1]
+            assert "not mapped" in run("mem", "write", pid, "0xffffffffff600000", "cc", status=1)[1]
+            assert "of a living process" in run("regs", pid, "--set", "rax=1", status=1)[1]
+            assert "not undone" in run("mem", "undo", pid, status=1)[1]
+            # Across mappings that touch, one of them read-only.
+            start = hex(int(pages, 16) + 4090)
+            written = document("mem write", pid, start, "--string", "across two", "--nul")
+            assert written["pid"] == process.pid and written["journal"] is None
+            assert written["writes"][0]["read_only"] and written["writes"][0]["old"] == "00" * 11
+            run("mem", "write", pid, value, "--type", "i32", "-4")
+            assert process.stdout.readline() == "-4 10 across two\n"
+            assert process.wait(timeout=20) == 0
+        finally:
+            process.kill()
+    assert "no process" in run("mem", "write", pid, value, "00", status=1)[1]
 
 
 def test_list():
