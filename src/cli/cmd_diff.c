@@ -120,9 +120,9 @@ static void tell_warnings(struct difference *difference)
 static int open_second(struct difference *difference)
 {
 	struct command *command = difference->command;
-	struct strobe_view_options options = command_view_options(command);
+	struct strobe_view_view_options options = command_view_options(command);
 	struct strobe_error *error =
-		strobe_view_open(command->arguments[1], &options, &difference->view);
+		strobe_view_open(command->arguments[1], &view_options, &difference->view);
 	if (error)
 		return command_error(command, NULL, error);
 	error = strobe_symbols_open(difference->view, &difference->symbols);

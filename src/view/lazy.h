@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <strobe/error.h>
 
-#include "view/view.h"
+struct view_run;
 
 /** Where the bytes come from. */
 struct lazy_source {
