@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Strobe against gdb and memmem side by side, in one run.
 
-usage: bench.py --build BUILD [--write] [stacks|names|scale|sparse|search|parity ...]
+usage: bench.py --build BUILD [--write] [stacks|names|scale|sparse|search|capture|parity ...]
 
 --write puts the table into docs/performance.md. Programs and cores are kept in BUILD/bench.
 """
@@ -14,6 +14,8 @@ import struct
 import subprocess
 import sys
 import time
+
+from capture import bench_capture
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -292,7 +294,8 @@ def write_table(bench):
 
 def main():
     parts = {"stacks": bench_stacks, "names": bench_names, "scale": bench_scale,
-             "sparse": bench_sparse, "search": bench_search, "parity": bench_parity}
+             "sparse": bench_sparse, "search": bench_search, "capture": bench_capture,
+             "parity": bench_parity}
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--write", action="store_true")

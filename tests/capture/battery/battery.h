@@ -39,7 +39,9 @@ struct battery_options {
 	uint64_t slack_ns;     // how late is too late
 	bool waker_is_thread;  // of the target, not the supervisor
 	int shared_fd;
+	int sabotage; // SABOTAGE_...
 };
+enum { SABOTAGE_FORK = 1, SABOTAGE_CLONE = 2, SABOTAGE_MEMORY = 3 };
 extern struct battery_options options;
 
 struct battery_check {

@@ -160,9 +160,31 @@ static void map_shared(int fd)
 	}
 }
 
+// What a careless capture would do, done by the target to itself: the checks must notice.
+static void *sabotage(void *unused)
+{
+	sigset_t all;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, NULL);
+	while (!atomic_load(&shared->finished) && !atomic_load(&shared->failed)) {
+		int signal = options.sabotage == SABOTAGE_FORK ? SIGCHLD : 0;
+		if (options.sabotage == SABOTAGE_MEMORY) {
+			mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		} else if (CALL(SYS_clone, signal, 0, 0, 0, 0) == 0) {
+			battery_sleep_ns(20000000);
+			_exit(0);
+		}
+		battery_sleep_ns(15000000);
+	}
+	return NULL;
+}
+
 __attribute__((noreturn)) static void be_target(const struct battery_check *check)
 {
+	pthread_t thread;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (options.sabotage)
+		pthread_create(&thread, NULL, sabotage, NULL);
 	check->run(check);
 	atomic_store(&shared->finished, 1);
 	// Strict mode allows only the one, threads need the other.
@@ -286,6 +308,16 @@ static void list_checks(void)
 			       check->proves);
 }
 
+static int sabotage_named(const char *name)
+{
+	static const char *const names[] = {"", "fork", "clone", "memory"};
+	for (int i = 1; i < 4; i++)
+		if (strcmp(name, names[i]) == 0)
+			return i;
+	fprintf(stderr, "battery: --sabotage fork, clone or memory\n");
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
 	int at = 1;
@@ -302,12 +334,16 @@ int main(int argc, char **argv)
 			options.milliseconds = (unsigned)atoi(argv[++at]);
 		else if (at + 1 < argc && strcmp(argv[at], "--slack-ms") == 0)
 			options.slack_ns = (uint64_t)atoi(argv[++at]) * 1000000;
+		else if (at + 1 < argc && strcmp(argv[at], "--sabotage") == 0)
+			options.sabotage = sabotage_named(argv[++at]);
 		else
 			at = argc;
 	}
 	if (at >= argc) {
-		fprintf(stderr, "usage: battery [--ms N] [--slack-ms N] [--waker-thread] CHECK...\n"
-				"       battery --list\n");
+		fprintf(stderr,
+			"usage: battery [--ms N] [--slack-ms N] [--waker-thread] [--sabotage HOW] "
+			"CHECK...\n"
+			"       battery --list\n");
 		return 2;
 	}
 	options.shared_fd = (int)syscall(SYS_memfd_create, "battery", 0);
