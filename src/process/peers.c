@@ -14,7 +14,7 @@
 #include "process/proc.h"
 #include "process/sockets.h"
 
-enum { OWNERS_SHOWN = 3, TIME_LIMIT_NS = 50 * 1000000 };
+enum { OWNERS_SHOWN = 3 };
 
 /** Who has an end of a pipe, or a socket. */
 struct owners {
@@ -34,7 +34,7 @@ struct search {
 	ARRAY(struct wanted) list;
 	struct hash pipes, sockets; // inode -> index in `list` + 1
 	ARRAY(uint32_t) peers;	    // of each descriptor: inode of the Unix socket's peer, 0 = none
-	uint64_t started_ns;
+	uint64_t until_ns;
 	bool late, failed;
 };
 
@@ -105,17 +105,17 @@ static void look_at_process(struct search *search, pid_t pid)
 	while (folder && !search->late && (entry = readdir(folder))) {
 		if (entry->d_name[0] != '.')
 			look_at_link(search, pid, (int)strtol(entry->d_name, NULL, 10));
-		search->late = now_ns() - search->started_ns > TIME_LIMIT_NS;
+		search->late = now_ns() > search->until_ns;
 	}
 	if (folder)
 		closedir(folder);
 }
 
-static void look_at_all(struct search *search)
+static void look_at_all(struct search *search, unsigned limit_ms)
 {
 	DIR *folder = opendir("/proc");
 	const struct dirent *entry;
-	search->started_ns = now_ns();
+	search->until_ns = now_ns() + UINT64_C(1000000) * limit_ms;
 	look_at_process(search, search->pid); // first: likely, and never left out for time
 	while (folder && !search->late && (entry = readdir(folder))) {
 		long pid = strtol(entry->d_name, NULL, 10);
@@ -227,13 +227,13 @@ static void describe(struct search *search, struct fact_descriptor *descriptor, 
 	search->failed = search->failed || text.failed || !descriptor->peer;
 }
 
-bool peers_find(struct facts *facts, pid_t pid)
+bool peers_find(struct facts *facts, pid_t pid, unsigned limit_ms)
 {
 	struct search search = {.facts = facts, .pid = pid};
 	struct hash texts = {0};
 	search.failed = !collect(&search, &texts);
 	if (!search.failed && search.list.count)
-		look_at_all(&search);
+		look_at_all(&search, limit_ms);
 	for (size_t i = 0; !search.failed && i < facts->descriptors.count; i++)
 		describe(&search, &facts->descriptors.items[i], search.peers.items[i], &texts);
 	for (size_t i = 0; i < search.list.count; i++) {

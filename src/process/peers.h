@@ -10,9 +10,9 @@
 /**
  * Says of each socket and pipe among the descriptors of process `pid` what is at its other end
  * (fact_descriptor.peer). To be called when the process runs again: it reads tables of sockets, and
- * the descriptors of all processes for who has the other ends, for 50 ms at most. False when
+ * the descriptors of all processes for who has the other ends, for `limit_ms` at most. False when
  * memory is short; what nobody tells stays "".
  */
-bool peers_find(struct facts *facts, pid_t pid);
+bool peers_find(struct facts *facts, pid_t pid, unsigned limit_ms);
 
 #endif

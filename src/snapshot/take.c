@@ -16,7 +16,7 @@
 #include "snapshot/image.h"
 #include "snapshot/store.h"
 
-enum { DEFAULT_STOP_LIMIT_MS = 200, TEND_INTERVAL_MS = 5 };
+enum { DEFAULT_STOP_LIMIT_MS = 200, TEND_INTERVAL_MS = 5, PEERS_LIMIT_MS = 50 };
 #define DEFAULT_SHARED_BUDGET (UINT64_C(8) << 20)
 
 /** One of the copies that a taker holds. */
@@ -88,7 +88,8 @@ static void take(struct taker *taker)
 		if (taker->errors[i])
 			continue;
 		store_settle(&holding->store);
-		if (!peers_find(&holding->facts, taker->pids[i])) // it runs again: this takes time
+		if (!peers_find(&holding->facts, taker->pids[i],
+				PEERS_LIMIT_MS)) // it runs again: this takes time
 			taker->errors[i] = error_no_memory();
 		else
 			taker->errors[i] =

@@ -444,8 +444,8 @@ static void explains_what_is_no_core(void)
 	error = strobe_view_open(empty, NULL, &view);
 	CHECK(error && strstr(strobe_error_message(error), "empty file"));
 	strobe_error_free(error);
-	CHECK_ERROR(strobe_view_open("99999999", NULL, &view), STROBE_ERROR_UNSUPPORTED);
-	CHECK_ERROR(strobe_view_open("@held", NULL, &view), STROBE_ERROR_UNSUPPORTED);
+	CHECK_ERROR(strobe_view_open("99999999", NULL, &view), STROBE_ERROR_NOT_FOUND);
+	CHECK_ERROR(strobe_view_open("@held", NULL, &view), STROBE_ERROR_NOT_FOUND);
 	CHECK_ERROR(strobe_view_open("/nowhere/core", NULL, &view), STROBE_ERROR_SYSTEM);
 	CHECK_ERROR(strobe_view_open("", NULL, &view), STROBE_ERROR_INVALID);
 	CHECK(!view);

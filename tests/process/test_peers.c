@@ -26,7 +26,7 @@ static const char *peer_of(const struct facts *facts, int fd)
 static void look(struct facts *facts, pid_t pid)
 {
 	CHECK(facts_read_descriptors(facts, pid));
-	CHECK(peers_find(facts, pid));
+	CHECK(peers_find(facts, pid, 60000));
 }
 
 static int listen_at(struct sockaddr *address, socklen_t *size)
