@@ -15,6 +15,7 @@
 #include "base/array.h"
 #include "base/error.h"
 #include "view/build.h"
+#include "view/view.h"
 
 // Linux 6.7, include/uapi/linux/fs.h: Debian 12's headers are older.
 struct scan_region {
