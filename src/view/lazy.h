@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <strobe/error.h>
 
-struct view_run;
+#include "view/run.h"
 
 /** Where the bytes come from. */
 struct lazy_source {

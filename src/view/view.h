@@ -7,6 +7,8 @@
 #include <strobe/memory.h>
 #include <strobe/view.h>
 
+#include "view/run.h"
+
 struct file;
 struct files;
 
@@ -39,17 +41,6 @@ size_t view_read_through(const struct strobe_view *view, uint64_t address, void 
  *  have pointers to stays. */
 void view_release(const struct strobe_view *view, const uint8_t *bytes, size_t size);
 
-/** What a stretch of memory is, as far as that can be told without reading it. */
-enum view_run_kind {
-	VIEW_RUN_DATA,	  // to be read
-	VIEW_RUN_ZERO,	  // never touched, or a hole: reads as zeros
-	VIEW_RUN_FILE,	  // private and unchanged, or shared: as the mapped file has it
-	VIEW_RUN_MISSING, // not captured, or unreadable
-};
-struct view_run {
-	uint64_t end;
-	enum view_run_kind kind;
-};
 /**
  * The run that begins at `address`, cut at `limit` > `address`: its end is greater than `address`.
  * The next run may be of the same kind. Where nothing is mapped is MISSING, too. Ends lie at whole
