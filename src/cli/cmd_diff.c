@@ -120,7 +120,7 @@ static void tell_warnings(struct difference *difference)
 static int open_second(struct difference *difference)
 {
 	struct command *command = difference->command;
-	struct strobe_view_view_options options = command_view_options(command);
+	struct strobe_view_options view_options = command_view_options(command);
 	struct strobe_error *error =
 		strobe_view_open(command->arguments[1], &view_options, &difference->view);
 	if (error)
