@@ -134,7 +134,8 @@ static struct strobe_error *settle(struct crash *crash)
 	if (error)
 		return error;
 	crash_layout_settle(layout, crash->notes.size);
-	struct strobe_note_page_hashes *hashes = notes_last(&crash->notes);
+	struct strobe_note_page_hashes *hashes =
+		notes_data(&crash->notes, crash->notes.items.count - 1);
 	hashes->data_offset = layout->data_start;
 	hashes->page_count = (layout->data_end - layout->data_start + CRASH_PAGE - 1) / CRASH_PAGE;
 	hashes->table_offset = layout->data_start + hashes->page_count * CRASH_PAGE;
