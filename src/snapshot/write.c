@@ -38,6 +38,7 @@ struct writing {
 	uint64_t table_offset; // of the page hashes
 	struct since *since;
 	struct embed embed;
+	struct redactor *redactor; // NULL = nothing to redact
 	struct strobe_written written;
 };
 
@@ -52,8 +53,6 @@ static struct strobe_error *check_options(const struct strobe_write_options *opt
 	if (options->redact & ~(unsigned)(STROBE_REDACT_STRINGS | STROBE_REDACT_ENVIRONMENT))
 		return error_new(STROBE_ERROR_INVALID, "there is no redaction 0x%x",
 				 options->redact);
-	if (options->redact || options->redact_pattern_count)
-		return error_new(STROBE_ERROR_UNSUPPORTED, "this version redacts nothing yet");
 	return NULL;
 }
 
@@ -106,6 +105,8 @@ static struct strobe_error *add_parent(struct writing *writing)
 static struct strobe_error *make_notes(struct writing *writing)
 {
 	struct strobe_error *error = notes_copy(&writing->notes, writing->view);
+	if (!error && writing->redactor)
+		error = redact_notes(writing->redactor, &writing->notes);
 	if (!error)
 		error = add_capture(writing);
 	if (!error && writing->since)
@@ -170,6 +171,7 @@ static struct strobe_error *write_pages(struct writing *writing)
 		.layout = &writing->layout,
 		.output = writing->output,
 		.hashes = writing->hashes,
+		.redactor = writing->redactor,
 		.progress = writing->options.progress,
 		.context = writing->options.context,
 		.total_bytes = writing->layout.stored_bytes,
@@ -222,6 +224,7 @@ static void release(struct writing *writing)
 	compressor_free(writing->compressor);
 	since_free(writing->since);
 	embed_fini(&writing->embed);
+	redactor_free(writing->redactor);
 }
 
 /** A lost pipe and a file that grows too large are errors, not the end of the caller. */
@@ -262,6 +265,9 @@ static struct strobe_error *write_to(const struct strobe_view *view, int fd, con
 	hold_signals(&held, &before);
 	if (writing.options.since)
 		error = since_open(writing.options.since, view, &writing.since);
+	if (!error && (writing.options.redact || writing.options.redact_pattern_count))
+		error = redactor_new(view, writing.options.redact, writing.options.redact_patterns,
+				     writing.options.redact_pattern_count, &writing.redactor);
 	if (!error)
 		error = write_all(&writing);
 	release_signals(&held, &before);

@@ -114,8 +114,8 @@ static struct strobe_error *add_zeros(struct pages *pages, struct block *block, 
 	return error;
 }
 
-static struct strobe_error *add_data(struct pages *pages, struct block *block, uint64_t start,
-				     uint64_t end)
+static struct strobe_error *add_data(struct pages *pages, struct block *block,
+				     const struct load *load, uint64_t start, uint64_t end)
 {
 	struct strobe_error *error = NULL;
 	while (!error && start < end) {
@@ -129,6 +129,8 @@ static struct strobe_error *add_data(struct pages *pages, struct block *block, u
 					     " can no longer be read: the frozen process, or the "
 					     "file behind it, is gone",
 					     start + done);
+		if (pages->redactor)
+			error = redact_memory(pages->redactor, load->mapping, start, bytes, size);
 		memset(block->zero + block->count, 0, size / PAGE_SIZE_BYTES);
 		block->count += size / PAGE_SIZE_BYTES;
 		start += size;
@@ -148,7 +150,7 @@ static struct strobe_error *write_load(struct pages *pages, struct block *block,
 	for (uint64_t at = load->start; !error && at < load->end; at = run.end) {
 		run_of_pages(pages->view, at, load->end, &run);
 		if (run.kind != VIEW_RUN_ZERO) {
-			error = add_data(pages, block, at, run.end);
+			error = add_data(pages, block, load, at, run.end);
 			continue;
 		}
 		error = add_zeros(pages, block, (run.end - at) / PAGE_SIZE_BYTES);

@@ -9,13 +9,15 @@
 #include "snapshot/write_hashes.h"
 #include "snapshot/write_layout.h"
 #include "snapshot/write_output.h"
+#include "snapshot/write_redact.h"
 
 struct pages {
 	const struct strobe_view *view;
 	const struct layout *layout;
 	struct output *output;
 	struct hashes *hashes;
-	strobe_progress progress; // may be NULL
+	struct redactor *redactor; // NULL = nothing to redact
+	strobe_progress progress;  // may be NULL
 	void *context;
 	uint64_t done_bytes;	// told to `progress`: what was done before the first page
 	uint64_t total_bytes;	// likewise: when all is done

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "elf/elf_image.h"
 #include "snapshot/write_layout.h"
+#include "snapshot/write_links.h"
 #include "view/build.h"
 
 enum {
@@ -20,8 +21,8 @@ enum {
 	TLS_LIMIT = 1 << 20,	    // that modules' PT_TLS are believed
 	CONTROL_BLOCK = 4096,	    // glibc's struct pthread, at fs_base
 	DTV_LIMIT = 4096,	    // entries
-	LINK_LIMIT = 65536,	    // modules, of all namespaces together
 	LINK_SIZE = 1536,	    // glibc's own struct link_map: gdb's thread library reads it
+	DEBUG_SIZE = 48,	    // struct r_debug_extended
 	NAME_LIMIT = 4096,	    // of a path
 	MODULE_HEADERS = 64,	    // program headers looked at
 	ARGUMENTS_LIMIT = 16 << 10, // at the end of the first stack
@@ -163,31 +164,13 @@ static void want_name(struct stacks *stacks, uint64_t address)
 	want(stacks, address, address + strnlen(name, size) + 1);
 }
 
-/** struct r_debug of <link.h> and what hangs on it. */
-static void want_links(struct stacks *stacks)
+static void want_link(void *context, enum link_part part, uint64_t address)
 {
-	const struct strobe_view *view = stacks->view;
-	uint64_t debug, version, link, next, name;
-	unsigned count = 0;
-	if (!view_find_r_debug(view, &debug))
-		return;
-	while (debug && count < LINK_LIMIT) {
-		want(stacks, debug, debug + 48);
-		if (!view_read_unsigned(view, debug, 4, &version) ||
-		    !view_read_unsigned(view, debug + 8, 8, &link))
-			break;
-		for (; link && count < LINK_LIMIT; link = next, count++) {
-			want(stacks, link, link + LINK_SIZE);
-			if (view_read_unsigned(view, link + 8, 8, &name))
-				want_name(stacks, name);
-			if (!view_read_unsigned(view, link + 24, 8, &next))
-				break;
-		}
-		count++;
-		// Since version 2 other namespaces (dlmopen) follow.
-		if (version < 2 || !view_read_unsigned(view, debug + 40, 8, &debug))
-			break;
-	}
+	struct stacks *stacks = context;
+	if (part == LINK_NAME)
+		want_name(stacks, address);
+	else
+		want(stacks, address, address + (part == LINK_DEBUG ? DEBUG_SIZE : LINK_SIZE));
 }
 
 /** Is a mapping of a module one whose pages its relocations or its program write? */
@@ -254,7 +237,7 @@ struct strobe_error *stacks_find(const struct strobe_view *view, struct stacks *
 	}
 	stacks->view = view;
 	want_threads(stacks, buffer);
-	want_links(stacks);
+	links_visit(view, want_link, stacks);
 	want_data(stacks);
 	free(buffer);
 	if (stacks->short_of_memory) {

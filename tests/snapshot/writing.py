@@ -5,7 +5,6 @@
 usage: writing.py WRITE_VIEW COMPARE_VIEWS TARGET
 """
 import os
-import re
 import resource
 import shutil
 import stat
@@ -13,10 +12,8 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
-from demo_core import Cases  # noqa: E402
+from written import Cases, Writer, gdb_core, kernel_core, run
 
-SECRET = "topsecretvalue"
 GDB = ["thread apply all bt full", "info registers", "thread apply all -s p thread_number",
        "thread apply all -s p thread_zero", "p global_counter", "p global_text", "info sharedlibrary",
        "p $_siginfo", "info auxv", "thread apply all -s p $fs_base", "info all-registers"]
@@ -25,53 +22,12 @@ MEMORY = ["p *list", "p *list->next->next", "p scattered", "x/s scattered+8192*7
           "x/s sparse+4096", "x/s sparse+(64<<20)+4096", "x/2xg sparse+(1<<20)"]
 
 
-def run(command, **more):
-    return subprocess.run(command, text=True, capture_output=True, check=False, timeout=120, **more)
-
-
-def kernel_core(target, folder, *arguments):
-    """A core that the kernel wrote, or None."""
-    def limits():
-        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
-        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
-    os.mkdir(folder)
-    run([target, folder, *arguments], cwd=folder, preexec_fn=limits,
-        env=dict(os.environ, SECRET_ENV=SECRET))
-    cores = [name for name in os.listdir(folder) if name.startswith("core")]
-    return os.path.join(folder, cores[0]) if cores else None
-
-
-def gdb_core(target, folder, *arguments):
-    """A core that gdb wrote."""
-    os.mkdir(folder)
-    core = os.path.join(folder, "gcore")
-    run(["gdb", "-nx", "-batch", "-ex", "set debuginfod enabled off", "-ex", "run",
-         "-ex", f"generate-core-file {core}", "-ex", "kill", "--args", target, folder, *arguments],
-        cwd=folder, env=dict(os.environ, SECRET_ENV=SECRET))
-    return core if os.path.exists(core) else None
-
-
 def ask_gdb(target, core, questions):
     command = ["gdb", "-nx", "-batch", "-ex", "set debuginfod enabled off", "-ex", "set width 0"]
     for question in questions:
         command += ["-ex", question]
     done = run([*command, target, core])
     return [line for line in (done.stdout + done.stderr).splitlines() if core not in line]
-
-
-class Writer:
-    """The program under test, and the figures it tells."""
-
-    def __init__(self, program):
-        self.program = program
-        self.told = {}
-
-    def write(self, *arguments, **more):
-        done = run([self.program, *arguments], **more)
-        self.told = {name: int(number)
-                     for name, number in re.findall(r"(\w+) (\d+)", done.stderr)}
-        self.error = done.stderr.strip()
-        return done.returncode == 0
 
 
 def same_to_all(cases, writer, compare, target, core, maker, folder):
