@@ -29,10 +29,11 @@ struct strobe_hold;
 /** The facts. Strings are borrowed from the strobe_hold. */
 struct strobe_hold_info {
 	const char *name;
-	bool gone;	 /**< its keeper has ended: nothing but the name is left and valid here */
-	int keeper_pid;	 /**< the process that holds it */
-	int64_t time_ns; /**< when it was taken, wall clock since 1970 */
-	uint64_t age_ns; /**< how long ago that was, by a clock that nobody sets */
+	bool gone; /**< its keeper has ended, and the copy with it: only the name is left */
+	const char *problem; /**< why all that follows is not known; NULL = it is. In lists alone */
+	int keeper_pid;	     /**< the process that holds it */
+	int64_t time_ns;     /**< when it was taken, wall clock since 1970 */
+	uint64_t age_ns;     /**< how long ago that was, by a clock that nobody sets */
 	const char *process_name; /**< the kernel's comm of the process when it was taken */
 	uint64_t private_bytes;	  /**< memory that exists for it alone; UINT64_MAX = not known */
 	struct strobe_snapshot_info snapshot;

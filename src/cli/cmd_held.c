@@ -17,7 +17,8 @@ static void held_json_one(struct json *json, const struct strobe_hold_info *info
 	json_object(json, NULL);
 	json_string(json, "name", info->name);
 	json_bool(json, "gone", info->gone);
-	if (info->gone) {
+	json_string(json, "problem", info->problem);
+	if (info->problem) {
 		static const char *const unknown[] = {
 			"pid",	    "process", "time",	       "age_ns",	"threads",
 			"pause_ns", "method",  "memory_bytes", "private_bytes", "keeper"};
@@ -78,12 +79,15 @@ static void held_row(struct table *table, const struct strobe_hold_info *info)
 {
 	struct size_text size;
 	table_cell(table, "@%s", info->name);
-	if (info->gone) {
+	if (info->problem) {
 		for (unsigned i = 0; i < 3; i++)
 			table_text(table, NULL);
-		table_text(table, "gone"); // its keeper has ended
+		table_text(table, info->gone ? "gone" : "silent");
 		table_text(table, NULL);
-		table_text(table, NULL);
+		if (info->gone)
+			table_text(table, NULL);
+		else
+			table_cell(table, "%d", info->keeper_pid);
 		return;
 	}
 	table_cell(table, "%d", info->snapshot.pid);
@@ -118,6 +122,11 @@ static int run_held(struct command *command)
 			held_row(&table, strobe_hold_info(holds[i]));
 		table_write(&table, stdout, command->color);
 		table_fini(&table);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct strobe_hold_info *info = strobe_hold_info(holds[i]);
+		if (info->problem && !info->gone)
+			command_warn(command, "%s", info->problem);
 	}
 	strobe_hold_list_free(holds, count);
 	return STATUS_DONE;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,11 +20,12 @@
 #include "hold/message.h"
 #include "hold/place.h"
 
-enum { HOLD_LIST_LIMIT = 10000 };
+enum { HOLD_LIST_LIMIT = 10000, LIST_PATIENCE_S = 3 };
 
 struct strobe_hold {
 	struct strobe_hold_info info;
 	char name[HOLD_NAME_LIMIT + 1];
+	char problem[sizeof(((struct message_answer *)0)->text)];
 	struct message_answer answer;
 	struct strobe_not_atomic ranges[MESSAGE_RANGE_LIMIT];
 };
@@ -166,12 +168,35 @@ struct strobe_error *strobe_hold_find(const char *name, struct strobe_hold **ret
 	return NULL;
 }
 
+// What the keeper at `socket` (-1: gone) says of an entry. One that hangs does not hide the others.
+static void describe_one(struct strobe_hold *hold, int socket)
+{
+	const struct timeval patience = {.tv_sec = LIST_PATIENCE_S};
+	int fds[MESSAGE_FD_LIMIT];
+	hold->info.gone = true;
+	hold->info.private_bytes = UINT64_MAX;
+	hold->info.problem = "its keeper has ended";
+	if (socket < 0)
+		return;
+	place_peer_trusted(socket, &hold->info.keeper_pid);
+	setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	struct strobe_error *error = ask(socket, MESSAGE_INFO, hold, fds);
+	if (!error) {
+		fill_info(hold);
+	} else if (strobe_error_code(error) != STROBE_ERROR_NOT_FOUND) { // else it ended meanwhile
+		hold->info.gone = false;
+		snprintf(hold->problem, sizeof(hold->problem), "%s", strobe_error_message(error));
+		hold->info.problem = hold->problem;
+	}
+	strobe_error_free(error);
+}
+
 // One entry of the list; `*ret` stays NULL for a name that went meanwhile.
 static struct strobe_error *list_one(const struct place *place, const char *name,
 				     struct strobe_hold **ret)
 {
 	enum place_state state;
-	int socket, fds[MESSAGE_FD_LIMIT];
+	int socket;
 	struct strobe_error *error = place_connect(place, name, &state, &socket);
 	if (error || state == PLACE_NONE)
 		return error;
@@ -181,20 +206,9 @@ static struct strobe_error *list_one(const struct place *place, const char *name
 			close(socket);
 		return error_no_memory();
 	}
-	hold->info.gone = true;
-	hold->info.private_bytes = UINT64_MAX;
-	if (state == PLACE_CONNECTED) {
-		error = ask(socket, MESSAGE_INFO, hold, fds);
-		if (!error)
-			fill_info(hold);
-		else if (strobe_error_code(error) == STROBE_ERROR_NOT_FOUND)
-			error = strobe_error_free(error); // it ended while we asked
-	}
-	if (error)
-		strobe_hold_free(hold);
-	else
-		*ret = hold;
-	return error;
+	describe_one(hold, state == PLACE_CONNECTED ? socket : -1);
+	*ret = hold;
+	return NULL;
 }
 
 static int compare_names(const void *a, const void *b)

@@ -14,7 +14,7 @@ import time
 from demo_core import Cases
 from spinner import Command, Spinner, alive, gone_within, kill
 
-HELD = {"name", "gone", "pid", "process", "time", "age_ns", "threads", "pause_ns", "method", "memory_bytes",
+HELD = {"name", "gone", "problem", "pid", "process", "time", "age_ns", "threads", "pause_ns", "method", "memory_bytes",
         "private_bytes", "keeper"}
 
 
@@ -130,6 +130,70 @@ def keeper_signals(cases, command, spinner):
     cases.check(gone_within(keeper) and "told" not in held(command), "a keeper ends when its copy is killed")
 
 
+def keeper_stopped(cases, command, spinner):
+    """One that hangs is told, and hides nothing."""
+    for name in ("hangs", "works"):
+        command.json("snap", spinner.pid, "--hold", name)
+    keeper = held(command)["hangs"]["keeper"]
+    os.kill(keeper, signal.SIGSTOP)
+    status, output, errors = command.run("held")
+    cases.check(status == 0 and re.search(rf"^@hangs .*silent.* {keeper}$", output, re.M) and "@works" in output
+                and "does not answer" in errors, "a keeper that hangs is told, and hides no other", output, errors)
+    os.kill(keeper, signal.SIGCONT)
+    cases.check(not held(command)["hangs"]["problem"], "it is there again when it goes on")
+    command.run("held", "drop", "hangs", "works")
+
+
+def at_once(cases, command, spinner):
+    """Many take one name: one gets it."""
+    takers = [command.start("snap", spinner.pid, "--hold", "wanted") for _ in range(8)]
+    ends = [(taker.communicate(timeout=60)[1], taker.returncode) for taker in takers]
+    won = [errors for errors, status in ends if status == 0]
+    cases.check(len(won) == 1 and all("in use" in errors for errors, status in ends if status) and
+                not held(command)["wanted"]["gone"], "of many that want one name, one gets it", ends)
+    command.run("held", "drop", "wanted")
+
+
+def settled(command, name):
+    """The entry of a name that a keeper may be about to take or to give back: None or an answer."""
+    end = time.monotonic() + 10
+    while True:
+        found = held(command).get(name)
+        if not found or not found["problem"] or time.monotonic() > end:
+            return found
+        time.sleep(0.05)
+
+
+def taker_killed(cases, command, spinner):
+    """Killed at any moment, the command leaves a whole copy or none."""
+    strays, whole = [], 0
+    for i in range(12):
+        process = command.start("snap", spinner.pid, "--hold", "left")
+        time.sleep(0.008 * i)
+        process.kill()
+        process.communicate(timeout=60)
+        found = settled(command, "left")
+        status, output, _ = command.run("print", "@left", "counter - twin")
+        whole += status == 0
+        if (found and status != 0) or (status == 0 and output.strip() not in ("0", "1")):
+            strays.append((i, found, status, output))
+        command.run("held", "drop", "left")
+    end = time.monotonic() + 5
+    while related("PPid", {spinner.pid}) and time.monotonic() < end:
+        time.sleep(0.05)
+    print(f"# {whole} of 12 were whole")
+    cases.check(not strays and not related("PPid", {spinner.pid}) and "left" not in held(command),
+                "a command that is killed leaves a whole copy or none", strays)
+
+
+def no_clone(cases, command, spinner):
+    taken = command.json("snap", spinner.pid, "--hold", "copied", "--no-clone")
+    value = command.json("print", "@copied", "counter - twin")["value"]
+    cases.check(taken["method"] == "copy" and taken["method_why"] and value in ("0", "1"),
+                "a copy that is no clone is held, too", taken, value)
+    command.run("held", "drop", "copied")
+
+
 def keeper_is_apart(cases, first):
     keeper = first["keeper"]
     status = pathlib.Path(f"/proc/{keeper}/status").read_text(encoding="utf-8")
@@ -197,6 +261,8 @@ def main():
         many(cases, command, spinner)
         keeper_killed(cases, command, spinner)
         keeper_signals(cases, command, spinner)
+        for part in (keeper_stopped, at_once, taker_killed, no_clone):
+            part(cases, command, spinner)
         outlives(cases, command, other)
         keepers = [one["keeper"] for one in held(command).values()]
         status, _, errors = command.run("held", "drop", "--all")
