@@ -401,7 +401,7 @@ static int run_bt(struct command *command)
 
 const struct verb verb_bt = {
 	.name = "bt",
-	.arguments = "CORE",
+	.arguments = "TARGET",
 	.summary = "the stacks of all threads, with inlined calls, arguments and local variables",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

@@ -286,7 +286,7 @@ static int run_disasm(struct command *command)
 
 const struct verb verb_disasm = {
 	.name = "disasm",
-	.arguments = "CORE [FUNCTION|FILE:LINE|ADDRESS|START,END|START,+SIZE]",
+	.arguments = "TARGET [FUNCTION|FILE:LINE|ADDRESS|START,END|START,+SIZE]",
 	.summary = "machine code with symbols and source lines; of the frame's function by default",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

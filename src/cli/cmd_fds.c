@@ -109,7 +109,7 @@ static int run_fds(struct command *command)
 
 const struct verb verb_fds = {
 	.name = "fds",
-	.arguments = "CORE",
+	.arguments = "TARGET",
 	.summary = "the open file descriptors, where the source records them",
 	.min_arguments = 1,
 	.max_arguments = 1,

@@ -159,7 +159,7 @@ static const struct option options[] = {
 
 const struct verb verb_info = {
 	.name = "info",
-	.arguments = "CORE",
+	.arguments = "TARGET",
 	.summary = "the process: who, when, of what signal it died, and how much of its memory is "
 		   "here",
 	.options = options,

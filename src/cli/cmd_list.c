@@ -129,7 +129,7 @@ static int run_list(struct command *command)
 
 const struct verb verb_list = {
 	.name = "list",
-	.arguments = "CORE [FILE:LINE[,LINE]|FUNCTION|*ADDRESS]",
+	.arguments = "TARGET [FILE:LINE[,LINE]|FUNCTION|*ADDRESS]",
 	.summary = "source lines: of a frame, a function, a line or an address",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

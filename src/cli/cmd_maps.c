@@ -118,7 +118,7 @@ static int run_maps(struct command *command)
 
 const struct verb verb_maps = {
 	.name = "maps",
-	.arguments = "CORE",
+	.arguments = "TARGET",
 	.summary = "the mappings: range, permissions, file, and how much of it the core holds",
 	.min_arguments = 1,
 	.max_arguments = 1,

@@ -308,7 +308,7 @@ static int run_mem_read(struct command *command)
 
 const struct verb verb_mem_read = {
 	.name = "mem read",
-	.arguments = "CORE ADDRESS|EXPRESSION [SIZE]",
+	.arguments = "TARGET ADDRESS|EXPRESSION [SIZE]",
 	.summary = "memory, as a dump, words, strings or raw bytes",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

@@ -219,7 +219,7 @@ static int run_mem_search(struct command *command)
 
 const struct verb verb_mem_search = {
 	.name = "mem search",
-	.arguments = "CORE [PATTERN]",
+	.arguments = "TARGET [PATTERN]",
 	.summary = "where in memory a text, bytes, an integer, a pointer or an expression stands",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

@@ -81,7 +81,7 @@ static int run_modules(struct command *command)
 
 const struct verb verb_modules = {
 	.name = "modules",
-	.arguments = "CORE",
+	.arguments = "TARGET",
 	.summary = "the program and its libraries: build ids, files, and what symbols they have",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

@@ -166,7 +166,7 @@ static int run_print(struct command *command)
 
 const struct verb verb_print = {
 	.name = "print",
-	.arguments = "CORE EXPRESSION...",
+	.arguments = "TARGET EXPRESSION...",
 	.summary = "the value of C expressions in a frame",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

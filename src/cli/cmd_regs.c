@@ -145,7 +145,7 @@ static int run_regs(struct command *command)
 
 const struct verb verb_regs = {
 	.name = "regs",
-	.arguments = "CORE",
+	.arguments = "TARGET",
 	.summary = "a thread's registers, in any of its frames",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

@@ -152,7 +152,7 @@ static int run_sym(struct command *command)
 
 const struct verb verb_sym = {
 	.name = "sym",
-	.arguments = "CORE NAME|PATTERN|ADDRESS",
+	.arguments = "TARGET NAME|PATTERN|ADDRESS",
 	.summary = "symbols by name, pattern or address",
 	.options = options,
 	.option_count = sizeof(options) / sizeof(options[0]),

@@ -253,7 +253,7 @@ static int run_threads(struct command *command)
 
 const struct verb verb_threads = {
 	.name = "threads",
-	.arguments = "CORE",
+	.arguments = "TARGET",
 	.summary = "the threads: where each one is, and which took the signal",
 	.min_arguments = 1,
 	.max_arguments = 1,

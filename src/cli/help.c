@@ -24,13 +24,15 @@ static void put_verb(FILE *out, const struct verb *verb)
 
 void help_all(FILE *out)
 {
-	fputs("usage: strobe VERB CORE [ARGUMENTS] [OPTIONS]\n\n"
-	      "Opens the core file of a dead process and shows everything in it.\n\n",
+	fputs("usage: strobe VERB TARGET [ARGUMENTS] [OPTIONS]\n\n"
+	      "Takes a picture of a process and shows everything in it. TARGET is the id of a "
+	      "process, "
+	      "a\nsnapshot or core file, or @NAME of a copy that is held in memory.\n\n",
 	      out);
 	for (size_t i = 0; verbs[i]; i++)
 		put_verb(out, verbs[i]);
 	fputs("\nEvery verb: strobe help VERB, man strobe-VERB. For programs: --json.\n"
-	      "A start: strobe info CORE, then strobe bt CORE --locals\n",
+	      "A start: strobe info TARGET, then strobe bt TARGET --locals\n",
 	      out);
 }
 
