@@ -224,6 +224,52 @@ def converting(cases, command, spinner):
                 "stacks alone are smaller, and there", small, text, errors)
 
 
+def since(cases, command, program):
+    """A chain of two: small, whole to look at, told when a link is missing."""
+    one = Spinner(program, 40)
+    first = command.json("snap", one.pid, "-o", "first.core")
+    time.sleep(0.2)
+    second = command.json("snap", one.pid, "-o", "second.core", "--since", "first.core")
+    cases.check(second["written_bytes"] < first["written_bytes"] / 5, "what did not change is not written again", first, second)
+    value = command.json("print", "second.core", "counter", "memory[1000]@8")
+    whole = command.json("snap", "second.core", "-o", "whole.core")
+    cases.check(whole["written_bytes"] > first["written_bytes"] / 2 and
+                command.json("print", "whole.core", "counter", "memory[1000]@8") == value and
+                value["values"][0]["value"] > command.json("print", "first.core", "counter")["value"],
+                "a chain is written as one file", value, whole)
+    os.rename(os.path.join(command.files, "first.core"), os.path.join(command.files, "elsewhere.core"))
+    status, _, errors = command.run("info", "second.core")
+    cases.check(status == 0 and "first.core" in errors, "a link that is missing is named", errors)
+    status, _, errors = command.run("snap", one.pid, "-o", "third.core", "--since", "first.core")
+    cases.check(status == 1 and "first.core" in errors and "third.core" not in files(command), "nothing builds on what is not there",
+                errors)
+    one.end()
+
+
+def redacted(cases, command, program):
+    secret = "s3cr3t-of-the-test"
+    environment = {**command.environment, "TEST_SECRET": secret}
+    process = subprocess.Popen([program, "1"], env=environment, stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    path = os.path.join(command.files, "redacted.core")
+    command.json("snap", process.pid, "-o", "open.core")
+    found = {}
+    for words in (("--redact", "environment"), ("--redact=strings,environment",), ("--redact-pattern", "nothing", "--redact-pattern",
+                                                                                  "s3cr3t[a-z-]+")):
+        command.json("snap", process.pid, "-o", "redacted.core", *words)
+        found[words] = secret.encode() in pathlib.Path(path).read_bytes()
+        status, text, errors = command.run("bt", "redacted.core")
+        if status or "spin (" not in text:
+            found[words] = errors
+    plain = pathlib.Path(command.files, "open.core").read_bytes()
+    cases.check(secret.encode() in plain and not any(found.values()), "secrets are not written when told so", found)
+    status, _, errors = command.run("snap", process.pid, "-o", "x.core", "--redact-pattern", "a(b")
+    cases.check(status == 1 and errors.count("\n") == 1 and "x.core" not in files(command), "a pattern that is none", errors)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
 def main():
     strobe, program = sys.argv[1:3]
     cases, command = Cases(), Command(strobe)
@@ -231,7 +277,7 @@ def main():
     try:
         for part in (to_a_file, default_name, to_a_pipe, no_room, converting, bad_usage):
             part(cases, command, spinner)
-        for part in (cancelled, progress, all_of, tree):
+        for part in (cancelled, progress, all_of, tree, since, redacted):
             part(cases, command, program)
         cases.check(untouched(spinner.pid), "after all that the process is as it was")
     finally:
