@@ -57,13 +57,36 @@ static void read_program(int pid, char *name, size_t size)
 	snprintf(name, size, "%.255s", last ? last + 1 : target);
 }
 
-// A frozen copy has its process's name and is traced by a strobe; neither is what anybody means.
+// A frozen copy is made without a signal for its end (field 38 of stat), until its parent ends.
+static bool ends_silently(int pid)
+{
+	enum { FIRST_FIELD = 3, EXIT_SIGNAL_FIELD = 38 };
+	char path[64], line[2048];
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	FILE *file = fopen(path, "re");
+	size_t size = file ? fread(line, 1, sizeof(line) - 1, file) : 0;
+	if (file)
+		fclose(file);
+	line[size] = '\0';
+	const char *at = strrchr(line, ')');
+	for (int field = FIRST_FIELD - 1; at && field < EXIT_SIGNAL_FIELD; field++) {
+		at = strchr(at, ' ');
+		at = at ? at + 1 : NULL;
+	}
+	return at && atoi(at) == 0;
+}
+
+// A frozen copy has its process's name and is traced by whoever holds it, a strobe as a rule. It is
+// not what anybody means.
 static bool is_ours(int pid, const struct process_status *status)
 {
 	struct process_status tracer;
-	return pid == getpid() || strcmp(status->name, "strobe-keeper") == 0 ||
-	       (status->tracer > 0 && read_status(status->tracer, &tracer) &&
-		strncmp(tracer.name, "strobe", 6) == 0);
+	if (pid == getpid() || strcmp(status->name, "strobe-keeper") == 0)
+		return true;
+	if (status->tracer == 0)
+		return false;
+	return ends_silently(pid) ||
+	       (read_status(status->tracer, &tracer) && strncmp(tracer.name, "strobe", 6) == 0);
 }
 
 static bool is_visible(int pid)

@@ -235,7 +235,7 @@ def since(cases, command, program):
     whole = command.json("snap", "second.core", "-o", "whole.core")
     cases.check(whole["written_bytes"] > first["written_bytes"] / 2 and
                 command.json("print", "whole.core", "counter", "memory[1000]@8") == value and
-                value["values"][0]["value"] > command.json("print", "first.core", "counter")["value"],
+                int(value["values"][0]["value"]) > int(command.json("print", "first.core", "counter")["value"]),
                 "a chain is written as one file", value, whole)
     os.rename(os.path.join(command.files, "first.core"), os.path.join(command.files, "elsewhere.core"))
     status, _, errors = command.run("info", "second.core")
