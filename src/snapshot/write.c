@@ -115,13 +115,13 @@ static struct strobe_error *make_notes(struct writing *writing)
 		error = add_extents(writing);
 	if (!error)
 		error = embed_add_notes(&writing->embed, &writing->notes);
+	// Frames have checksums of their own, and hashes cannot be compressed.
+	if (error || writing->options.compress)
+		return error;
 	// Where the table is follows from the size of all notes: it is the last, and known later.
 	struct strobe_note_page_hashes hashes = {.page_size = PAGE_SIZE_BYTES,
 						 .kind = HASH_KIND_XXH3};
-	if (!error)
-		error = notes_add(&writing->notes, NT_STROBE_PAGE_HASHES, &hashes, sizeof(hashes),
-				  NULL, 0);
-	return error;
+	return notes_add(&writing->notes, NT_STROBE_PAGE_HASHES, &hashes, sizeof(hashes), NULL, 0);
 }
 
 /** Sets all offsets. */
@@ -132,14 +132,16 @@ static struct strobe_error *settle(struct writing *writing)
 	uint64_t pages = layout->stored_bytes / PAGE_SIZE_BYTES;
 	uint64_t end = embed_settle(&writing->embed, &writing->notes,
 				    layout->data_offset + layout->stored_bytes);
+	writing->written.missing_bytes = layout_left_out(layout, STROBE_EXTENT_UNREADABLE);
+	writing->written.equal_bytes = layout_left_out(layout, STROBE_EXTENT_AS_PARENT);
+	if (writing->options.compress)
+		return NULL;
 	writing->table_offset = (end + HASH_ALIGN - 1) & ~(uint64_t)(HASH_ALIGN - 1);
 	struct strobe_note_page_hashes *hashes =
 		notes_data(&writing->notes, writing->notes.items.count - 1);
 	hashes->table_offset = writing->table_offset;
 	hashes->data_offset = layout->data_offset;
 	hashes->page_count = pages;
-	writing->written.missing_bytes = layout_left_out(layout, STROBE_EXTENT_UNREADABLE);
-	writing->written.equal_bytes = layout_left_out(layout, STROBE_EXTENT_AS_PARENT);
 	return hashes_new(writing->output, writing->table_offset, pages, &writing->hashes);
 }
 
@@ -204,10 +206,10 @@ static struct strobe_error *write_all(struct writing *writing)
 		error = write_pages(writing);
 	if (!error)
 		error = embed_write(&writing->embed, &writing->notes, writing->output);
-	if (!error)
+	if (!error && writing->hashes)
 		error = output_skip(writing->output,
 				    writing->table_offset - writing->output->position);
-	if (!error)
+	if (!error && writing->hashes)
 		error = hashes_write(writing->hashes);
 	if (!error)
 		error = output_finish(writing->output);

@@ -11,7 +11,7 @@
 
 enum {
 	BLOCK_PAGES = 256, // 1 MiB: read, looked at and written in one go
-	HOLE_PAGES = 4,	   // fewer zero pages between others are not worth a system call
+	HOLE_PAGES = 1,	   // fewer zero pages in a row are written: a hole costs a system call
 };
 
 /** Pages of the file in the making, not yet written. */
@@ -68,10 +68,12 @@ static struct strobe_error *flush(struct pages *pages, struct block *block)
 			if (block->zero[i])
 				memset(page, 0, PAGE_SIZE_BYTES);
 			block->zero[i] = true;
-			error = hashes_add_zeros(pages->hashes, 1);
+			if (pages->hashes)
+				error = hashes_add_zeros(pages->hashes, 1);
 		} else {
 			pages->nonzero_bytes += PAGE_SIZE_BYTES;
-			error = hashes_add(pages->hashes, page_hash(page, PAGE_SIZE_BYTES));
+			if (pages->hashes)
+				error = hashes_add(pages->hashes, page_hash(page, PAGE_SIZE_BYTES));
 		}
 	}
 	for (size_t at = 0; !error && at < block->count;) {
@@ -102,7 +104,7 @@ static struct strobe_error *add_zeros(struct pages *pages, struct block *block, 
 	struct strobe_error *error = NULL;
 	if (count >= BLOCK_PAGES) {
 		error = flush(pages, block);
-		if (!error)
+		if (!error && pages->hashes)
 			error = hashes_add_zeros(pages->hashes, count);
 		return error ? error : output_skip(pages->output, count * PAGE_SIZE_BYTES);
 	}

@@ -15,7 +15,7 @@ struct pages {
 	const struct strobe_view *view;
 	const struct layout *layout;
 	struct output *output;
-	struct hashes *hashes;
+	struct hashes *hashes;	   // NULL = none are wanted
 	struct redactor *redactor; // NULL = nothing to redact
 	strobe_progress progress;  // may be NULL
 	void *context;

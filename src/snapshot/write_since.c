@@ -9,8 +9,10 @@
 
 #include "base/array.h"
 #include "base/error.h"
+#include "base/hash_page.h"
 #include "core/core.h"
 #include "snapshot/write_layout.h"
+#include "snapshot/write_pages.h"
 
 enum { CHAIN_LIMIT = 10000, WINDOW_SIZE = 64 << 10, START_TIME_FIELD = 22 };
 
@@ -27,7 +29,7 @@ struct link {
 	char *path;
 	ARRAY(struct stretch) stretches; // sorted
 	size_t last;			 // where the last look-up ended
-	uint64_t window;		 // of the table, read last: first byte
+	uint64_t window;		 // read last, of the table or of memory: first byte
 	size_t window_size;
 	uint8_t bytes[WINDOW_SIZE];
 };
@@ -84,14 +86,15 @@ static int order(const void *a, const void *b)
 static struct strobe_error *read_stored(struct link *link, const struct elf_image *image)
 {
 	const struct strobe_note_page_hashes *hashes = &link->view->facts.page_hashes;
+	bool hashed = hashes->page_count;
 	Elf64_Phdr segment;
 	for (uint32_t i = 0; elf_image_segment(image, i, &segment); i++) {
 		uint64_t first = (segment.p_offset - hashes->data_offset) / PAGE_SIZE_BYTES;
 		uint64_t count = segment.p_filesz / PAGE_SIZE_BYTES;
 		if (segment.p_type != PT_LOAD || !count)
 			continue;
-		if (segment.p_offset < hashes->data_offset || first > hashes->page_count ||
-		    count > hashes->page_count - first)
+		if (hashed && (segment.p_offset < hashes->data_offset ||
+			       first > hashes->page_count || count > hashes->page_count - first))
 			return error_new(STROBE_ERROR_FORMAT,
 					 "%s: its page hashes are of other pages", link->path);
 		struct stretch stretch = {segment.p_vaddr, segment.p_vaddr + segment.p_filesz,
@@ -108,11 +111,14 @@ static struct strobe_error *read_link(struct link *link)
 	struct elf_image image;
 	const char *why;
 	uint8_t *storage;
-	if (!facts->captured || !facts->page_hashes.page_count)
+	bool hashed = facts->page_hashes.page_count;
+	// Compressed ones have none: their pages are read.
+	if (!facts->captured || (!hashed && !link->view->packed))
 		return error_new(STROBE_ERROR_NOT_FOUND,
 				 "%s: holds no page hashes: not a snapshot of Strobe's",
 				 link->path);
-	if (facts->page_hashes.page_size != PAGE_SIZE_BYTES || facts->page_hashes.kind != 1)
+	if (hashed &&
+	    (facts->page_hashes.page_size != PAGE_SIZE_BYTES || facts->page_hashes.kind != 1))
 		return error_new(STROBE_ERROR_FORMAT, "%s: its page hashes are of an unknown kind",
 				 link->path);
 	struct strobe_error *error = source_headers(link->view, &image, &why, &storage);
@@ -271,6 +277,21 @@ static bool read_hash(struct link *link, uint64_t index, uint64_t *ret)
 	return true;
 }
 
+/** The hash of a page that a compressed file holds; false if it is damaged. */
+static bool read_page(struct link *link, uint64_t address, uint64_t *ret)
+{
+	if (address < link->window || address >= link->window + link->window_size) {
+		link->window = address;
+		link->window_size =
+			strobe_memory_read(link->view, address, link->bytes, WINDOW_SIZE);
+	}
+	const uint8_t *page = link->bytes + (address - link->window);
+	if (address - link->window + PAGE_SIZE_BYTES > link->window_size)
+		return false;
+	*ret = page_is_zero(page) ? 0 : page_hash(page, PAGE_SIZE_BYTES);
+	return true;
+}
+
 bool since_is_equal(struct since *since, uint64_t address, uint64_t hash)
 {
 	for (size_t i = 0; i < since->links.count; i++) {
@@ -286,6 +307,8 @@ bool since_is_equal(struct since *since, uint64_t address, uint64_t hash)
 		if (stretch->kind != LAYOUT_STORED)
 			return false;
 		uint64_t index = stretch->first + (address - stretch->start) / PAGE_SIZE_BYTES;
+		if (!link->view->facts.page_hashes.page_count)
+			return read_page(link, address, &there) && there == hash;
 		return read_hash(link, index, &there) && there == hash;
 	}
 	return false;
