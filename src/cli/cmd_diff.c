@@ -127,6 +127,9 @@ static int open_second(struct difference *difference)
 		strobe_view_open(command->arguments[1], &opening, &difference->view);
 	if (error)
 		return command_error(command, NULL, error);
+	int status = command_open_overlay(command, difference->view);
+	if (status)
+		return status;
 	error = strobe_symbols_open(difference->view, &difference->symbols);
 	return error ? command_error(command, command->arguments[1], error) : STATUS_DONE;
 }

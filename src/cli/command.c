@@ -314,7 +314,7 @@ int command_open_view(struct command *command)
 		strobe_view_open(command->arguments[0], &options, &command->view);
 	if (error)
 		return command_error(command, NULL, error);
-	int status = command_open_overlay(command);
+	int status = command_open_overlay(command, command->view);
 	command_tell_warnings(command);
 	return status;
 }

@@ -79,8 +79,8 @@ void command_warn(const struct command *command, const char *format, ...)
 /** "strobe: VERB: formatted" on stderr, unless --quiet. */
 void command_note(const struct command *command, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/** Applies the journal of writes to command->view; command_open_view() does it. */
-int command_open_overlay(struct command *command) STROBE_MUST_CHECK;
+/** Applies its journal of writes to `view`; command_open_view() does it for command->view. */
+int command_open_overlay(const struct command *command, struct strobe_view *view) STROBE_MUST_CHECK;
 /** The process that the target names; 0 if it is no number. */
 int command_pid(const struct command *command);
 /** Tells the view's warnings that are new. */

@@ -29,10 +29,10 @@ static int tell_unusable(const struct command *command, struct strobe_error *err
 	return STATUS_DONE;
 }
 
-int command_open_overlay(struct command *command)
+int command_open_overlay(const struct command *command, struct strobe_view *view)
 {
 	struct strobe_overlay_loaded loaded = {.size = sizeof(loaded)};
-	const char *path = strobe_overlay_path(command->view);
+	const char *path = strobe_overlay_path(view);
 	bool without = command_has(command, "no-overlay");
 	if (command->writes && without)
 		return command_usage(command, "--no-overlay does not go with writing");
@@ -41,9 +41,8 @@ int command_open_overlay(struct command *command)
 				    command->arguments[0]);
 	if (!path || without)
 		return STATUS_DONE;
-	struct strobe_error *error = command->writes
-					     ? strobe_overlay_open(command->view, path, &loaded)
-					     : strobe_overlay_load(command->view, path, &loaded);
+	struct strobe_error *error = command->writes ? strobe_overlay_open(view, path, &loaded)
+						     : strobe_overlay_load(view, path, &loaded);
 	if (error)
 		return tell_unusable(command, error);
 	if (loaded.damaged)
