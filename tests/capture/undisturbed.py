@@ -161,7 +161,7 @@ def main():
     parser.add_argument("--strobe")
     parser.add_argument("--with", dest="who", default="hammer", choices=["hammer", "strobe", "none", "gcore"])
     parser.add_argument("--ms", type=int, default=200)
-    parser.add_argument("--slack", type=int, default=500, help="ms that may be lost without a failure")
+    parser.add_argument("--slack", type=int, default=1000, help="ms that may be lost without a failure")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() + 1)
     parser.add_argument("--shapes", default=",".join(SHAPES))
     parser.add_argument("--held", type=int, default=2)
