@@ -2,12 +2,31 @@
 #include "verbs.h"
 
 #include <inttypes.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "describe.h"
 #include "process_facts.h"
 
-static void info_json(const struct command *command, const struct strobe_process_info *info)
+static void verified_json(struct json *json, const struct strobe_verification *found)
+{
+	json_object(json, "verified");
+	json_unsigned(json, "pages", found->page_count);
+	json_unsigned(json, "damaged", found->damaged_count);
+	if (found->damaged_count)
+		json_address(json, "first_offset", found->first_offset);
+	else
+		json_null(json, "first_offset");
+	if (found->has_address)
+		json_address(json, "first_address", found->first_address);
+	else
+		json_null(json, "first_address");
+	json_object_end(json);
+}
+
+static void info_json(const struct command *command, const struct strobe_process_info *info,
+		      const struct strobe_verification *verified)
 {
 	struct json json;
 	json_init(&json, stdout);
@@ -36,6 +55,8 @@ static void info_json(const struct command *command, const struct strobe_process
 	json_string(&json, "source_maker", info->source_maker);
 	json_string(&json, "machine", info->machine);
 	facts_json(command, &json, info);
+	if (verified)
+		verified_json(&json, verified);
 	json_object_end(&json);
 	json_fini(&json);
 }
@@ -139,14 +160,60 @@ static unsigned sections_text(const struct command *command)
 	return asked;
 }
 
+// A bar for who waits; moves at most five times a second.
+static bool on_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
+{
+	struct timespec *told = context, now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	double passed =
+		(double)(now.tv_sec - told->tv_sec) + (double)(now.tv_nsec - told->tv_nsec) / 1e9;
+	if (passed < 0.2 || !isatty(STDERR_FILENO))
+		return true;
+	*told = now;
+	fprintf(stderr, "\r%3.0f%% of %.1f GiB", 100.0 * (double)done_bytes / (double)total_bytes,
+		(double)total_bytes / (1 << 30));
+	return true;
+}
+
+static int verify(struct command *command, struct strobe_verification *ret)
+{
+	struct timespec told;
+	clock_gettime(CLOCK_MONOTONIC, &told);
+	struct strobe_error *error = strobe_view_verify(command->view, on_progress, &told, ret);
+	if (isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
+	return error ? command_error(command, NULL, error) : STATUS_DONE;
+}
+
+static int tell_damage(const struct command *command, const struct strobe_verification *found)
+{
+	char place[64] = "";
+	if (!found->damaged_count)
+		return STATUS_DONE;
+	if (found->has_address)
+		snprintf(place, sizeof(place), ", memory 0x%" PRIx64, found->first_address);
+	return command_fail(command,
+			    "%s: %" PRIu64 " of %" PRIu64
+			    " pages are damaged; the first is at 0x%" PRIx64 "%s",
+			    strobe_view_process_info(command->view)->source_path,
+			    found->damaged_count, found->page_count, found->first_offset, place);
+}
+
 static int run_info(struct command *command)
 {
 	const struct strobe_process_info *info = strobe_view_process_info(command->view);
+	struct strobe_verification found;
+	bool verified = command_has(command, "verify");
+	int status = verified ? verify(command, &found) : STATUS_DONE;
+	if (status != STATUS_DONE)
+		return status;
 	if (command->json)
-		info_json(command, info);
-	else if (!sections_text(command))
+		info_json(command, info, verified ? &found : NULL);
+	else if (verified && !found.damaged_count)
+		printf("%" PRIu64 " pages, all as they were written\n", found.page_count);
+	else if (!verified && !sections_text(command))
 		info_text(command, info);
-	return STATUS_DONE;
+	return verified ? tell_damage(command, &found) : STATUS_DONE;
 }
 
 static const struct option options[] = {
@@ -155,6 +222,10 @@ static const struct option options[] = {
 	{"limits", 0, NULL, NULL, "Show the resource limits."},
 	{"signals", 0, NULL, NULL,
 	 "Show which signals are caught, ignored, blocked and pending, and those that are queued."},
+	{"verify", 0, NULL, NULL,
+	 "Hold every page of a snapshot file against the hash that was written with it, and say "
+	 "how "
+	 "many differ."},
 };
 
 const struct verb verb_info = {

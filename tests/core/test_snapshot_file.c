@@ -470,7 +470,7 @@ static void write_hashed(const char *path)
 	uint8_t *bytes = read_whole(path, &size);
 	CHECK_EQUAL(size, (1 + HASHED_PAGES) * PAGE);
 	for (size_t i = 0; i < HASHED_PAGES; i++)
-		hashes[i] = page_hash(bytes + (1 + i) * PAGE, PAGE);
+		hashes[i] = i == 150 ? 0 : page_hash(bytes + (1 + i) * PAGE, PAGE); // of zeros
 	FILE *file = fopen(path, "ab");
 	CHECK(file && fwrite(hashes, 1, sizeof(hashes), file) == sizeof(hashes));
 	CHECK(fclose(file) == 0);
@@ -511,6 +511,9 @@ static void pages_are_held_against_their_hashes(void)
 	check_verified(plain, 2, file_at + 7 * PAGE);
 	pack(plain, packed);
 	check_verified(packed, 2, file_at + 7 * PAGE);
+	bytes[(1 + 150) * PAGE + 9] = 1; // the page that is said to be zero
+	write_whole(plain, bytes, size);
+	check_verified(plain, 3, heap_at + 150 * PAGE);
 	free(bytes);
 	// A frame that cannot be unpacked: all its pages.
 	write_hashed(plain);

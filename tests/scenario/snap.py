@@ -13,6 +13,7 @@ import resource
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import time
@@ -270,12 +271,36 @@ def redacted(cases, command, program):
     process.stdout.close()
 
 
+def verified(cases, command, spinner):
+    for name, options in (("checked.core", ()), ("checked.core.zst", ("--compress",))):
+        command.json("snap", spinner.pid, "-o", name, *options)
+        status, output, errors = command.run("info", name, "--verify")
+        cases.check(status == 0 and re.fullmatch(r"\d+ pages, all as they were written\n", output), f"{name} is as it was written",
+                    output, errors)
+    path = os.path.join(command.files, "checked.core")
+    maps = command.json("maps", "checked.core")["mappings"]
+    stack = next(int(mapping["start"], 16) for mapping in maps if mapping["path"] == "[stack]")
+    with open(path, "rb") as file:
+        headers = file.read(65536)
+    count = int.from_bytes(headers[56:58], "little")
+    loads = [struct.unpack_from("<IIQQQQQQ", headers, 64 + 56 * index) for index in range(count)]
+    offset, address = next((load[2], load[3]) for load in loads if load[0] == 1 and load[5] and load[3] >= stack)
+    with open(path, "r+b") as file:
+        file.seek(offset + 4095)
+        byte = file.read(1)[0]
+        file.seek(offset + 4095)
+        file.write(bytes([byte ^ 1]))
+    status, output, errors = command.run("info", "checked.core", "--verify")
+    cases.check(status == 1 and output == "" and errors.count("\n") == 1 and "1 of " in errors and
+                f"the first is at 0x{offset:x}, memory 0x{address:x}" in errors, "a bit that was turned is found", status, errors)
+
+
 def main():
     strobe, program = sys.argv[1:3]
     cases, command = Cases(), Command(strobe)
     spinner = Spinner(program)
     try:
-        for part in (to_a_file, default_name, to_a_pipe, no_room, converting, bad_usage):
+        for part in (to_a_file, default_name, to_a_pipe, no_room, converting, verified, bad_usage):
             part(cases, command, spinner)
         for part in (cancelled, progress, all_of, tree, since, redacted):
             part(cases, command, program)
