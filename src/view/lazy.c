@@ -6,8 +6,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "view/view.h"
-
 // Areas that span more are never given address space: they come from damaged files.
 #define SPAN_LIMIT (UINT64_C(1) << 46)
 
