@@ -4,6 +4,7 @@
 #include <strobe/memory.h>
 #include <strobe/view.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../base/seekable_writer.h"
@@ -87,7 +88,7 @@ static void begin(struct core_writer *writer, uint8_t id)
 	core_writer_init(writer);
 	core_writer_thread(writer, 42, 0, registers);
 	core_writer_process(writer, 42, "program", "program -x");
-	core_writer_capture(writer, 1, 1, id);
+	core_writer_capture(writer, (uint64_t)time(NULL) * 1000000000 + 999999999, 1, id);
 }
 
 static void save(struct core_writer *writer, const char *path)
