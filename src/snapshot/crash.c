@@ -90,15 +90,16 @@ static struct strobe_error *copy_until(struct crash *crash, uint64_t end, bool p
 	struct strobe_error *error = NULL;
 	while (!error && input->position < end && !input->ended) {
 		// To a whole page first: the others are looked at as they will lie in the file.
-		uint64_t size = PIECE_SIZE - crash->output->position % CRASH_PAGE;
-		size_t got;
+		size_t before = crash->output->position % CRASH_PAGE, got;
+		uint64_t size = PIECE_SIZE - before;
+		uint8_t *piece = crash->piece + before;
 		if (size > end - input->position)
 			size = end - input->position;
-		error = crash_input_read(input, crash->piece, (size_t)size, &got);
+		error = crash_input_read(input, piece, (size_t)size, &got);
 		if (!error && pages)
-			error = put_pages(crash, crash->piece, got);
+			error = put_pages(crash, piece, got);
 		else if (!error)
-			error = output_write(crash->output, crash->piece, got);
+			error = output_write(crash->output, piece, got);
 	}
 	return error;
 }

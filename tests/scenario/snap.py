@@ -249,26 +249,22 @@ def since(cases, command, program):
 
 def redacted(cases, command, program):
     secret = "s3cr3t-of-the-test"
-    environment = {**command.environment, "TEST_SECRET": secret}
-    process = subprocess.Popen([program, "1"], env=environment, stdout=subprocess.PIPE, text=True)
-    process.stdout.readline()
+    one = Spinner(program, env={**command.environment, "TEST_SECRET": secret})
     path = os.path.join(command.files, "redacted.core")
-    command.json("snap", process.pid, "-o", "open.core")
+    command.json("snap", one.pid, "-o", "open.core")
     found = {}
-    for words in (("--redact", "environment"), ("--redact=strings,environment",), ("--redact-pattern", "nothing", "--redact-pattern",
-                                                                                  "s3cr3t[a-z-]+")):
-        command.json("snap", process.pid, "-o", "redacted.core", *words)
-        found[words] = secret.encode() in pathlib.Path(path).read_bytes()
+    for words in (("--redact", "environment"), ("--redact=strings,environment",),
+                  ("--redact-pattern", "nothing", "--redact-pattern", "s3cr3t[a-z-]+")):
+        status, _, errors = command.run("snap", one.pid, "-o", "redacted.core", *words)
+        found[words] = errors if status else secret.encode() in pathlib.Path(path).read_bytes()
         status, text, errors = command.run("bt", "redacted.core")
         if status or "spin (" not in text:
-            found[words] = errors
+            found[words] = text + errors
     plain = pathlib.Path(command.files, "open.core").read_bytes()
     cases.check(secret.encode() in plain and not any(found.values()), "secrets are not written when told so", found)
-    status, _, errors = command.run("snap", process.pid, "-o", "x.core", "--redact-pattern", "a(b")
+    status, _, errors = command.run("snap", one.pid, "-o", "x.core", "--redact-pattern", "a(b")
     cases.check(status == 1 and errors.count("\n") == 1 and "x.core" not in files(command), "a pattern that is none", errors)
-    process.kill()
-    process.wait()
-    process.stdout.close()
+    one.end()
 
 
 def verified(cases, command, spinner):

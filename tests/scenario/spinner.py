@@ -12,8 +12,9 @@ import time
 class Spinner:
     """A running tests/hold/spinner.c, by itself or with children."""
 
-    def __init__(self, program, mebibytes=1, children=0):
-        self.process = subprocess.Popen([program, str(mebibytes), str(children)], stdout=subprocess.PIPE, text=True)
+    def __init__(self, program, mebibytes=1, children=0, env=None):
+        self.process = subprocess.Popen([program, str(mebibytes), str(children)], stdout=subprocess.PIPE, text=True,
+                                        env=env)
         for _ in range(children + 1):
             assert self.process.stdout.readline() == "ready\n"
         self.pid = self.process.pid
