@@ -6,9 +6,6 @@
 
 #include <strobe/hold.h>
 
-#define HOLD_OVERLAY_SUFFIX ".overlay"
-enum { HOLD_PATIENCE_S = 20 }; // how long a keeper may take to answer
-
 /** Path of the file for what is written over the copy `name`; it is removed with the copy. malloc'ed;
  *  the caller's. The copy need not exist. Errors: INVALID (the name, the directory), SYSTEM. */
 struct strobe_error *hold_overlay_path(const char *name, char **ret) STROBE_MUST_CHECK;

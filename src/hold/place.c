@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "hold/hold.h"
 
 enum { LISTEN_BACKLOG = 64 };
 static const char lock_name[] = ".lock"; // no name begins with '.'

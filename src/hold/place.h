@@ -9,7 +9,11 @@
 #include <stdbool.h>
 #include <strobe/error.h>
 
-enum { HOLD_NAME_LIMIT = 64 };
+#define HOLD_OVERLAY_SUFFIX ".overlay"
+enum {
+	HOLD_NAME_LIMIT = 64,
+	HOLD_PATIENCE_S = 20, // how long a keeper may take to answer
+};
 
 struct place {
 	int fd; // -1: there is no such directory (yet)
