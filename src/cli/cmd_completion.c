@@ -105,7 +105,7 @@ static void bash_completion(void)
 		if (!is_first_of_group(i))
 			continue;
 		printf("\tif [ \"$verb\" = %.*s ]; then\n"
-		       "\t\tif [ \"$COMP_CWORD\" -eq 2 ]; then\n"
+		       "\t\tif [[ $COMP_CWORD -eq 2 && $current != -* ]]; then\n"
 		       "\t\t\tCOMPREPLY=($(compgen -W '",
 		       (int)size, verbs[i]->name);
 		put_second_words(verbs[i]->name, size);
