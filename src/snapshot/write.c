@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "elf/strobe_note.h"
@@ -272,6 +273,9 @@ static struct strobe_error *write_to(const struct strobe_view *view, int fd, con
 				     writing.options.redact_pattern_count, &writing.redactor);
 	if (!error)
 		error = write_all(&writing);
+	// Half a core is none.
+	if (error && !path && writing.sink.seekable && ftruncate(fd, 0) == 0)
+		(void)lseek(fd, 0, SEEK_SET);
 	release_signals(&held, &before);
 	release(&writing);
 	writing.written.disk_bytes = sink_disk_bytes(&writing.sink);

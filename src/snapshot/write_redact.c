@@ -24,6 +24,7 @@ enum {
 	WORD = 8,
 	MATCH_CONTEXT = 4096, // a match may reach so far into the next piece
 	LOOK_STEP = 512,
+	MATCHER_SLACK = 64, // PCRE2's compiled code loads whole vectors at the subject's end
 	PATH_LIMIT = 4096,
 	PSARGS_AT = 56, // in NT_PRPSINFO
 	PSARGS_SIZE = 80,
@@ -235,7 +236,7 @@ static struct strobe_error *make_window(struct redactor *redactor, uint64_t addr
 		start = start < before ? start : before;
 		end = end > address + size + MATCH_CONTEXT ? end : address + size + MATCH_CONTEXT;
 	}
-	if (!grow((void **)&redactor->window, &redactor->window_size, end - start))
+	if (!grow((void **)&redactor->window, &redactor->window_size, end - start + MATCHER_SLACK))
 		return error_no_memory();
 	// What is not readable right before the piece is not part of it.
 	size_t before = (size_t)(address - start), there;
@@ -250,6 +251,7 @@ static struct strobe_error *make_window(struct redactor *redactor, uint64_t addr
 								 redactor->window + before + size,
 								 (size_t)(end - address - size))
 					    : 0;
+	memset(redactor->window + before + size + after, 0, MATCHER_SLACK);
 	*ret = (struct window){redactor->window, start, before + size + after, before};
 	return NULL;
 }

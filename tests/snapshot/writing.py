@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 
 from written import Cases, Writer, gdb_core, kernel_core, run
 
@@ -92,6 +93,14 @@ def leaves_nothing(cases, writer, core, folder):
         resource.RLIMIT_FSIZE, (40 << 10, 40 << 10)))
     cases.check(not good and "File too large" in writer.error and untouched(),
                 "likewise when it is compressed", writer.error)
+    for pause in (0.01, 0.03, 0.1):
+        with subprocess.Popen([writer.program, core, path], stderr=subprocess.DEVNULL) as process:
+            time.sleep(pause)
+            process.kill()
+        names = os.listdir(place)
+        cases.check(names == ["old"], f"killed after {pause} s: no temporary file", names)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("what was there")
     good = writer.write(core, "/dev/full")
     cases.check(not good and "No space left" in writer.error and
                 stat.S_ISCHR(os.stat("/dev/full").st_mode),

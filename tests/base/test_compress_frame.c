@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/compress_frame.h"
+
+#include <zstd.h>
+
+#include "check.h"
+
+enum { SIZE = 300000 };
+
+static void frames_unpack_to_what_they_were_made_from(void)
+{
+	struct frame_maker *maker = frame_maker_new(1);
+	static uint8_t bytes[SIZE], back[SIZE];
+	uint8_t *frame = malloc(frame_bound(SIZE));
+	CHECK(maker && frame);
+	for (size_t i = 0; i < SIZE; i++)
+		bytes[i] = (uint8_t)(i * i >> 7);
+	size_t sizes[] = {1, 4096, SIZE};
+	for (size_t i = 0; i < 3; i++) {
+		size_t size = frame_make(maker, bytes, sizes[i], frame);
+		CHECK(size);
+		CHECK_EQUAL(ZSTD_getFrameContentSize(frame, size), sizes[i]);
+		CHECK_EQUAL(ZSTD_decompress(back, SIZE, frame, size), sizes[i]);
+		CHECK(memcmp(back, bytes, sizes[i]) == 0);
+		// Its last bytes are a checksum that is checked.
+		frame[size - 1] ^= 1;
+		CHECK(ZSTD_isError(ZSTD_decompress(back, SIZE, frame, size)));
+	}
+	free(frame);
+	frame_maker_free(maker);
+}
+
+static void frames_of_zeros_need_no_content(void)
+{
+	static uint8_t back[2 << 20];
+	uint8_t frame[256];
+	uint32_t sizes[] = {1, 4096, 128 << 10, (128 << 10) + 1, 2 << 20};
+	for (size_t i = 0; i < 5; i++) {
+		memset(back, 1, sizeof(back));
+		size_t size = frame_make_zeros(sizes[i], frame);
+		CHECK(size && size <= 128);
+		CHECK_EQUAL(ZSTD_findFrameCompressedSize(frame, size), size);
+		CHECK_EQUAL(ZSTD_decompress(back, sizeof(back), frame, size), sizes[i]);
+		for (uint32_t k = 0; k < sizes[i]; k++)
+			CHECK_EQUAL(back[k], 0);
+		frame[size - 1] ^= 1;
+		CHECK(ZSTD_isError(ZSTD_decompress(back, sizeof(back), frame, size)));
+	}
+}
+
+CHECK_MAIN({"frames unpack to what they were made from", frames_unpack_to_what_they_were_made_from},
+	   {"frames of zeros are put together by hand", frames_of_zeros_need_no_content})
