@@ -513,7 +513,8 @@ bool clone_make(struct clone *clone, struct threads *threads, const char *maps)
 		return refuse(clone, "no dead stack to work on was found");
 	if (!written)
 		return refuse(clone, "its stack could not be written to");
-	clone->exact = restart_kind(&clone->maker->running) == RESTART_BLOCK;
+	clone->exact = restart_kind(&clone->maker->running) == RESTART_BLOCK ||
+		       clone->maker->group_stopped; // not one instruction may it run
 	if (run_maker(clone, threads, &start)) {
 		if (run_helper(clone, threads))
 			return true;

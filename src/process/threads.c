@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,14 +162,34 @@ void threads_interrupt(struct threads *threads)
 			ptrace(PTRACE_INTERRUPT, threads->list.items[i].tid, 0, 0);
 }
 
+/**
+ * 1: it stands, 0: not yet, -1: it is gone. A stop for a signal is looked at, not consumed: the
+ * kernel would forget the signal with it, and were we to die before we let the thread go, it would
+ * be lost. (Other stops are: what is left of those when we die is taken for a signal.)
+ */
+static int look_at(pid_t tid, int *status)
+{
+	siginfo_t info = {0};
+	int kinds = WEXITED | WSTOPPED | WNOHANG | __WALL | __WNOTHREAD;
+	if (waitid(P_PID, (id_t)tid, &info, kinds | WNOWAIT))
+		return errno == EINTR ? 0 : -1;
+	if (info.si_pid != tid)
+		return 0;
+	*status = info.si_status << 8 | 0x7f; // as waitpid() has it
+	if (info.si_code == CLD_TRAPPED && info.si_status != SIGTRAP && info.si_status >> 8 == 0)
+		return 1;
+	pid_t pid = waitpid(tid, status, __WALL | __WNOTHREAD | WNOHANG);
+	if (pid == tid)
+		return WIFSTOPPED(*status) ? 1 : -1;
+	return pid < 0 && errno != EINTR ? -1 : 0;
+}
+
 int threads_wait_one(pid_t tid, int64_t deadline_ns, int *status)
 {
 	for (unsigned round = 0;; round++) {
-		pid_t pid = waitpid(tid, status, __WALL | __WNOTHREAD | WNOHANG);
-		if (pid == tid)
-			return WIFSTOPPED(*status) ? 1 : -1;
-		if (pid < 0 && errno != EINTR)
-			return -1;
+		int result = look_at(tid, status);
+		if (result)
+			return result;
 		if (threads_clock_ns() >= deadline_ns)
 			return 0;
 		// A stop takes tens of microseconds: give the processor to the one we wait for.

@@ -72,8 +72,7 @@ static bool gone(int pid)
 	return !state || ((state == 'Z' || state == 'X') && thread_count(pid) <= 1);
 }
 
-// No thread of the target may be stopped or traced once a capture is over.
-static void look_for_stopped(struct hammer *hammer)
+static void look_once(struct hammer *hammer)
 {
 	char path[300], text[512];
 	snprintf(path, sizeof(path), "/proc/%d/task", hammer->pid);
@@ -85,19 +84,40 @@ static void look_for_stopped(struct hammer *hammer)
 		FILE *file = fopen(path, "r");
 		if (!file)
 			continue;
+		char state = '?';
 		while (fgets(text, sizeof(text), file)) {
+			if (strncmp(text, "State:\t", 7) == 0)
+				state = text[7];
 			bool bad =
 				strncmp(text, "State:\tt", 8) == 0 ||
 				(strncmp(text, "State:\tT", 8) == 0 && !hammer->may_be_stopped) ||
 				(strncmp(text, "TracerPid:", 10) == 0 && atoi(text + 10) != 0);
-			if (bad && !hammer->left[0])
-				snprintf(hammer->left, sizeof(hammer->left), "thread %.20s: %.*s",
-					 entry->d_name, (int)strcspn(text, "\n"), text);
+			if (bad)
+				snprintf(hammer->left, sizeof(hammer->left),
+					 "thread %.20s in state %c: %.*s", entry->d_name, state,
+					 (int)strcspn(text, "\n"), text);
 		}
 		fclose(file);
 	}
 	if (folder)
 		closedir(folder);
+}
+
+// No thread of the target may be stopped or traced once a capture is over. One that did not stop in
+// time is let go as soon as it does.
+static void look_for_stopped(struct hammer *hammer)
+{
+	char before[sizeof(hammer->left)];
+	memcpy(before, hammer->left, sizeof(before));
+	for (int tries = 0; tries < 3000; tries++) {
+		hammer->left[0] = '\0';
+		look_once(hammer);
+		if (!hammer->left[0]) {
+			memcpy(hammer->left, before, sizeof(before));
+			return;
+		}
+		usleep(1000);
+	}
 }
 
 static void drop(struct hammer *hammer, unsigned index)

@@ -29,6 +29,8 @@ SAMPLE = ["wait-any", "sigchld", "maps", "code", "nanosleep", "epoll_wait", "fut
 # A capture cannot make a child here: the memory must be read during the stop.
 NO_CLONE = {"process-limit", "seccomp-kill", "seccomp-kill-sigreturn", "seccomp-errno", "seccomp-trap",
             "seccomp-threads", "seccomp-strict"}
+# Checks that take longer to capture once.
+LEAST_MS = {"many-threads": 3000, "thread-relay": 1000, "thread-churn": 1000}
 PATIENCE = 60  # seconds for what is left of a check once its time is over
 
 
@@ -106,11 +108,12 @@ def start_captures(options, check, held, pid):
 def run_check(options, shape, check, held, threaded):
     """Runs a check once; its Outcome."""
     outcome = Outcome(f"{check} [{shape}{', held' if held else ''}{', waker thread' if threaded else ''}]")
-    command = [os.path.join(options.folder, shape), "--ms", str(options.ms), "--slack-ms", str(options.slack)]
+    ms = max(options.ms, LEAST_MS.get(check, 0) if options.who != "none" else 0)
+    command = [os.path.join(options.folder, shape), "--ms", str(ms), "--slack-ms", str(options.slack)]
     command += (["--waker-thread"] if threaded else []) + [check]
     captures = None
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        killer = threading.Timer(options.ms / 1000 + PATIENCE, process.kill)
+        killer = threading.Timer(ms / 1000 + PATIENCE, process.kill)
         killer.start()
         for line in process.stdout:
             if line.startswith("# capture "):
