@@ -240,6 +240,7 @@ static bool seccomp_lets(struct clone *clone, const struct stopped_thread *threa
 		call_data(gadgets, SYS_rt_sigreturn, 0),
 		call_data(gadgets, SYS_exit_group, 0),
 		call_data(gadgets, SYS_close_range, 0),
+		call_data(gadgets, SYS_rt_sigtimedwait, 0),
 	};
 	calls[5].args[1] = UINT32_MAX;
 	calls[5].args[2] = CLOSE_UNSHARE;
@@ -282,6 +283,15 @@ static bool write_chain(struct clone *clone, const struct threads *threads, stru
 		memcpy(chain->bytes + (scratch.address - base), scratch.bytes,
 		       sizeof(scratch.bytes));
 	clone->end = chain_add_end(chain, &last, maker->blocked, maker->xstate, maker->xstate_size);
+	// Were we to die while it stands at the entry or exit of a call, the kernel would send it a
+	// SIGTRAP, which waits as all are blocked: it is taken away before the end.
+	uint64_t forgotten[3] = {UINT64_C(1) << (SIGTRAP - 1), 0, 0}; // a mask; no time
+	uint64_t forgotten_at = chain_position(chain);
+	memcpy(chain->bytes + (forgotten_at - base), forgotten, sizeof(forgotten));
+	chain->size += 64;
+	struct chain_call forget = {.number = SYS_rt_sigtimedwait,
+				    .arguments = {forgotten_at, 0, forgotten_at + 8, 8}};
+	clone->forget = chain_add_call(chain, &forget, clone->end);
 	struct chain_call wait_call = {.number = SYS_wait4,
 				       .arguments = {NO_SUCH_PID, 0, __WALL, 0}};
 	uint64_t wait_link = chain_add_call(chain, &wait_call, clone->end);
@@ -456,7 +466,7 @@ static bool finish_exactly(struct clone *clone, int mem_fd)
 	if (pread(mem_fd, &id, sizeof(id), (off_t)clone->id_at) != sizeof(id))
 		return false;
 	struct chain_call call = {.number = SYS_wait4, .arguments = {id, 0, __WALL, 0}};
-	chain_start(&clone->gadgets, &call, clone->end, &regs);
+	chain_start(&clone->gadgets, &call, clone->forget, &regs);
 	if (!set_registers(maker->tid, &regs) || !step(clone, PTRACE_SYSCALL, &status) ||
 	    !step(clone, PTRACE_SYSCALL, &status) || !stop_at_trap(clone))
 		return false;
@@ -505,7 +515,7 @@ bool clone_make(struct clone *clone, struct threads *threads, const char *maps)
 	if (!gadgets_check(threads->mem_fd, &clone->gadgets))
 		return refuse(clone, "its code changed meanwhile");
 	struct chain *chain = malloc(sizeof(*chain));
-	size_t size = 5 * chain_link_size() + chain_end_size(clone->maker->xstate_size) + 64;
+	size_t size = 6 * chain_link_size() + chain_end_size(clone->maker->xstate_size) + 128;
 	uint64_t base = chain ? find_room(threads, clone->maker, maps, size) : 0;
 	bool written = base && write_chain(clone, threads, chain, base, &start);
 	free(chain);

@@ -25,6 +25,7 @@ struct clone {
 	struct stopped_thread *maker;
 	bool exact;	 // the maker gets its restart block back: see finish_exactly()
 	uint64_t end;	 // the chain's last link
+	uint64_t forget; // the one before, which takes away a SIGTRAP that our death left
 	uint64_t id_at;	 // where the kernel wrote the helper's id, as the target's namespace has it
 	pid_t helper;
 };
