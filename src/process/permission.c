@@ -173,12 +173,12 @@ static bool same_user(const struct facts *facts)
 	return true;
 }
 
-/** A process that is not dumpable belongs to root in /proc (proc(5)). */
+/** The files of a process that is not dumpable belong to root in /proc (proc(5)); not its folder. */
 static bool is_dumpable(pid_t pid, const struct facts *facts)
 {
 	char path[32];
 	struct stat about;
-	snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	return stat(path, &about) != 0 || about.st_uid == facts->uid[1];
 }
 
