@@ -230,8 +230,8 @@ static void many_threads(const struct battery_check *check)
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, 64 * 1024);
 	for (int i = 0; i < COUNT; i++)
-		EXPECT(pthread_create(&threads[i], &attributes, i % 100 ? sleep_long : work, NULL) ==
-			       0,
+		EXPECT(pthread_create(&threads[i], &attributes, i % 100 ? sleep_long : work,
+				      NULL) == 0,
 		       "thread %d cannot be made", i);
 	battery_ready();
 	for (int i = 0; i < COUNT; i++)
