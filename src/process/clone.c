@@ -94,7 +94,7 @@ void clone_prepare(struct clone *clone, const struct threads *threads)
 		refuse(clone, "the kernel has no close_range(2) (Linux 5.9)");
 		return;
 	}
-	snprintf(name, sizeof(name), "%d/maps", (int)threads->pid);
+	snprintf(name, sizeof(name), "%d/maps", (int)threads_alive(threads));
 	if (proc_read(name, &maps) || !maps.size)
 		return;
 	gadgets_find(threads->mem_fd, maps.data, &clone->gadgets);
@@ -277,11 +277,11 @@ static bool write_chain(struct clone *clone, const struct threads *threads, stru
 	uint64_t helper_link = chain_add_call(chain, &second, exit_link);
 	struct user_regs_struct last = maker->running;
 	struct restart_scratch scratch = {.address = chain_position(chain)};
-	chain->size += sizeof(scratch.bytes);
+	chain->size += sizeof(scratch.words);
 	restart_in_user_mode(&last, &maker->wait, threads->mem_fd, &scratch);
 	if (scratch.used)
-		memcpy(chain->bytes + (scratch.address - base), scratch.bytes,
-		       sizeof(scratch.bytes));
+		memcpy(chain->bytes + (scratch.address - base), scratch.words,
+		       sizeof(scratch.words));
 	clone->end = chain_add_end(chain, &last, maker->blocked, maker->xstate, maker->xstate_size);
 	// Were we to die while it stands at the entry or exit of a call, the kernel would send it a
 	// SIGTRAP, which waits as all are blocked: it is taken away before the end.
@@ -515,7 +515,7 @@ bool clone_make(struct clone *clone, struct threads *threads, const char *maps)
 	if (!gadgets_check(threads->mem_fd, &clone->gadgets))
 		return refuse(clone, "its code changed meanwhile");
 	struct chain *chain = malloc(sizeof(*chain));
-	size_t size = 6 * chain_link_size() + chain_end_size(clone->maker->xstate_size) + 128;
+	size_t size = 6 * chain_link_size() + chain_end_size(clone->maker->xstate_size) + 256;
 	uint64_t base = chain ? find_room(threads, clone->maker, maps, size) : 0;
 	bool written = base && write_chain(clone, threads, chain, base, &start);
 	free(chain);

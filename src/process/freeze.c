@@ -158,7 +158,7 @@ static struct strobe_error *note_unstopped(struct frozen *frozen)
 static struct strobe_error *take_memory(struct frozen *frozen, size_t index,
 					const struct freeze_options *options)
 {
-	frozen->maps = read_maps(frozen->threads.pid);
+	frozen->maps = read_maps(threads_alive(&frozen->threads));
 	if (!frozen->maps)
 		return error_new(STROBE_ERROR_NOT_FOUND,
 				 "process %d ended while it was captured",

@@ -89,16 +89,16 @@ static struct strobe_error *check_tracer(pid_t pid, const struct facts *facts)
 	return refuse(pid, facts, why);
 }
 
-/** Kernel threads have no memory: no auxv. */
-static bool has_memory(pid_t pid)
+static bool is_kernel_thread(pid_t pid)
 {
+	enum { PF_KTHREAD = 0x200000 }; // include/linux/sched.h
 	char name[32];
 	cleanup_text struct text text = {0};
 	snprintf(name, sizeof(name), "%d/stat", (int)pid);
-	if (proc_read(name, &text) || !text.size)
-		return true;
-	const char *size = proc_stat_field(text.data, 23);
-	return !size || strtoull(size, NULL, 10) != 0;
+	const char *flags = proc_read(name, &text) == 0 && text.size
+				    ? proc_stat_field(text.data, 9)
+				    : NULL;
+	return flags && strtoull(flags, NULL, 10) & PF_KTHREAD;
 }
 
 static bool is_32_bit(pid_t pid)
@@ -125,7 +125,7 @@ static struct strobe_error *check_kind(pid_t pid, const struct facts *facts)
 		return error_new(STROBE_ERROR_UNSUPPORTED,
 				 "process %d is this one: a process cannot capture itself",
 				 (int)pid);
-	if (!has_memory(pid) && facts->state != 'Z')
+	if (is_kernel_thread(pid))
 		return error_new(STROBE_ERROR_UNSUPPORTED,
 				 "process %d (%s) is a kernel thread: it has no memory of its own",
 				 (int)pid, facts->name);
@@ -203,9 +203,7 @@ struct strobe_error *permission_explain(pid_t pid, int errnum)
 	char why[256];
 	int scope = yama_scope();
 	bool capable = have_capability(CAP_SYS_PTRACE);
-	if (pid == 1 && capable)
-		snprintf(why, sizeof(why), "the kernel lets nobody trace the first process");
-	else if (scope == 3)
+	if (scope == 3)
 		snprintf(why, sizeof(why),
 			 "kernel.yama.ptrace_scope is 3: nobody may trace until the next boot");
 	else if (!capable && !same_user(&facts))

@@ -19,11 +19,15 @@
 
 static const int64_t second_ns = 1000000000, millisecond_ns = 1000000;
 
+// include/uapi/linux/io_uring.h
+enum { URING_EXT_ARG = 1 << 3, URING_ABS_TIMER = 1 << 5, URING_ARG_WORDS = 3, URING_ARG_TIME = 2 };
+
 /** Where a call has its time limit. */
 enum limit_kind {
 	LIMIT_NONE,	// none, absolute, or elsewhere than in its arguments
 	LIMIT_MS,	// milliseconds in the register; negative = none
 	LIMIT_TIMESPEC, // a pointer to a relative struct timespec; NULL = none
+	LIMIT_IO_URING, // in a struct io_uring_getevents_arg, where a flag says that there is one
 };
 struct timed_call {
 	unsigned long number;
@@ -41,7 +45,7 @@ static const struct timed_call calls[] = {
 	{SYS_semtimedop, LIMIT_TIMESPEC, 4, true},
 	{SYS_io_getevents, LIMIT_TIMESPEC, 5, true},
 	{SYS_io_pgetevents, LIMIT_TIMESPEC, 5, true},
-	{SYS_io_uring_enter, LIMIT_NONE, 0, true},
+	{SYS_io_uring_enter, LIMIT_IO_URING, 5, true},
 	{SYS_msgrcv, LIMIT_NONE, 0, true},
 	{SYS_msgsnd, LIMIT_NONE, 0, true},
 	{SYS_pause, LIMIT_NONE, 0, true},
@@ -102,6 +106,9 @@ static enum limit_kind kind_of_limit(const struct timed_call *call,
 		return LIMIT_NONE;
 	if (call->number == SYS_futex && (regs->rsi & FUTEX_CMD_MASK) != FUTEX_WAIT)
 		return LIMIT_NONE; // absolute
+	if (call->kind == LIMIT_IO_URING &&
+	    (regs->r10 & (URING_EXT_ARG | URING_ABS_TIMER)) != URING_EXT_ARG)
+		return LIMIT_NONE;
 	return call->kind;
 }
 
@@ -236,6 +243,20 @@ enum restart_kind restart_kind(const struct user_regs_struct *regs)
 	}
 }
 
+/** The struct timespec at `address` less `passed` into `ret`. False if it cannot be read or is none. */
+static bool shorten_timespec(uint64_t address, int64_t passed, int mem_fd, uint64_t ret[2])
+{
+	int64_t limit[2];
+	if (pread(mem_fd, limit, sizeof(limit), (off_t)address) != sizeof(limit) || limit[0] < 0 ||
+	    limit[1] < 0 || limit[0] > INT64_MAX / second_ns - 1)
+		return false;
+	int64_t left = limit[0] * second_ns + limit[1] - passed;
+	left = left > 0 ? left : 0;
+	ret[0] = (uint64_t)(left / second_ns);
+	ret[1] = (uint64_t)(left % second_ns);
+	return true;
+}
+
 /** Shortens the call's time limit by what has passed; it stays as it is where that is not known. */
 static void shorten(struct user_regs_struct *regs, const struct restart_wait *wait, int mem_fd,
 		    struct restart_scratch *scratch)
@@ -254,16 +275,21 @@ static void shorten(struct user_regs_struct *regs, const struct restart_wait *wa
 		left = left > 0 ? (left + millisecond_ns - 1) / millisecond_ns : 0;
 		*argument = (unsigned long long)left;
 	} else if (kind == LIMIT_TIMESPEC && *argument && scratch->address) {
-		int64_t limit[2];
-		if (pread(mem_fd, limit, sizeof(limit), (off_t)*argument) != sizeof(limit) ||
-		    limit[0] < 0 || limit[0] > INT64_MAX / second_ns - 1)
-			return;
-		int64_t left = limit[0] * second_ns + limit[1] - passed;
-		left = left > 0 ? left : 0;
-		scratch->bytes[0] = (uint64_t)(left / second_ns);
-		scratch->bytes[1] = (uint64_t)(left % second_ns);
-		scratch->used = true;
-		*argument = scratch->address;
+		if (shorten_timespec(*argument, passed, mem_fd, scratch->words)) {
+			scratch->used = true;
+			*argument = scratch->address;
+		}
+	} else if (kind == LIMIT_IO_URING && *argument && scratch->address) {
+		// The argument's copy comes behind the time limit that it then points to.
+		uint64_t *copy = scratch->words + 2;
+		size_t size = URING_ARG_WORDS * sizeof(*copy);
+		if (pread(mem_fd, copy, size, (off_t)*argument) == (ssize_t)size &&
+		    copy[URING_ARG_TIME] &&
+		    shorten_timespec(copy[URING_ARG_TIME], passed, mem_fd, scratch->words)) {
+			scratch->used = true;
+			copy[URING_ARG_TIME] = scratch->address;
+			*argument = scratch->address + 2 * sizeof(*copy);
+		}
 	}
 }
 

@@ -44,9 +44,10 @@ enum restart_kind {
 enum restart_kind restart_kind(const struct user_regs_struct *regs);
 
 /** A place in the target for a shortened time limit, and what is to be written there. */
+enum { RESTART_SCRATCH_WORDS = 8 };
 struct restart_scratch {
-	uint64_t address;  // 16 bytes of the target that nobody uses
-	uint64_t bytes[2]; // what they must hold
+	uint64_t address; // of so many words of the target that nobody uses
+	uint64_t words[RESTART_SCRATCH_WORDS]; // what they must hold
 	bool used;
 };
 

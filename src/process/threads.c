@@ -138,6 +138,16 @@ static struct strobe_error *seize_new(struct threads *threads, bool interrupt, s
 	return NULL;
 }
 
+pid_t threads_alive(const struct threads *threads)
+{
+	for (size_t i = 0; i < threads->list.count; i++) {
+		enum thread_state state = threads->list.items[i].state;
+		if (state == THREAD_STOPPED || state == THREAD_SEIZED || state == THREAD_STUCK)
+			return threads->list.items[i].tid;
+	}
+	return threads->pid;
+}
+
 struct strobe_error *threads_seize(struct threads *threads, pid_t pid, unsigned stop_limit_ms)
 {
 	char path[64];
@@ -149,7 +159,7 @@ struct strobe_error *threads_seize(struct threads *threads, pid_t pid, unsigned 
 		error = seize_new(threads, false, &count);
 	if (error)
 		return error;
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)threads_alive(threads));
 	threads->mem_fd = open(path, O_RDWR | O_CLOEXEC);
 	return threads->mem_fd < 0 ? permission_explain(pid, errno) : NULL;
 }
@@ -277,10 +287,10 @@ static void mend_call(struct threads *threads, struct stopped_thread *thread)
 	if (kind != RESTART_ENDED)
 		return;
 	struct user_regs_struct regs = thread->regs;
-	struct restart_scratch scratch = {.address = (regs.rsp - RED_ZONE - 64) & ~UINT64_C(15)};
+	struct restart_scratch scratch = {.address = (regs.rsp - RED_ZONE - 128) & ~UINT64_C(15)};
 	restart_again(&regs, &thread->wait, threads->mem_fd, &scratch);
-	if (scratch.used && pwrite(threads->mem_fd, scratch.bytes, sizeof(scratch.bytes),
-				   (off_t)scratch.address) != sizeof(scratch.bytes)) {
+	if (scratch.used && pwrite(threads->mem_fd, scratch.words, sizeof(scratch.words),
+				   (off_t)scratch.address) != sizeof(scratch.words)) {
 		regs = thread->regs; // its whole time limit, then
 		regs.rax = (unsigned long long)-(long long)KERNEL_ERESTARTNOHAND;
 	}
@@ -306,6 +316,12 @@ static void note_stop(struct threads *threads, struct stopped_thread *thread, in
 	mend_call(threads, thread);
 }
 
+static void read_texts(struct threads *threads, struct stopped_thread *thread)
+{
+	thread->status = read_task(threads->pid, thread->tid, "status");
+	thread->stat = read_task(threads->pid, thread->tid, "stat");
+}
+
 /** A stuck thread's pc and sp, as far as the kernel tells them of one that sleeps. */
 static void read_stuck(struct threads *threads, struct stopped_thread *thread)
 {
@@ -319,12 +335,39 @@ static void read_stuck(struct threads *threads, struct stopped_thread *thread)
 		};
 	}
 	free(text);
-	thread->status = read_task(threads->pid, thread->tid, "status");
-	thread->stat = read_task(threads->pid, thread->tid, "stat");
+	read_texts(threads, thread);
 }
 
 // Who slept without listening before we came, most likely still does: the others need not wait.
 static const int64_t sleeper_limit_ns = 20 * 1000000;
+
+// Who only waits for a processor will stop: what a busy machine may take, in units of the limit.
+enum { BUSY_FACTOR = 25 };
+
+static bool sleeps_deaf(const struct threads *threads, const struct stopped_thread *thread)
+{
+	char *stat = read_task(threads->pid, thread->tid, "stat");
+	const char *state = stat ? proc_stat_field(stat, 3) : NULL;
+	bool deaf = state && *state == 'D';
+	free(stat);
+	return deaf;
+}
+
+/** As threads_wait_one(). */
+static int wait_for_stop(const struct threads *threads, const struct stopped_thread *thread,
+			 int64_t deadline_ns, int *status)
+{
+	int64_t limit = threads->first_stop_ns + sleeper_limit_ns;
+	if (thread->state_before != 'D' || limit > deadline_ns)
+		limit = deadline_ns;
+	int result = threads_wait_one(thread->tid, limit, status);
+	if (result || sleeps_deaf(threads, thread))
+		return result;
+	return threads_wait_one(thread->tid,
+				threads->first_stop_ns +
+					BUSY_FACTOR * (int64_t)threads->stop_limit_ns,
+				status);
+}
 
 static void collect(struct threads *threads, int64_t deadline_ns)
 {
@@ -333,10 +376,7 @@ static void collect(struct threads *threads, int64_t deadline_ns)
 		int status;
 		if (thread->state != THREAD_SEIZED)
 			continue;
-		int64_t limit = threads->first_stop_ns + sleeper_limit_ns;
-		if (thread->state_before != 'D' || limit > deadline_ns)
-			limit = deadline_ns;
-		switch (threads_wait_one(thread->tid, limit, &status)) {
+		switch (wait_for_stop(threads, thread, deadline_ns, &status)) {
 		case 1:
 			note_stop(threads, thread, status);
 			break;
@@ -368,6 +408,8 @@ struct strobe_error *threads_wait(struct threads *threads)
 			read_state(threads, thread);
 		else if (thread->state == THREAD_STUCK)
 			read_stuck(threads, thread);
+		else if (thread->state == THREAD_DEAD)
+			read_texts(threads, thread);
 	}
 	if (!threads->stopped_count && !threads->stuck_count)
 		return error_new(STROBE_ERROR_NOT_FOUND,

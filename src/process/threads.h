@@ -66,6 +66,9 @@ struct threads {
 /** Seizes all threads; none is stopped yet. Errors: as permission_explain(), NO_MEMORY. */
 struct strobe_error *threads_seize(struct threads *threads, pid_t pid, unsigned stop_limit_ms)
 	STROBE_MUST_CHECK;
+/** The id of a thread that still has the process's memory: /proc shows none for a leader that ended
+ *  before the others. */
+pid_t threads_alive(const struct threads *threads);
 /** Asks all to stop, at once. */
 void threads_interrupt(struct threads *threads);
 /** Waits for them, new ones too, until all stand or the limit is over, and reads their state.

@@ -325,13 +325,17 @@ static void put_thread(struct maker *maker, const struct stopped_thread *thread)
 		put_file(maker, name, thread->stat, strlen(thread->stat));
 }
 
+/** The leader first, which debuggers take for the current thread; last where it has ended. */
 static void put_threads(struct maker *maker)
 {
 	const struct stopped_thread *leader = leader_of(maker->frozen);
-	put_thread(maker, leader);
+	if (leader->state != THREAD_DEAD)
+		put_thread(maker, leader);
 	for (size_t i = 0; i < maker->frozen->threads.list.count; i++)
 		if (&maker->frozen->threads.list.items[i] != leader)
 			put_thread(maker, &maker->frozen->threads.list.items[i]);
+	if (leader->state == THREAD_DEAD)
+		put_thread(maker, leader);
 }
 
 static bool add_load(struct maker *maker, const struct proc_mapping *mapping, uint64_t start,

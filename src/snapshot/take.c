@@ -56,7 +56,8 @@ static struct strobe_error *copy(void *context, size_t index, uint64_t start, ui
 				 bool sparse)
 {
 	struct taker *taker = context;
-	return store_copy(&taker->holdings[index].store, taker->pids[index], start, end, sparse);
+	pid_t pid = threads_alive(&taker->frozen[index].threads);
+	return store_copy(&taker->holdings[index].store, pid, start, end, sparse);
 }
 
 static struct strobe_error *look(void *context, size_t index)
@@ -67,7 +68,8 @@ static struct strobe_error *look(void *context, size_t index)
 	pid_t pid = taker->pids[index];
 	// Descriptors first: they are the living process's, a moment after the instant.
 	if (!facts_read_descriptors(facts, pid) || !facts_read_own(facts, pid) ||
-	    !facts_read_inherited(facts, frozen->cloned ? frozen->clone.pid : pid))
+	    !facts_read_inherited(facts, frozen->cloned ? frozen->clone.pid
+								: threads_alive(&frozen->threads)))
 		return error_no_memory();
 	return NULL;
 }
