@@ -256,7 +256,8 @@ static void shorten(struct user_regs_struct *regs, const struct restart_wait *wa
 	} else if (kind == LIMIT_TIMESPEC && *argument && scratch->address) {
 		int64_t limit[2];
 		if (pread(mem_fd, limit, sizeof(limit), (off_t)*argument) != sizeof(limit) ||
-		    limit[0] < 0 || limit[0] > INT64_MAX / second_ns - 1)
+		    limit[0] < 0 || limit[0] > INT64_MAX / second_ns - 1 || limit[1] < 0 ||
+		    limit[1] >= second_ns)
 			return;
 		int64_t left = limit[0] * second_ns + limit[1] - passed;
 		left = left > 0 ? left : 0;
