@@ -570,7 +570,7 @@ void clone_finish(struct clone *clone, struct threads *threads)
 		// Elsewhere the chain ends by itself.
 		if (clone->exact || maker->group_stopped)
 			end_chain(clone, threads->mem_fd);
-		threads_release_one(maker);
+		threads_release_one(threads, maker);
 	}
 	if (clone->pid) {
 		settle_clone(clone);

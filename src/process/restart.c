@@ -248,7 +248,7 @@ static bool shorten_timespec(uint64_t address, int64_t passed, int mem_fd, uint6
 {
 	int64_t limit[2];
 	if (pread(mem_fd, limit, sizeof(limit), (off_t)address) != sizeof(limit) || limit[0] < 0 ||
-	    limit[1] < 0 || limit[0] > INT64_MAX / second_ns - 1)
+	    limit[1] < 0 || limit[1] >= second_ns || limit[0] > INT64_MAX / second_ns - 1)
 		return false;
 	int64_t left = limit[0] * second_ns + limit[1] - passed;
 	left = left > 0 ? left : 0;

@@ -25,17 +25,17 @@ static uint32_t calculate(uint16_t operation, uint32_t a, uint32_t b)
 	case BPF_MUL:
 		return a * b;
 	case BPF_DIV:
-		return b ? a / b : 0;
+		return a / b;
 	case BPF_AND:
 		return a & b;
 	case BPF_OR:
 		return a | b;
 	case BPF_XOR:
 		return a ^ b;
-	case BPF_LSH:
-		return b < 32 ? a << b : 0;
+	case BPF_LSH: // as the processor has it
+		return a << (b & 31);
 	case BPF_RSH:
-		return b < 32 ? a >> b : 0;
+		return a >> (b & 31);
 	default: // BPF_NEG
 		return -a;
 	}
@@ -104,6 +104,8 @@ uint32_t seccomp_run(const struct sock_filter *program, size_t length,
 				BPF_CLASS(step->code) == BPF_ST ? machine.a : machine.x;
 			break;
 		case BPF_ALU:
+			if (BPF_OP(step->code) == BPF_DIV && !operand)
+				return 0; // so ends the kernel's: SECCOMP_RET_KILL_THREAD
 			machine.a = calculate(BPF_OP(step->code), machine.a, operand);
 			break;
 		case BPF_JMP:

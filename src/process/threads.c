@@ -371,7 +371,8 @@ static int wait_for_stop(const struct threads *threads, const struct stopped_thr
 
 static void collect(struct threads *threads, int64_t deadline_ns)
 {
-	for (size_t i = 0; i < threads->list.count; i++) {
+	// The leader last: its end is told only when the others' ends were waited for.
+	for (size_t i = threads->list.count; i-- > 0;) {
 		struct stopped_thread *thread = &threads->list.items[i];
 		int status;
 		if (thread->state != THREAD_SEIZED)
@@ -417,29 +418,49 @@ struct strobe_error *threads_wait(struct threads *threads)
 	return NULL;
 }
 
-void threads_release_one(struct stopped_thread *thread)
+void threads_release_one(struct threads *threads, struct stopped_thread *thread)
 {
 	if (thread->state != THREAD_STOPPED || thread->released)
 		return;
-	ptrace(PTRACE_DETACH, thread->tid, 0, (void *)(long)thread->signal);
 	thread->released = true;
+	// It was killed: its parent is not told before we, who trace it, have waited for it.
+	if (ptrace(PTRACE_DETACH, thread->tid, 0, (void *)(long)thread->signal)) {
+		thread->unburied = true;
+		threads->unburied_count++;
+	}
 }
 
 void threads_release(struct threads *threads, const struct stopped_thread *but)
 {
 	for (size_t i = 0; i < threads->list.count; i++)
 		if (&threads->list.items[i] != but)
-			threads_release_one(&threads->list.items[i]);
+			threads_release_one(threads, &threads->list.items[i]);
 	if (!threads->released_ns)
 		threads->released_ns = threads_clock_ns();
+}
+
+static bool bury(struct threads *threads, struct stopped_thread *thread)
+{
+	int status;
+	void *signal = (void *)(long)thread->signal;
+	if (ptrace(PTRACE_DETACH, thread->tid, 0, signal) != 0 && // should it live
+	    threads_wait_one(thread->tid, 0, &status) == 0)
+		return false;
+	thread->unburied = false;
+	threads->unburied_count--;
+	return true;
 }
 
 bool threads_tend(struct threads *threads)
 {
 	bool left = false;
-	for (size_t i = 0; i < threads->list.count && threads->stuck_count; i++) {
+	if (!threads->stuck_count && !threads->unburied_count)
+		return false;
+	for (size_t i = threads->list.count; i-- > 0;) { // the leader last
 		struct stopped_thread *thread = &threads->list.items[i];
 		int status;
+		if (thread->unburied)
+			left = !bury(threads, thread) || left;
 		if (thread->state != THREAD_STUCK)
 			continue;
 		int result = threads_wait_one(thread->tid, 0, &status);
@@ -449,7 +470,7 @@ bool threads_tend(struct threads *threads)
 		}
 		if (result == 1) {
 			note_stop(threads, thread, status);
-			threads_release_one(thread);
+			threads_release_one(threads, thread);
 		}
 		thread->state = THREAD_GONE;
 		threads->stuck_count--;

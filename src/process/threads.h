@@ -34,6 +34,7 @@ struct stopped_thread {
 	int signal;	       // that it was about to take when it stopped; 0 = none
 	bool group_stopped;    // by SIGSTOP or the like, before us
 	bool released;
+	bool unburied; // killed while it stood: to be waited for
 	struct restart_wait wait;
 	struct user_regs_struct regs; // as they were at the stop; of a stuck one, pc and sp or 0
 	struct user_regs_struct running; // with which it will run on: a mended call, else as `regs`
@@ -59,7 +60,7 @@ struct threads {
 	int mem_fd;			   // /proc/PID/mem, for reading and writing
 	uint64_t stop_limit_ns;
 	int64_t first_stop_ns, released_ns; // CLOCK_MONOTONIC; 0 = not yet
-	size_t stopped_count, stuck_count;
+	size_t stopped_count, stuck_count, unburied_count;
 	bool stop_again; // a SIGSTOP came that we swallowed: sent again at the end
 };
 
@@ -78,11 +79,11 @@ struct strobe_error *threads_wait(struct threads *threads) STROBE_MUST_CHECK;
  *  0 (not in time) or -1 (gone). */
 int threads_wait_one(pid_t tid, int64_t deadline_ns, int *status);
 /** Lets one go that is stopped, with the signal that it had been given. */
-void threads_release_one(struct stopped_thread *thread);
+void threads_release_one(struct threads *threads, struct stopped_thread *thread);
 /** Lets all go that are stopped, but for `but` (NULL = none). */
 void threads_release(struct threads *threads, const struct stopped_thread *but);
-/** Looks after those that did not stop in time: lets them go when they do at last. False when
- *  none is left. */
+/** Looks after those that did not stop in time, and lets them go when they do at last; and after
+ *  those that were killed while they stood. False when none is left. */
 bool threads_tend(struct threads *threads);
 void threads_fini(struct threads *threads);
 

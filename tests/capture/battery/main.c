@@ -208,6 +208,12 @@ static bool reap(pid_t target, bool observed)
 	pid_t pid = waitpid(observed ? target : -1, &status, WNOHANG | __WALL);
 	if (pid == 0)
 		return false;
+	// Who adopts orphans is given dropped clones, too.
+	int adopts = 0;
+	prctl(PR_GET_CHILD_SUBREAPER, &adopts);
+	if (adopts && pid > 0 && pid != target && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == SIGKILL)
+		return false;
 	if (pid != target) {
 		battery_fail(
 			"the supervisor's waitpid gives %d (%s), a child that it does not know",
