@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 BEGIN, END = "<!-- demo: tools/refresh_readme.py -->\n", "<!-- end of demo -->\n"
-LAST_PART = "\n# The code that"  # the README stops before this remark
+LAST_PART = "\n# entry is no"  # the README stops before this remark
 
 
 def main():

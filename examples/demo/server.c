@@ -3,7 +3,8 @@
 // a logger. It serves until a bug in its session cache kills it; strobe then shows which. The bug
 // is meant to stay.
 //
-// Protocol, one line a request: LOGIN user | SET key value [seconds] | GET key | AGAIN | COUNT | QUIT
+// Protocol, one line a request:
+// LOGIN user | SET key value [seconds] | GET key | AGAIN | COUNT | SEAL key rounds | QUIT
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,8 +24,17 @@
 enum { WORKERS = 4, BUCKETS = 64, SESSIONS = 32, USER_MAX = 16, KEY_MAX = 32, LINE = 512 };
 enum { QUEUE = 64, LOG_LINES = 16, LATENCIES = 8 };
 
-enum verb { VERB_LOGIN, VERB_SET, VERB_GET, VERB_AGAIN, VERB_COUNT, VERB_QUIT, VERB_UNKNOWN };
-static const char *const verb_names[] = {"LOGIN", "SET", "GET", "AGAIN", "COUNT", "QUIT"};
+enum verb {
+	VERB_LOGIN,
+	VERB_SET,
+	VERB_GET,
+	VERB_AGAIN,
+	VERB_COUNT,
+	VERB_SEAL,
+	VERB_QUIT,
+	VERB_UNKNOWN
+};
+static const char *const verb_names[] = {"LOGIN", "SET", "GET", "AGAIN", "COUNT", "SEAL", "QUIT"};
 
 enum access { ACCESS_READ = 1, ACCESS_WRITE = 2, ACCESS_ADMIN = 4 };
 
@@ -54,6 +65,12 @@ struct request {
 	char key[KEY_MAX];
 	const char *value;
 	unsigned seconds;
+};
+
+// A value's fingerprint, made slow on purpose, as those of passwords are.
+struct seal {
+	unsigned round, rounds;
+	uint64_t state;
 };
 
 struct connection {
@@ -211,6 +228,30 @@ static void reply_entry(char *reply, size_t size, struct entry *entry)
 	snprintf(reply, size, "OK %s %s", entry->key, entry->value);
 }
 
+__attribute__((noinline)) static void stretch(struct seal *seal, const char *text)
+{
+	while (seal->round < seal->rounds) {
+		for (const char *at = text; *at; at++)
+			seal->state = (seal->state ^ (unsigned char)*at) * UINT64_C(1099511628211);
+		seal->round++;
+	}
+}
+
+// Works on a copy of the value: the others are not kept waiting.
+static void reply_seal(char *reply, size_t size, const struct request *request)
+{
+	struct seal seal = {.state = UINT64_C(14695981039346656037)};
+	char text[64] = "";
+	pthread_mutex_lock(&server.store.lock);
+	const struct entry *entry = store_find(&server.store, request->key);
+	if (entry)
+		snprintf(text, sizeof(text), "%s", entry->value);
+	pthread_mutex_unlock(&server.store.lock);
+	seal.rounds = request->value ? (unsigned)atoi(request->value) : 1;
+	stretch(&seal, text);
+	snprintf(reply, size, "OK %016lx", (unsigned long)seal.state);
+}
+
 static void execute(struct connection *connection, const struct request *request, char *reply,
 		    size_t size)
 {
@@ -227,6 +268,10 @@ static void execute(struct connection *connection, const struct request *request
 		return;
 	}
 	session->requests++;
+	if (request->verb == VERB_SEAL) {
+		reply_seal(reply, size, request);
+		return;
+	}
 	pthread_mutex_lock(&store->lock);
 	switch (request->verb) {
 	case VERB_SET:
@@ -364,6 +409,9 @@ static int listen_on_loopback(void)
 
 int main(void)
 {
+	// Whoever may trace its user's processes may trace this one, also where Yama allows only
+	// parents to; elsewhere the kernel does not know the request, and nothing is lost.
+	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
 	int listener = listen_on_loopback();
 	start_thread("logger", logger_main, stderr);
 	start_thread("statistics", statistics_main, &server.statistics);
