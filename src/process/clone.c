@@ -134,6 +134,19 @@ static struct stopped_thread *choose(const struct threads *threads)
 	return best;
 }
 
+/** Where every thread was about to take a signal, one takes it first. */
+static struct stopped_thread *choose_one(struct threads *threads)
+{
+	struct stopped_thread *maker = choose(threads);
+	for (size_t i = 0; !maker && i < threads->list.count; i++) {
+		struct stopped_thread *thread = &threads->list.items[i];
+		if (thread->state == THREAD_STOPPED && thread->signal &&
+		    threads_deliver(threads, thread))
+			maker = choose(threads);
+	}
+	return maker;
+}
+
 static const struct stopped_thread *leader_of(const struct threads *threads)
 {
 	for (size_t i = 0; i < threads->list.count; i++)
@@ -505,7 +518,7 @@ bool clone_make(struct clone *clone, struct threads *threads, const char *maps)
 		return false;
 	if (!clone->gadgets.found)
 		return refuse(clone, "its maps could not be read");
-	clone->maker = choose(threads);
+	clone->maker = choose_one(threads);
 	if (!clone->maker)
 		return refuse(clone, "no thread of it can make one now");
 	if (!seccomp_lets(clone, clone->maker))

@@ -220,6 +220,19 @@ static void read_registers(struct stopped_thread *thread)
 	thread->running = thread->regs;
 }
 
+/** What read_state() reads again. */
+static void forget_state(struct stopped_thread *thread)
+{
+	free(thread->xstate);
+	free(thread->queue);
+	free(thread->status);
+	free(thread->stat);
+	thread->xstate = NULL;
+	thread->queue = NULL;
+	thread->status = thread->stat = NULL;
+	thread->queue_count = thread->queue_shared = 0;
+}
+
 static void read_xstate(struct stopped_thread *thread)
 {
 	uint8_t buffer[XSTATE_LIMIT];
@@ -320,6 +333,28 @@ static void read_texts(struct threads *threads, struct stopped_thread *thread)
 {
 	thread->status = read_task(threads->pid, thread->tid, "status");
 	thread->stat = read_task(threads->pid, thread->tid, "stat");
+}
+
+bool threads_deliver(struct threads *threads, struct stopped_thread *thread)
+{
+	int status;
+	int64_t deadline = threads_clock_ns() + (int64_t)threads->stop_limit_ns;
+	// The trap is pending before it runs: it comes before the handler's first instruction.
+	if (ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) ||
+	    ptrace(PTRACE_CONT, thread->tid, 0, (void *)(long)thread->signal))
+		return false;
+	thread->signal = 0;
+	threads->stopped_count--;
+	int result = threads_wait_one(thread->tid, deadline, &status);
+	if (result != 1) {
+		thread->state = result ? THREAD_GONE : THREAD_STUCK;
+		threads->stuck_count += result == 0;
+		return false;
+	}
+	note_stop(threads, thread, status);
+	forget_state(thread);
+	read_state(threads, thread);
+	return thread->state == THREAD_STOPPED && !thread->signal;
 }
 
 /** A stuck thread's pc and sp, as far as the kernel tells them of one that sleeps. */
@@ -480,12 +515,8 @@ bool threads_tend(struct threads *threads)
 
 void threads_fini(struct threads *threads)
 {
-	for (size_t i = 0; i < threads->list.count; i++) {
-		free(threads->list.items[i].xstate);
-		free(threads->list.items[i].queue);
-		free(threads->list.items[i].status);
-		free(threads->list.items[i].stat);
-	}
+	for (size_t i = 0; i < threads->list.count; i++)
+		forget_state(&threads->list.items[i]);
 	array_fini(&threads->list);
 	if (threads->mem_fd >= 0)
 		close(threads->mem_fd);

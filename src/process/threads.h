@@ -75,6 +75,9 @@ void threads_interrupt(struct threads *threads);
 /** Waits for them, new ones too, until all stand or the limit is over, and reads their state.
  *  Errors: NOT_FOUND (the process ended), NO_MEMORY. */
 struct strobe_error *threads_wait(struct threads *threads) STROBE_MUST_CHECK;
+/** Lets a thread that stopped for a signal take it: it stands then where its handler begins. False if
+ *  it ended, or stands for another. */
+bool threads_deliver(struct threads *threads, struct stopped_thread *thread);
 /** Waits until one thread stops, at most until `deadline_ns`. `*status` as waitpid(2). Returns 1,
  *  0 (not in time) or -1 (gone). */
 int threads_wait_one(pid_t tid, int64_t deadline_ns, int *status);

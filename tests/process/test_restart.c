@@ -120,8 +120,8 @@ static void shortens_milliseconds(void)
 static void expect_left(const struct restart_scratch *scratch, double least, double most)
 {
 	CHECK(scratch->used);
-	CHECK(scratch->bytes[1] < 1000000000);
-	double left = (double)scratch->bytes[0] + (double)scratch->bytes[1] / 1e9;
+	CHECK(scratch->words[1] < 1000000000);
+	double left = (double)scratch->words[0] + (double)scratch->words[1] / 1e9;
 	CHECK(left >= least && left <= most);
 }
 
