@@ -127,10 +127,11 @@ class Live:
 
     def seal(self, stream, rounds):
         """One long request after the other, which must all have the same answer."""
-        reply = None
+        line, reply = f"SEAL fig {rounds}", None
+        stream.sendall(line.encode() + b"\n") # one ahead, so that the server never waits for us
         while True:
             self.begun = time.monotonic()
-            reply = self.expect(stream, f"SEAL fig {rounds}", reply)
+            reply = self.expect(stream, line, reply)
             if reply is None:
                 return
 

@@ -40,7 +40,7 @@ tell() {
 }
 
 coproc clients { exec python3 "$here/drive.py" --live "$build/examples/demo_server" "$folder"; }
-driver=$clients_PID
+driver=$! # the coprocess
 read -r pid <&"${clients[0]}"
 cd "$folder"
 
