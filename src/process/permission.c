@@ -136,7 +136,7 @@ static struct strobe_error *check_kind(pid_t pid, const struct facts *facts)
 	return NULL;
 }
 
-/** Of a process whose first thread has ended /proc shows no memory, although others live on. */
+/** A zombie leader whose other threads live on is none. */
 static struct strobe_error *check_dead(pid_t pid, const struct facts *facts)
 {
 	if (facts->state != 'Z' && facts->state != 'X')
@@ -145,10 +145,7 @@ static struct strobe_error *check_dead(pid_t pid, const struct facts *facts)
 	bool alone = proc_threads(pid, &tids) || tids.list.count <= 1;
 	array_fini(&tids.list);
 	if (!alone)
-		return error_new(STROBE_ERROR_UNSUPPORTED,
-				 "process %d (%s): its first thread has ended, and with it what the "
-				 "kernel shows of the process's memory",
-				 (int)pid, facts->name);
+		return NULL;
 	return error_new(STROBE_ERROR_UNSUPPORTED,
 			 "process %d (%s) is a zombie: it has ended and holds nothing any more; "
 			 "its parent has not waited for it yet",

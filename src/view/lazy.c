@@ -196,10 +196,9 @@ static bool load(struct lazy_area *area, uint64_t chunk)
 	uint8_t *memory = area->memory + chunk * LAZY_CHUNK;
 	if (area->protected && mprotect(memory, LAZY_CHUNK, PROT_READ | PROT_WRITE) < 0)
 		return false;
-	memory -= from;
 	for (uint64_t at = from > area->start ? from : area->start; at < to;) {
 		if (!is_bad(area, at)) {
-			at += fetch(area, at, memory + at, (size_t)(to - at), true);
+			at += fetch(area, at, memory + (at - from), (size_t)(to - at), true);
 			if (at == to)
 				break;
 			mark_bad(area, at, page_end(at, to));

@@ -284,13 +284,23 @@ static void live_without_leader(int ready_fd)
 	syscall(SYS_exit, 0); // this thread only
 }
 
-static void says_so_of_one_without_its_first_thread(void)
+static void stops_what_is_left_of_it(void)
 {
 	share();
 	pid_t pid = child_start(live_without_leader);
 	CHECK(child_reaches(pid, 'Z'));
 	struct threads threads;
-	CHECK_ERROR(threads_seize(&threads, pid, LIMIT_MS), STROBE_ERROR_UNSUPPORTED);
+	stop(&threads, pid, LIMIT_MS);
+	CHECK_EQUAL(threads.list.count, 2);
+	CHECK_EQUAL(threads.list.items[0].state, THREAD_DEAD);
+	CHECK_EQUAL(threads.list.items[1].state, THREAD_STOPPED);
+	CHECK_EQUAL(threads_alive(&threads), threads.list.items[1].tid);
+	CHECK(threads.mem_fd >= 0);
+	uint64_t byte;
+	CHECK_EQUAL(pread(threads.mem_fd, &byte, sizeof(byte), (off_t)(uintptr_t)&told),
+		    sizeof(byte));
+	CHECK_EQUAL(byte, (uint64_t)(uintptr_t)told);
+	threads_release(&threads, NULL);
 	threads_fini(&threads);
 	for (unsigned i = 0; i < 1000 && !atomic_load(&told->rounds[0]); i++)
 		child_pause_ms(5);
@@ -304,4 +314,4 @@ CHECK_MAIN({"fifty threads", stops_many_and_lets_them_go},
 	   {"it ends before it stands", ends_before_it_is_stopped},
 	   {"it ends while it stands", ends_while_it_stands},
 	   {"signals in the instant of the stop", gives_signals_back},
-	   {"a process without its first thread", says_so_of_one_without_its_first_thread})
+	   {"a process without its first thread", stops_what_is_left_of_it})
