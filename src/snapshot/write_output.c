@@ -47,8 +47,9 @@ struct strobe_error *output_write(struct output *output, const void *bytes, size
 	if (error)
 		return error;
 	output->position += size;
-	// After a flush nothing is gathered: what is too large always goes here.
-	if (size >= sizeof(output->buffer) / 4 && !output->gathered)
+	// After a flush nothing is gathered: what is too large always goes here. Pages come in
+	// stretches with holes between them, where gathering would only copy them.
+	if (size >= OUTPUT_DIRECT && !output->gathered)
 		return pass_on(output, bytes, size);
 	memcpy(output->buffer + output->gathered, bytes, size);
 	output->gathered += size;

@@ -13,7 +13,7 @@
 #include "snapshot/write_compress.h"
 #include "snapshot/write_sink.h"
 
-enum { OUTPUT_GATHERED = 256 << 10 };
+enum { OUTPUT_GATHERED = 256 << 10, OUTPUT_DIRECT = 4096 };
 
 struct output {
 	struct sink *sink;

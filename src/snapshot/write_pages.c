@@ -2,24 +2,12 @@
 #include "snapshot/write_pages.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "base/hash_page.h"
+#include "snapshot/write_behind.h"
 #include "snapshot/write_runs.h"
-
-enum {
-	BLOCK_PAGES = 256, // 1 MiB: read, looked at and written in one go
-	HOLE_PAGES = 1,	   // fewer zero pages in a row are written: a hole costs a system call
-};
-
-/** Pages of the file in the making, not yet written. */
-struct block {
-	uint8_t *bytes;
-	size_t count;		// of pages
-	bool zero[BLOCK_PAGES]; // known without looking
-};
 
 bool page_is_zero(const uint8_t *page)
 {
@@ -41,53 +29,30 @@ struct strobe_error *pages_cancelled(void)
 	return error_new(STROBE_ERROR_LIMIT, "cancelled");
 }
 
-/** The next stretch of zero pages worth a hole, or the end. */
-static size_t find_hole(const struct block *block, size_t from, size_t *end)
+/** Looks at the pages of the block. */
+static struct strobe_error *look_at(struct pages *pages, struct behind *behind)
 {
-	for (size_t i = from; i < block->count; i++) {
-		size_t k = i;
-		while (k < block->count && block->zero[k])
-			k++;
-		if (k - i >= HOLE_PAGES || (k > i && k == block->count)) {
-			*end = k;
-			return i;
-		}
-		i = k;
-	}
-	*end = block->count;
-	return block->count;
-}
-
-static struct strobe_error *flush(struct pages *pages, struct block *block)
-{
+	struct block *block = behind_block(behind);
 	struct strobe_error *error = NULL;
 	for (size_t i = 0; !error && i < block->count; i++) {
-		uint8_t *page = block->bytes + i * PAGE_SIZE_BYTES;
-		if (block->zero[i] || page_is_zero(page)) {
-			// In a short gap it is written after all.
-			if (block->zero[i])
-				memset(page, 0, PAGE_SIZE_BYTES);
-			block->zero[i] = true;
-			if (pages->hashes)
-				error = hashes_add_zeros(pages->hashes, 1);
-		} else {
+		const uint8_t *page = block->bytes + i * PAGE_SIZE_BYTES;
+		block->zero[i] = block->zero[i] || page_is_zero(page);
+		if (!block->zero[i])
 			pages->nonzero_bytes += PAGE_SIZE_BYTES;
-			if (pages->hashes)
-				error = hashes_add(pages->hashes, page_hash(page, PAGE_SIZE_BYTES));
-		}
+		if (pages->hashes && block->zero[i])
+			error = hashes_add_zeros(pages->hashes, 1);
+		else if (pages->hashes)
+			error = hashes_add(pages->hashes, page_hash(page, PAGE_SIZE_BYTES));
 	}
-	for (size_t at = 0; !error && at < block->count;) {
-		size_t end, hole = find_hole(block, at, &end);
-		if (hole > at)
-			error = output_write(pages->output, block->bytes + at * PAGE_SIZE_BYTES,
-					     (hole - at) * PAGE_SIZE_BYTES);
-		if (!error && end > hole)
-			error = output_skip(pages->output,
-					    (uint64_t)(end - hole) * PAGE_SIZE_BYTES);
-		at = end;
-	}
-	block->count = 0;
+	if (!error && pages->hashes && block->skip)
+		error = hashes_add_zeros(pages->hashes, block->skip / PAGE_SIZE_BYTES);
 	return error;
+}
+
+static struct strobe_error *send(struct pages *pages, struct behind *behind)
+{
+	struct strobe_error *error = look_at(pages, behind);
+	return error ? error : behind_send(behind);
 }
 
 static struct strobe_error *tell(struct pages *pages, uint64_t size)
@@ -99,28 +64,28 @@ static struct strobe_error *tell(struct pages *pages, uint64_t size)
 	return NULL;
 }
 
-static struct strobe_error *add_zeros(struct pages *pages, struct block *block, uint64_t count)
+static struct strobe_error *add_zeros(struct pages *pages, struct behind *behind, uint64_t count)
 {
 	struct strobe_error *error = NULL;
 	if (count >= BLOCK_PAGES) {
-		error = flush(pages, block);
-		if (!error && pages->hashes)
-			error = hashes_add_zeros(pages->hashes, count);
-		return error ? error : output_skip(pages->output, count * PAGE_SIZE_BYTES);
+		behind_block(behind)->skip = count * PAGE_SIZE_BYTES;
+		return send(pages, behind);
 	}
 	for (; !error && count; count--) {
+		struct block *block = behind_block(behind);
 		block->zero[block->count++] = true;
 		if (block->count == BLOCK_PAGES)
-			error = flush(pages, block);
+			error = send(pages, behind);
 	}
 	return error;
 }
 
-static struct strobe_error *add_data(struct pages *pages, struct block *block,
+static struct strobe_error *add_data(struct pages *pages, struct behind *behind,
 				     const struct load *load, uint64_t start, uint64_t end)
 {
 	struct strobe_error *error = NULL;
 	while (!error && start < end) {
+		struct block *block = behind_block(behind);
 		uint64_t room = (uint64_t)(BLOCK_PAGES - block->count) * PAGE_SIZE_BYTES;
 		size_t size = (size_t)(end - start < room ? end - start : room);
 		uint8_t *bytes = block->bytes + block->count * PAGE_SIZE_BYTES;
@@ -137,14 +102,14 @@ static struct strobe_error *add_data(struct pages *pages, struct block *block,
 		block->count += size / PAGE_SIZE_BYTES;
 		start += size;
 		if (!error && block->count == BLOCK_PAGES)
-			error = flush(pages, block);
+			error = send(pages, behind);
 		if (!error)
 			error = tell(pages, size);
 	}
 	return error;
 }
 
-static struct strobe_error *write_load(struct pages *pages, struct block *block,
+static struct strobe_error *write_load(struct pages *pages, struct behind *behind,
 				       const struct load *load)
 {
 	struct strobe_error *error = NULL;
@@ -152,10 +117,10 @@ static struct strobe_error *write_load(struct pages *pages, struct block *block,
 	for (uint64_t at = load->start; !error && at < load->end; at = run.end) {
 		run_of_pages(pages->view, at, load->end, &run);
 		if (run.kind != VIEW_RUN_ZERO) {
-			error = add_data(pages, block, load, at, run.end);
+			error = add_data(pages, behind, load, at, run.end);
 			continue;
 		}
-		error = add_zeros(pages, block, (run.end - at) / PAGE_SIZE_BYTES);
+		error = add_zeros(pages, behind, (run.end - at) / PAGE_SIZE_BYTES);
 		if (!error)
 			error = tell(pages, run.end - at);
 	}
@@ -164,17 +129,15 @@ static struct strobe_error *write_load(struct pages *pages, struct block *block,
 
 struct strobe_error *pages_write(struct pages *pages)
 {
-	struct block *block = calloc(1, sizeof(*block));
-	struct strobe_error *error = NULL;
-	if (!block || !(block->bytes = malloc((size_t)BLOCK_PAGES * PAGE_SIZE_BYTES)))
-		error = error_no_memory();
+	struct behind *behind = NULL;
+	struct strobe_error *error = behind_new(pages->output, &behind);
 	for (size_t i = 0; !error && i < pages->layout->loads.count; i++)
 		if (pages->layout->loads.items[i].kind == LAYOUT_STORED)
-			error = write_load(pages, block, &pages->layout->loads.items[i]);
+			error = write_load(pages, behind, &pages->layout->loads.items[i]);
 	if (!error)
-		error = flush(pages, block);
-	if (block)
-		free(block->bytes);
-	free(block);
+		error = look_at(pages, behind);
+	if (!error)
+		error = behind_finish(behind);
+	behind_free(behind);
 	return error;
 }

@@ -45,7 +45,7 @@ void run_of_pages(const struct strobe_view *view, uint64_t address, uint64_t lim
 size_t read_of_pages(const struct strobe_view *view, uint64_t address, void *buffer, size_t size)
 {
 	size_t done = 0;
-	while ((done += strobe_memory_read(view, address + done, (char *)buffer + done,
+	while ((done += view_read_through(view, address + done, (char *)buffer + done,
 					   size - done)) < size) {
 		uint64_t at = address + done, end;
 		struct strobe_memory_extent extent;

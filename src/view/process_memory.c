@@ -235,6 +235,8 @@ static const struct vma *vma_from(struct process_memory *memory, uint64_t addres
 	return low < memory->vmas.count ? &items[low] : NULL;
 }
 
+/** Not by process_vm_readv(): it pins pages, and for that the kernel gives a clone a copy of each
+ *  page that it shares with its original. */
 static size_t read_memory(void *context, uint64_t position, void *buffer, size_t size)
 {
 	const struct process_memory *memory = context;
