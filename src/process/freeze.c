@@ -12,9 +12,11 @@
 
 #include "base/error.h"
 #include "process/proc.h"
+#include "process/wiped.h"
 
 static const char not_frozen[] = "shared memory, more than --shared-budget: others may write to it";
 static const char not_inherited[] = "kept out of clones (MADV_DONTFORK), more than --shared-budget";
+static const char wiped_away[] = "wiped in clones (MADV_WIPEONFORK): read a moment after the stop";
 static const char not_stopped[] = "a thread did not stop";
 static const char not_asked[] = "--no-clone";
 
@@ -169,9 +171,35 @@ static struct strobe_error *take_memory(struct frozen *frozen, size_t index,
 			      : copy_all(frozen, index, options);
 }
 
-static struct strobe_error *settle(struct frozen *frozen)
+/** What the kernel emptied in the clone: as it is by now in the process. */
+static struct strobe_error *copy_wiped(struct frozen *frozen, size_t index,
+				       const struct freeze_options *options)
+{
+	struct wiped wiped = {0};
+	uint64_t left = options->shared_budget_bytes;
+	bool enough = wiped_find(threads_alive(&frozen->threads), frozen->clone.pid, frozen->maps,
+				 &wiped);
+	for (size_t i = 0; enough && i < wiped.list.count; i++) {
+		struct freeze_gap gap = {wiped.list.items[i].start, wiped.list.items[i].end,
+					 wiped_away};
+		if (gap.end - gap.start <= left) {
+			left -= gap.end - gap.start;
+			// Should the process have ended: it reads as zeros, and is marked.
+			strobe_error_free(
+				options->copy(options->context, index, gap.start, gap.end, false));
+		}
+		enough = array_push(&frozen->gaps, gap);
+	}
+	array_fini(&wiped.list);
+	return enough ? NULL : error_no_memory();
+}
+
+static struct strobe_error *settle(struct frozen *frozen, size_t index,
+				   const struct freeze_options *options)
 {
 	struct strobe_error *error = note_unstopped(frozen);
+	if (!error && frozen->cloned)
+		error = copy_wiped(frozen, index, options);
 	if (frozen->gaps.count)
 		qsort(frozen->gaps.items, frozen->gaps.count, sizeof(struct freeze_gap),
 		      order_gaps);
@@ -224,7 +252,7 @@ void freeze_take(struct frozen *frozen, const pid_t *pids, size_t count,
 	setpriority(PRIO_PROCESS, 0, priority);
 	for (size_t i = 0; i < count; i++)
 		if (!errors[i])
-			errors[i] = settle(&frozen[i]);
+			errors[i] = settle(&frozen[i], i, options);
 	for (size_t i = 0; i < count; i++)
 		if (!errors[i] && frozen[i].cloned)
 			errors[i] = options->look(options->context, i);

@@ -25,7 +25,7 @@ struct freeze_options {
 	unsigned stop_limit_ms;
 	bool no_clone;
 	/** Copies [start, end) of process `pids[index]`; with `sparse`, what is zero or as the
-	 *  mapped file has it may be left out. */
+	 *  mapped file has it may be left out. While it stands, but for what a clone has lost. */
 	struct strobe_error *(*copy)(void *context, size_t index, uint64_t start, uint64_t end,
 				     bool sparse);
 	/** Called once for each after its memory was taken; where it was copied, while it still
