@@ -330,9 +330,9 @@ static bool get_registers(pid_t tid, struct user_regs_struct *regs)
 	return ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &part) == 0;
 }
 
-static void set_mask(pid_t tid, uint64_t mask)
+static bool set_mask(pid_t tid, uint64_t mask)
 {
-	ptrace(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask);
+	return ptrace(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask) == 0;
 }
 
 /** True while the maker is on its chain: before its own registers are back. */
@@ -405,7 +405,8 @@ static bool run_helper(struct clone *clone, struct threads *threads)
 {
 	if (!wait_for_birth(clone->helper))
 		return refuse(clone, "its helper ended before it began");
-	ptrace(PTRACE_CONT, clone->helper, 0, 0);
+	if (ptrace(PTRACE_CONT, clone->helper, 0, 0))
+		return refuse(clone, "its helper was killed");
 	pid_t pid = wait_for_child(clone, threads, clone->helper);
 	if (pid <= 0)
 		return refuse(clone, "the kernel refused a copy of its address space (memory "
@@ -424,10 +425,14 @@ static bool run_maker(struct clone *clone, struct threads *threads,
 	pid_t tid = clone->maker->tid;
 	ptrace(PTRACE_SETOPTIONS, tid, 0,
 	       PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK);
-	if (!set_registers(tid, start))
-		return refuse(clone, "its registers could not be set: %s", strerror(errno));
-	set_mask(tid, ~UINT64_C(0)); // the chain's end gives the mask back
-	ptrace(PTRACE_CONT, tid, 0, 0);
+	// The chain's end gives the mask back.
+	if (!set_registers(tid, start) || !set_mask(tid, ~UINT64_C(0)) ||
+	    ptrace(PTRACE_CONT, tid, 0, 0)) {
+		refuse(clone, "its registers could not be set: %s", strerror(errno));
+		set_mask(tid, clone->maker->blocked);
+		set_registers(tid, &clone->maker->running);
+		return false;
+	}
 	clone->helper = wait_for_child(clone, threads, tid);
 	if (clone->helper > 0)
 		return true;
@@ -483,8 +488,8 @@ static bool finish_exactly(struct clone *clone, int mem_fd)
 	if (!set_registers(maker->tid, &regs) || !step(clone, PTRACE_SYSCALL, &status) ||
 	    !step(clone, PTRACE_SYSCALL, &status) || !stop_at_trap(clone))
 		return false;
-	set_mask(maker->tid, maker->blocked);
-	return set_registers(maker->tid, &maker->running);
+	return set_mask(maker->tid, maker->blocked) &&
+	       set_registers(maker->tid, &maker->running);
 }
 
 /** Lets the chain run to its end while we watch: a group stop would freeze it half way. */

@@ -212,12 +212,13 @@ int threads_wait_one(pid_t tid, int64_t deadline_ns, int *status)
 	}
 }
 
-static void read_registers(struct stopped_thread *thread)
+static bool read_registers(struct stopped_thread *thread)
 {
 	struct iovec part = {&thread->regs, sizeof(thread->regs)};
 	if (ptrace(PTRACE_GETREGSET, thread->tid, (void *)NT_PRSTATUS, &part))
-		thread->state = THREAD_GONE;
+		return false;
 	thread->running = thread->regs;
+	return true;
 }
 
 /** What read_state() reads again. */
@@ -320,12 +321,17 @@ static bool is_stop_signal(int signal)
 static void note_stop(struct threads *threads, struct stopped_thread *thread, int status)
 {
 	thread->state = THREAD_STOPPED;
-	threads->stopped_count++;
 	if (status >> 16 == PTRACE_EVENT_STOP)
 		thread->group_stopped = is_stop_signal(WSTOPSIG(status));
 	else
 		thread->signal = WSTOPSIG(status); // given back when it is let go
-	read_registers(thread);
+	if (!read_registers(thread)) {
+		thread->state = THREAD_GONE; // killed a moment ago
+		thread->unburied = true;
+		threads->unburied_count++;
+		return;
+	}
+	threads->stopped_count++;
 	mend_call(threads, thread);
 }
 
@@ -506,6 +512,7 @@ bool threads_tend(struct threads *threads)
 		if (result == 1) {
 			note_stop(threads, thread, status);
 			threads_release_one(threads, thread);
+			left = left || thread->unburied;
 		}
 		thread->state = THREAD_GONE;
 		threads->stuck_count--;
