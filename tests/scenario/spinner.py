@@ -45,7 +45,7 @@ class Command:
     """strobe, with a directory of names and a directory of files of its own, that end with it."""
 
     def __init__(self, strobe):
-        self.strobe = strobe
+        self.strobe = os.path.abspath(strobe)  # it is run elsewhere
         self.folder = tempfile.mkdtemp(prefix="strobe-test-")
         self.environment = {**os.environ, "XDG_RUNTIME_DIR": self.folder, "DEBUGINFOD_URLS": ""}
         self.files = os.path.join(self.folder, "files")
