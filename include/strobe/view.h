@@ -235,8 +235,9 @@ struct strobe_verification {
 /** Called now and then; return false to end it. May be NULL. */
 typedef bool (*strobe_verify_progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
 /**
- * Compares every page that a snapshot file stores with the hash that was stored with it. Errors:
- * UNSUPPORTED (the source has no hashes), FORMAT (the hashes cannot be read), SYSTEM (reading),
+ * Compares every page that a snapshot file stores with the hash that was stored with it; of a
+ * compressed file, which has checksums in its frames, all of it with those. Errors: UNSUPPORTED (the
+ * source has neither), FORMAT (the hashes cannot be read), SYSTEM (reading),
  * LIMIT with "cancelled" in its message.
  */
 STROBE_EXPORT struct strobe_error *

@@ -223,9 +223,8 @@ static const struct option options[] = {
 	{"signals", 0, NULL, NULL,
 	 "Show which signals are caught, ignored, blocked and pending, and those that are queued."},
 	{"verify", 0, NULL, NULL,
-	 "Hold every page of a snapshot file against the hash that was written with it, and say "
-	 "how "
-	 "many differ."},
+	 "Hold every page of a snapshot file against the hash that was written with it, or a "
+	 "compressed file's frames against their checksums, and say how many pages differ."},
 };
 
 const struct verb verb_info = {

@@ -11,12 +11,13 @@
 #include "view/build.h"
 
 enum { PIECE = 1 << 20, HASHES = 4096 }; // read at once
+enum { FRAME_PAGE = 4096 };		 // counted, of compressed files
 
 struct check {
 	const struct strobe_view *view;
 	struct strobe_note_page_hashes place;
 	uint8_t *pages;	  // room for a piece, or one larger page
-	uint64_t *hashes; // room for HASHES
+	uint64_t *hashes; // room for HASHES; NULL = frames of a compressed file have checksums
 	struct strobe_verification result;
 };
 
@@ -104,6 +105,23 @@ static void compare(struct check *check, uint64_t first, uint64_t count, const u
 	check->result.page_count += count;
 }
 
+/** Without hashes: what the frames' checksums let through. The file's last page may be short. */
+static void compare_frames(struct check *check, uint64_t first, uint64_t count)
+{
+	uint64_t size = check->place.page_size, end = check->view->source_size;
+	for (uint64_t i = first; i < first + count;) {
+		uint64_t offset = i * size, limit = (first + count) * size;
+		uint64_t wanted = (limit < end ? limit : end) - offset;
+		uint64_t got = read_source(check->view, offset, check->pages, wanted);
+		if (got == wanted)
+			break;
+		i = (offset + got) / size;
+		note_damage(check, i * size);
+		i++;
+	}
+	check->result.page_count += count;
+}
+
 static struct strobe_error *verify(struct check *check, strobe_verify_progress progress,
 				   void *context)
 {
@@ -112,13 +130,17 @@ static struct strobe_error *verify(struct check *check, strobe_verify_progress p
 	for (uint64_t first = 0; first < total; first += HASHES) {
 		uint64_t count = total - first < HASHES ? total - first : HASHES;
 		uint64_t at = check->place.table_offset + 8 * first;
-		if (read_source(check->view, at, check->hashes, 8 * count) != 8 * count)
+		if (check->hashes &&
+		    read_source(check->view, at, check->hashes, 8 * count) != 8 * count)
 			return error_new(STROBE_ERROR_FORMAT,
 					 "%s: the page hashes at 0x%" PRIx64 " cannot be read",
 					 check->view->info.source_path, at);
 		for (uint64_t i = 0; i < count; i += step) {
 			uint64_t part = count - i < step ? count - i : step;
-			compare(check, first + i, part, check->hashes + i);
+			if (check->hashes)
+				compare(check, first + i, part, check->hashes + i);
+			else
+				compare_frames(check, first + i, part);
 			if (progress && !progress(context, (first + i + part) * size, total * size))
 				return error_new(STROBE_ERROR_LIMIT, "%s: cancelled",
 						 check->view->info.source_path);
@@ -132,13 +154,20 @@ struct strobe_error *strobe_view_verify(const struct strobe_view *view,
 					struct strobe_verification *ret)
 {
 	struct check check = {.view = view, .place = view->facts.page_hashes};
+	bool by_frames = !check.place.page_count && view->packed;
+	if (by_frames)
+		check.place = (struct strobe_note_page_hashes){
+			.page_size = FRAME_PAGE,
+			.page_count = (view->source_size + FRAME_PAGE - 1) / FRAME_PAGE,
+		};
 	if (!check.place.page_count)
 		return error_new(STROBE_ERROR_UNSUPPORTED, "%s: holds no page hashes",
 				 view->info.source_path);
 	check.pages = malloc(check.place.page_size < PIECE ? PIECE : check.place.page_size);
-	check.hashes = malloc(HASHES * sizeof(*check.hashes));
-	struct strobe_error *error =
-		check.pages && check.hashes ? verify(&check, progress, context) : error_no_memory();
+	check.hashes = by_frames ? NULL : malloc(HASHES * sizeof(*check.hashes));
+	struct strobe_error *error = check.pages && (check.hashes || by_frames)
+					     ? verify(&check, progress, context)
+					     : error_no_memory();
 	if (!error)
 		*ret = check.result;
 	free(check.pages);

@@ -291,6 +291,17 @@ def verified(cases, command, spinner):
                 f"the first is at 0x{offset:x}, memory 0x{address:x}" in errors, "a bit that was turned is found", status, errors)
 
 
+    path = os.path.join(command.files, "checked.core.zst")
+    with open(path, "r+b") as file:
+        content = bytearray(file.read())
+        content[len(content) // 2] ^= 1
+        file.seek(0)
+        file.write(content)
+    status, output, errors = command.run("info", "checked.core.zst", "--verify")
+    cases.check(status == 1 and output == "" and re.search(r"\d+ of \d+ pages are damaged", errors),
+                "so is one of a compressed file", status, errors)
+
+
 def main():
     strobe, program = sys.argv[1:3]
     cases, command = Cases(), Command(strobe)
