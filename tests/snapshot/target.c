@@ -29,6 +29,8 @@ struct item *list;
 char *heap_secret, *shared, *private_file, *deleted_file, *memory_file, *sparse, *scattered;
 static pthread_barrier_t barrier;
 static volatile int stopped; // never
+// What is looked for is put together at run time: no compiler may keep it whole in the program.
+static const char *volatile made_of[] = {"shared", "memfd"};
 static char alternate[THREADS][64 << 10];
 
 static void __attribute__((noinline)) wait_here(int depth, uint64_t local)
@@ -107,7 +109,7 @@ int main(int argc, char **argv)
 		snprintf(heap_secret + i, 64, "password=hunter2-%06d;token=AKIA%08d", i, i);
 	memset(zeroed + 5 * PAGE, 'z', 3 * PAGE);
 	shared = map(-1, 16 * PAGE, MAP_SHARED | MAP_ANONYMOUS);
-	strcpy(shared + 3 * PAGE, "in shared memory");
+	snprintf(shared + 3 * PAGE, 32, "in %s memory", made_of[0]);
 	private_file = map(make_file(folder, "private"), 64 * PAGE, MAP_PRIVATE);
 	strcpy(private_file + 40 * PAGE, "a changed page of a file");
 	deleted_file = map(make_file(folder, "deleted"), 64 * PAGE, MAP_PRIVATE);
@@ -117,7 +119,7 @@ int main(int argc, char **argv)
 	if (ftruncate(memory, 32 * PAGE) != 0)
 		abort();
 	memory_file = map(memory, 32 * PAGE, MAP_SHARED);
-	strcpy(memory_file + 7 * PAGE, "in a memfd");
+	snprintf(memory_file + 7 * PAGE, 32, "in a %s", made_of[1]);
 	sparse = map(-1, sparse_size, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
 	for (uint64_t at = 0; at < sparse_size; at += 64 << 20)
 		strcpy(sparse + at + PAGE, "an island");
