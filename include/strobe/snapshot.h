@@ -47,8 +47,8 @@ struct strobe_snapshot_info {
 	enum strobe_snapshot_method method;
 	const char *method_why; /**< for COPY: why there is no clone; else NULL */
 	uint64_t pause_ns;	/**< from the first thread's stop to the last one's release */
-	uint64_t memory_bytes;	/**< that the process had in memory (resident, private and shared) */
-	int clone_pid;		/**< the clone's process id; 0 for COPY */
+	uint64_t memory_bytes; /**< that the process had in memory (resident, private and shared) */
+	int clone_pid;	       /**< the clone's process id; 0 for COPY */
 	size_t not_atomic_count;
 	const struct strobe_not_atomic *not_atomic;
 };
@@ -75,9 +75,9 @@ STROBE_EXPORT struct strobe_snapshot *strobe_snapshot_close(struct strobe_snapsh
 STROBE_EXPORT const struct strobe_snapshot_info *
 strobe_snapshot_info(const struct strobe_snapshot *snapshot);
 /** A view of it. `options` may be NULL. The caller owns `*ret`, which borrows `snapshot`. */
-STROBE_EXPORT struct strobe_error *
-strobe_snapshot_view(struct strobe_snapshot *snapshot, const struct strobe_view_options *options,
-		     struct strobe_view **ret) STROBE_MUST_CHECK;
+STROBE_EXPORT struct strobe_error *strobe_snapshot_view(struct strobe_snapshot *snapshot,
+							const struct strobe_view_options *options,
+							struct strobe_view **ret) STROBE_MUST_CHECK;
 
 /** What of the memory is written. Values are stable. */
 enum strobe_contents {
@@ -99,17 +99,17 @@ typedef bool (*strobe_progress)(void *context, uint64_t done_bytes, uint64_t tot
 struct strobe_write_options {
 	size_t size; /**< sizeof(struct strobe_write_options) */
 	enum strobe_contents contents;
-	bool compress;		      /**< as a seekable zstd file */
-	int level;		      /**< of compression, 1 to 19; 0 = 1 */
-	unsigned threads;	      /**< that compress; 0 = one per processor */
-	const char *since;	      /**< leave out pages equal to those of this snapshot file */
-	bool with_files;	      /**< add executables, libraries and their debug information */
-	unsigned redact;	      /**< of enum strobe_redact */
+	bool compress;	   /**< as a seekable zstd file */
+	int level;	   /**< of compression, 1 to 19; 0 = 1 */
+	unsigned threads;  /**< that compress; 0 = one per processor */
+	const char *since; /**< leave out pages equal to those of this snapshot file */
+	bool with_files;   /**< add executables, libraries and their debug information */
+	unsigned redact;   /**< of enum strobe_redact */
 	const char *const *redact_patterns; /**< regular expressions whose matches are redacted */
 	size_t redact_pattern_count;
-	bool no_fsync;		      /**< do not wait for the disk */
-	strobe_progress progress;     /**< may be NULL */
-	void *context;		      /**< for `progress` */
+	bool no_fsync;		  /**< do not wait for the disk */
+	strobe_progress progress; /**< may be NULL */
+	void *context;		  /**< for `progress` */
 };
 
 /** What was written. */
@@ -129,13 +129,13 @@ struct strobe_written {
  */
 STROBE_EXPORT struct strobe_error *
 strobe_snapshot_write(const struct strobe_view *view, const char *path,
-		      const struct strobe_write_options *options,
-		      struct strobe_written *ret) STROBE_MUST_CHECK;
+		      const struct strobe_write_options *options, struct strobe_written *ret)
+	STROBE_MUST_CHECK;
 /** The same to an open descriptor, which need not be seekable; not closed. */
 STROBE_EXPORT struct strobe_error *
 strobe_snapshot_write_fd(const struct strobe_view *view, int fd,
-			 const struct strobe_write_options *options,
-			 struct strobe_written *ret) STROBE_MUST_CHECK;
+			 const struct strobe_write_options *options, struct strobe_written *ret)
+	STROBE_MUST_CHECK;
 
 #ifdef __cplusplus
 }

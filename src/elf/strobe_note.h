@@ -13,13 +13,13 @@
 // BFD looks at the types of notes whatever their name (elfcore_grok_note() takes any note of type 2
 // for floating-point registers, of type 6 for an auxiliary vector): ours are numbers of nobody's.
 enum strobe_note_type {
-	NT_STROBE_CAPTURE = 0x53540001,	    // struct strobe_note_capture
-	NT_STROBE_PROC_FILE = 0x53540002,   // "maps\0" and the bytes of /proc/PID/maps, and so on
-	NT_STROBE_THREAD = 0x53540003,	    // struct strobe_note_thread; after its NT_PRSTATUS
-	NT_STROBE_DESCRIPTOR = 0x53540004,  // struct strobe_note_descriptor and its strings
-	NT_STROBE_NOT_ATOMIC = 0x53540005,  // struct strobe_note_range and why, NUL-terminated
-	NT_STROBE_EXTENTS = 0x53540006,	    // any number of struct strobe_note_extent, sorted
-	NT_STROBE_PARENT = 0x53540007,	    // struct strobe_note_parent and its path, NUL-terminated
+	NT_STROBE_CAPTURE = 0x53540001,	   // struct strobe_note_capture
+	NT_STROBE_PROC_FILE = 0x53540002,  // "maps\0" and the bytes of /proc/PID/maps, and so on
+	NT_STROBE_THREAD = 0x53540003,	   // struct strobe_note_thread; after its NT_PRSTATUS
+	NT_STROBE_DESCRIPTOR = 0x53540004, // struct strobe_note_descriptor and its strings
+	NT_STROBE_NOT_ATOMIC = 0x53540005, // struct strobe_note_range and why, NUL-terminated
+	NT_STROBE_EXTENTS = 0x53540006,	   // any number of struct strobe_note_extent, sorted
+	NT_STROBE_PARENT = 0x53540007,	   // struct strobe_note_parent and its path, NUL-terminated
 	NT_STROBE_PAGE_HASHES = 0x53540008, // struct strobe_note_page_hashes
 	NT_STROBE_EMBEDDED = 0x53540009,    // struct strobe_note_embedded, its build id and path
 	NT_STROBE_SIGNAL = 0x5354000a,	    // struct strobe_note_signal: one queued signal
@@ -30,29 +30,29 @@ enum { STROBE_NOTE_VERSION = 1, STROBE_ID_SIZE = 16 };
 
 struct strobe_note_capture {
 	uint32_t version;
-	uint32_t method;       // enum strobe_snapshot_method; 3 = crash handler, 0 = not told
-	uint64_t realtime_ns;  // wall clock since 1970, at the stop
-	uint64_t boottime_ns;  // CLOCK_BOOTTIME at the stop
-	uint64_t pause_ns;     // how long the process stood
-	uint32_t contents;     // enum strobe_contents
-	uint32_t redacted;     // enum strobe_redact, bit 31: patterns
+	uint32_t method;	    // enum strobe_snapshot_method; 3 = crash handler, 0 = not told
+	uint64_t realtime_ns;	    // wall clock since 1970, at the stop
+	uint64_t boottime_ns;	    // CLOCK_BOOTTIME at the stop
+	uint64_t pause_ns;	    // how long the process stood
+	uint32_t contents;	    // enum strobe_contents
+	uint32_t redacted;	    // enum strobe_redact, bit 31: patterns
 	uint8_t id[STROBE_ID_SIZE]; // random: which capture this is
 };
 _Static_assert(sizeof(struct strobe_note_capture) == 56, "on disk");
 
 enum strobe_note_thread_flag {
-	STROBE_THREAD_NOT_STOPPED = 1,	  // did not stop in time: registers from /proc or none
-	STROBE_THREAD_IN_SYSCALL = 2,	  // was inside a system call (orig_rax tells which)
-	STROBE_THREAD_SIGNALS_KNOWN = 4,  // blocked and pending are valid
-	STROBE_THREAD_ROBUST_KNOWN = 8,	  // robust_list is valid
-	STROBE_THREAD_RSEQ_KNOWN = 16,	  // rseq is valid
+	STROBE_THREAD_NOT_STOPPED = 1,	 // did not stop in time: registers from /proc or none
+	STROBE_THREAD_IN_SYSCALL = 2,	 // was inside a system call (orig_rax tells which)
+	STROBE_THREAD_SIGNALS_KNOWN = 4, // blocked and pending are valid
+	STROBE_THREAD_ROBUST_KNOWN = 8,	 // robust_list is valid
+	STROBE_THREAD_RSEQ_KNOWN = 16,	 // rseq is valid
 };
 struct strobe_note_thread {
 	uint32_t version;
 	int32_t tid;
 	uint32_t flags;
-	int32_t cpu;	 // that it ran on last; -1 = not known
-	uint8_t state;	 // 'R', 'S', 'D', 'T', 't', 'Z', ... before we stopped it; 0 = not known
+	int32_t cpu;   // that it ran on last; -1 = not known
+	uint8_t state; // 'R', 'S', 'D', 'T', 't', 'Z', ... before we stopped it; 0 = not known
 	uint8_t reserved[7];
 	uint64_t blocked, pending; // masks: bit n-1 = signal n; pending for this thread alone
 	uint64_t robust_list, robust_list_size;

@@ -82,7 +82,8 @@ static size_t put_head(struct chain *chain)
 	size_t at = chain->size;
 	if (gadgets->restorer) {
 		put_word(chain, at, gadgets->restorer);
-		return at + 8; // the stack pointer there, which the kernel takes 8 from and adds 8 to
+		return at +
+		       8; // the stack pointer there, which the kernel takes 8 from and adds 8 to
 	}
 	put_word(chain, at, gadgets->pop_rax_ret);
 	put_word(chain, at + 8, SYS_rt_sigreturn);
@@ -134,9 +135,9 @@ uint64_t chain_add_call(struct chain *chain, const struct chain_call *call, uint
 uint64_t chain_argument(uint64_t link, const struct chain *chain, unsigned index)
 {
 	static const size_t places[] = {
-		offsetof(struct frame_context, di),  offsetof(struct frame_context, si),
-		offsetof(struct frame_context, dx),  offsetof(struct frame_context, r10),
-		offsetof(struct frame_context, r8),  offsetof(struct frame_context, r9),
+		offsetof(struct frame_context, di), offsetof(struct frame_context, si),
+		offsetof(struct frame_context, dx), offsetof(struct frame_context, r10),
+		offsetof(struct frame_context, r8), offsetof(struct frame_context, r9),
 	};
 	size_t head = chain->gadgets->restorer ? 8 : 24;
 	return link + head + offsetof(struct frame, context) + places[index];

@@ -185,7 +185,7 @@ static uint64_t room_on_main_stack(const struct threads *threads, const struct p
 	// Where its owner is elsewhere (a coroutine, a program that switches stacks), what is in use
 	// cannot be told from a register: only what was never written to is dead.
 	return on_it || all_zero(threads->mem_fd, stack->start, base + size - stack->start) ? base
-											   : 0;
+											    : 0;
 }
 
 /** Below the red zone of a thread's own stack, if it surely is one: a guard page below, and the
@@ -197,10 +197,10 @@ static uint64_t room_on_own_stack(const struct stopped_thread *thread, const cha
 	uint64_t sp = thread->regs.rsp;
 	while (proc_next_mapping(&maps, &mapping)) {
 		if (sp >= mapping.start && sp < mapping.end) {
-			bool guarded = before.end == mapping.start && !before.readable &&
-				       !before.writable;
-			bool control = thread->regs.fs_base > sp &&
-				       thread->regs.fs_base < mapping.end;
+			bool guarded =
+				before.end == mapping.start && !before.readable && !before.writable;
+			bool control =
+				thread->regs.fs_base > sp && thread->regs.fs_base < mapping.end;
 			uint64_t base = (sp - RED_ZONE - size - 64) & ~UINT64_C(63);
 			return guarded && control && mapping.writable && !mapping.shared &&
 					       sp - mapping.start > size + RED_ZONE + HEADROOM
@@ -447,8 +447,8 @@ static bool run_maker(struct clone *clone, struct threads *threads,
 static bool step(struct clone *clone, int request, int *status)
 {
 	if (ptrace(request, clone->maker->tid, 0, 0) ||
-	    threads_wait_one(clone->maker->tid, threads_clock_ns() + 1000 * millisecond_ns, status) !=
-		    1)
+	    threads_wait_one(clone->maker->tid, threads_clock_ns() + 1000 * millisecond_ns,
+			     status) != 1)
 		return false;
 	return true;
 }
@@ -488,8 +488,7 @@ static bool finish_exactly(struct clone *clone, int mem_fd)
 	if (!set_registers(maker->tid, &regs) || !step(clone, PTRACE_SYSCALL, &status) ||
 	    !step(clone, PTRACE_SYSCALL, &status) || !stop_at_trap(clone))
 		return false;
-	return set_mask(maker->tid, maker->blocked) &&
-	       set_registers(maker->tid, &maker->running);
+	return set_mask(maker->tid, maker->blocked) && set_registers(maker->tid, &maker->running);
 }
 
 /** Lets the chain run to its end while we watch: a group stop would freeze it half way. */

@@ -34,8 +34,8 @@ bool facts_read_inherited(struct facts *facts, pid_t pid)
 {
 	static const char *const files[] = {"cmdline", "environ", "auxv",    "limits",
 					    "cgroup",  "uid_map", "gid_map", "personality"};
-	static const char *const links[] = {"exe",    "cwd",	 "root",     "ns/cgroup",
-					    "ns/ipc", "ns/mnt",	 "ns/net",   "ns/pid",
+	static const char *const links[] = {"exe",     "cwd",	  "root",   "ns/cgroup",
+					    "ns/ipc",  "ns/mnt",  "ns/net", "ns/pid",
 					    "ns/time", "ns/user", "ns/uts"};
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
 		if (!add_file(facts, pid, files[i], false))

@@ -162,8 +162,7 @@ static struct strobe_error *take_memory(struct frozen *frozen, size_t index,
 {
 	frozen->maps = read_maps(threads_alive(&frozen->threads));
 	if (!frozen->maps)
-		return error_new(STROBE_ERROR_NOT_FOUND,
-				 "process %d ended while it was captured",
+		return error_new(STROBE_ERROR_NOT_FOUND, "process %d ended while it was captured",
 				 (int)frozen->threads.pid);
 	if (!options->no_clone)
 		frozen->cloned = clone_make(&frozen->clone, &frozen->threads, frozen->maps);

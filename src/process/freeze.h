@@ -38,9 +38,9 @@ struct freeze_options {
 struct frozen {
 	struct threads threads;
 	struct clone clone;
-	bool cloned;	      // else copied
-	const char *copy_why; // static or in `clone`
-	char *maps;	      // /proc/PID/maps at the instant
+	bool cloned;			  // else copied
+	const char *copy_why;		  // static or in `clone`
+	char *maps;			  // /proc/PID/maps at the instant
 	ARRAY(struct freeze_gap) gaps;	  // sorted
 	int64_t realtime_ns, boottime_ns; // at the first stop
 };

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 struct gadgets {
-	uint64_t syscall_ret;  // syscall; ret
-	uint64_t restorer;     // mov $15, %eax or %rax; syscall (what signal handlers return to)
-	uint64_t pop_rax_ret;  // pop %rax; ret: does for the restorer where there is none
-	bool found;	       // syscall_ret and one of the others
+	uint64_t syscall_ret; // syscall; ret
+	uint64_t restorer;    // mov $15, %eax or %rax; syscall (what signal handlers return to)
+	uint64_t pop_rax_ret; // pop %rax; ret: does for the restorer where there is none
+	bool found;	      // syscall_ret and one of the others
 };
 
 /** Searches the executable mappings of `maps` (a text of /proc/PID/maps) through `mem_fd`. */

@@ -70,8 +70,7 @@ static bool have_capability(unsigned capability)
 static struct strobe_error *refuse(pid_t pid, const struct facts *facts, const char *why)
 {
 	struct strobe_error *cause = error_errno(EPERM, "%s", why);
-	struct strobe_error *error =
-		error_wrap(cause, "process %d (%s)", (int)pid, facts->name);
+	struct strobe_error *error = error_wrap(cause, "process %d (%s)", (int)pid, facts->name);
 	return error;
 }
 
@@ -95,9 +94,8 @@ static bool is_kernel_thread(pid_t pid)
 	char name[32];
 	cleanup_text struct text text = {0};
 	snprintf(name, sizeof(name), "%d/stat", (int)pid);
-	const char *flags = proc_read(name, &text) == 0 && text.size
-				    ? proc_stat_field(text.data, 9)
-				    : NULL;
+	const char *flags =
+		proc_read(name, &text) == 0 && text.size ? proc_stat_field(text.data, 9) : NULL;
 	return flags && strtoull(flags, NULL, 10) & PF_KTHREAD;
 }
 
@@ -210,7 +208,8 @@ struct strobe_error *permission_explain(pid_t pid, int errnum)
 			 "kernel.yama.ptrace_scope is 3: nobody may trace until the next boot");
 	else if (!capable && !same_user(&facts))
 		snprintf(why, sizeof(why),
-			 "it runs as uid %" PRIu64 ", strobe as uid %u: run strobe as that user, or "
+			 "it runs as uid %" PRIu64
+			 ", strobe as uid %u: run strobe as that user, or "
 			 "with CAP_SYS_PTRACE (sudo)",
 			 facts.uid[1], (unsigned)geteuid());
 	else if (!capable && !is_dumpable(pid, &facts))

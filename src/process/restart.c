@@ -167,8 +167,7 @@ static int call_by_wchan(pid_t pid, pid_t tid)
 	static const struct {
 		const char *function;
 		int number;
-	} places[] = {
-		{"nanosleep", SYS_clock_nanosleep}, {"futex", SYS_futex}, {"poll", SYS_poll}};
+	} places[] = {{"nanosleep", SYS_clock_nanosleep}, {"futex", SYS_futex}, {"poll", SYS_poll}};
 	char name[64];
 	struct text text = {0};
 	int number = -1;
@@ -188,7 +187,8 @@ void restart_observe(pid_t pid, pid_t tid, struct restart_wait *ret)
 	unsigned long number = 0;
 	*ret = (struct restart_wait){.kind = -1};
 	snprintf(name, sizeof(name), "%d/task/%d/syscall", (int)pid, (int)tid);
-	bool inside = proc_read(name, &text) == 0 && sscanf(text_string(&text), "%lu", &number) == 1;
+	bool inside =
+		proc_read(name, &text) == 0 && sscanf(text_string(&text), "%lu", &number) == 1;
 	text_fini(&text);
 	if (inside && number == SYS_restart_syscall)
 		ret->kind = call_by_wchan(pid, tid);

@@ -27,7 +27,7 @@ struct restart_wait {
 	bool known;
 	int64_t since_ns;  // CLOCK_MONOTONIC when it fell asleep
 	uint64_t switches; // voluntary ones that it had made by then
-	int kind;	   // of call, where the kernel had restarted it before: SYS_..., -1 = not known
+	int kind; // of call, where the kernel had restarted it before: SYS_..., -1 = not known
 };
 /** Looks, before the stop, whether `tid` waits in a call with a time limit, and since when. */
 void restart_observe(pid_t pid, pid_t tid, struct restart_wait *ret);
@@ -36,17 +36,17 @@ void restart_confirm(pid_t pid, pid_t tid, struct restart_wait *wait);
 
 /** What a thread's registers say of its system call. */
 enum restart_kind {
-	RESTART_NONE,	    // not in a call, or one that ended by itself
-	RESTART_BY_KERNEL,  // the kernel will restart it with the same arguments
-	RESTART_BLOCK,	    // likewise, by its restart block
-	RESTART_ENDED,	    // EINTR because of us
+	RESTART_NONE,	   // not in a call, or one that ended by itself
+	RESTART_BY_KERNEL, // the kernel will restart it with the same arguments
+	RESTART_BLOCK,	   // likewise, by its restart block
+	RESTART_ENDED,	   // EINTR because of us
 };
 enum restart_kind restart_kind(const struct user_regs_struct *regs);
 
 /** A place in the target for a shortened time limit, and what is to be written there. */
 enum { RESTART_SCRATCH_WORDS = 8 };
 struct restart_scratch {
-	uint64_t address; // of so many words of the target that nobody uses
+	uint64_t address;		       // of so many words of the target that nobody uses
 	uint64_t words[RESTART_SCRATCH_WORDS]; // what they must hold
 	bool used;
 };

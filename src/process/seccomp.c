@@ -131,8 +131,7 @@ static bool allows(const struct sock_filter *program, size_t length,
 		   const struct seccomp_data *calls, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		uint32_t action =
-			seccomp_run(program, length, &calls[i]) & SECCOMP_RET_ACTION_FULL;
+		uint32_t action = seccomp_run(program, length, &calls[i]) & SECCOMP_RET_ACTION_FULL;
 		if (action != SECCOMP_RET_ALLOW && action != SECCOMP_RET_LOG)
 			return false;
 	}

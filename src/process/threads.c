@@ -132,7 +132,7 @@ static struct strobe_error *seize_new(struct threads *threads, bool interrupt, s
 	if (problem == ENOMEM)
 		return error_no_memory();
 	if (problem || failed || !threads->list.count)
-		return permission_explain(threads->pid, problem ? problem
+		return permission_explain(threads->pid, problem	 ? problem
 							: failed ? first_error
 								 : ESRCH);
 	return NULL;
@@ -278,8 +278,8 @@ static void read_state(struct threads *threads, struct stopped_thread *thread)
 	thread->has_robust = syscall(SYS_get_robust_list, thread->tid, &head, &size) == 0;
 	thread->robust_list = (uint64_t)(uintptr_t)head;
 	thread->robust_size = size;
-	thread->has_rseq = ptrace(PTRACE_GET_RSEQ_CONFIGURATION, thread->tid, sizeof(rseq),
-				  &rseq) > 0;
+	thread->has_rseq =
+		ptrace(PTRACE_GET_RSEQ_CONFIGURATION, thread->tid, sizeof(rseq), &rseq) > 0;
 	thread->rseq_address = rseq.pointer;
 	thread->rseq_size = rseq.size;
 	thread->rseq_signature = rseq.signature;
@@ -368,11 +368,19 @@ static void read_stuck(struct threads *threads, struct stopped_thread *thread)
 {
 	char *text = read_task(threads->pid, thread->tid, "syscall");
 	unsigned long long number, a[6], sp, pc;
-	if (text && sscanf(text, "%lld %llx %llx %llx %llx %llx %llx %llx %llx", (long long *)&number,
-			   &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &sp, &pc) == 9) {
+	if (text &&
+	    sscanf(text, "%lld %llx %llx %llx %llx %llx %llx %llx %llx", (long long *)&number,
+		   &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &sp, &pc) == 9) {
 		thread->regs = (struct user_regs_struct){
-			.orig_rax = number, .rdi = a[0], .rsi = a[1], .rdx = a[2], .r10 = a[3],
-			.r8 = a[4], .r9 = a[5], .rsp = sp, .rip = pc,
+			.orig_rax = number,
+			.rdi = a[0],
+			.rsi = a[1],
+			.rdx = a[2],
+			.r10 = a[3],
+			.r8 = a[4],
+			.r9 = a[5],
+			.rsp = sp,
+			.rip = pc,
 		};
 	}
 	free(text);
@@ -404,10 +412,9 @@ static int wait_for_stop(const struct threads *threads, const struct stopped_thr
 	int result = threads_wait_one(thread->tid, limit, status);
 	if (result || sleeps_deaf(threads, thread))
 		return result;
-	return threads_wait_one(thread->tid,
-				threads->first_stop_ns +
-					BUSY_FACTOR * (int64_t)threads->stop_limit_ns,
-				status);
+	return threads_wait_one(
+		thread->tid, threads->first_stop_ns + BUSY_FACTOR * (int64_t)threads->stop_limit_ns,
+		status);
 }
 
 static void collect(struct threads *threads, int64_t deadline_ns)
@@ -454,8 +461,8 @@ struct strobe_error *threads_wait(struct threads *threads)
 			read_texts(threads, thread);
 	}
 	if (!threads->stopped_count && !threads->stuck_count)
-		return error_new(STROBE_ERROR_NOT_FOUND,
-				 "process %d ended while it was captured", (int)threads->pid);
+		return error_new(STROBE_ERROR_NOT_FOUND, "process %d ended while it was captured",
+				 (int)threads->pid);
 	return NULL;
 }
 

@@ -31,12 +31,12 @@ enum thread_state {
 struct stopped_thread {
 	pid_t tid;
 	enum thread_state state;
-	int signal;	       // that it was about to take when it stopped; 0 = none
-	bool group_stopped;    // by SIGSTOP or the like, before us
+	int signal;	    // that it was about to take when it stopped; 0 = none
+	bool group_stopped; // by SIGSTOP or the like, before us
 	bool released;
 	bool unburied; // killed while it stood: to be waited for
 	struct restart_wait wait;
-	struct user_regs_struct regs; // as they were at the stop; of a stuck one, pc and sp or 0
+	struct user_regs_struct regs;	 // as they were at the stop; of a stuck one, pc and sp or 0
 	struct user_regs_struct running; // with which it will run on: a mended call, else as `regs`
 	size_t xstate_size;
 	uint8_t *xstate;
@@ -49,8 +49,8 @@ struct stopped_thread {
 	uint32_t rseq_size, rseq_signature, rseq_flags;
 	siginfo_t *queue; // signals pending for it; of the leader, for the process too
 	size_t queue_count, queue_shared; // the last `queue_shared` are the process's
-	char *status, *stat; // texts of /proc at the stop, malloc'ed; NULL = none
-	char state_before;   // 'R', 'S', ... before we stopped it
+	char *status, *stat;		  // texts of /proc at the stop, malloc'ed; NULL = none
+	char state_before;		  // 'R', 'S', ... before we stopped it
 };
 
 /** The threads of one process. Zero-initialise. */

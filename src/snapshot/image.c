@@ -176,9 +176,9 @@ static void put_process(struct maker *maker)
 	size_t size = leader->status ? proc_field(leader->status, "Name", &name) : 0;
 	if (size)
 		copy_field(info.pr_fname, sizeof(info.pr_fname), name, size);
-	info.pr_state = (char)(strchr("RSDTZW", info.pr_sname)
-				       ? strchr("RSDTZW", info.pr_sname) - "RSDTZW"
-				       : 0);
+	info.pr_state =
+		(char)(strchr("RSDTZW", info.pr_sname) ? strchr("RSDTZW", info.pr_sname) - "RSDTZW"
+						       : 0);
 	info.pr_zomb = info.pr_sname == 'Z';
 	for (size_t i = 0; i < maker->facts->files.count; i++) {
 		const struct fact_file *file = &maker->facts->files.items[i];
@@ -382,8 +382,8 @@ static bool add_loads(struct maker *maker)
 static struct strobe_error *put_at(int fd, const void *bytes, size_t size, uint64_t offset)
 {
 	for (size_t done = 0; done < size;) {
-		ssize_t written = pwrite(fd, (const char *)bytes + done, size - done,
-					 (off_t)(offset + done));
+		ssize_t written =
+			pwrite(fd, (const char *)bytes + done, size - done, (off_t)(offset + done));
 		if (written <= 0 && errno != EINTR)
 			return error_errno(errno, "room for a process's image");
 		done += written > 0 ? (size_t)written : 0;
@@ -405,7 +405,8 @@ static struct strobe_error *write_parts(struct maker *maker)
 		.p_align = 4,
 	};
 	Elf64_Ehdr head = {
-		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+		.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+			    EV_CURRENT},
 		.e_type = ET_CORE,
 		.e_machine = EM_X86_64,
 		.e_version = EV_CURRENT,

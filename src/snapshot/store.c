@@ -114,8 +114,8 @@ void store_settle(struct store *store)
 	if (store->runs.count)
 		qsort(store->runs.items, store->runs.count, sizeof(struct store_run), order_runs);
 	if (store->extents.count)
-		qsort(store->extents.items, store->extents.count,
-		      sizeof(struct strobe_note_extent), order_extents);
+		qsort(store->extents.items, store->extents.count, sizeof(struct strobe_note_extent),
+		      order_extents);
 	store->memory = process_memory_close(store->memory);
 	store->memory_pid = 0;
 }

@@ -20,11 +20,11 @@ struct store_run {
 };
 /** Zero-initialise, then store_init(). */
 struct store {
-	int fd;		   // memfd
-	uint64_t size;	   // of it, so far
-	ARRAY(struct store_run) runs;		      // by start
-	ARRAY(struct strobe_note_extent) extents;     // what is not held, by start
-	struct process_memory *memory; // of the process that is copied at the moment
+	int fd;					  // memfd
+	uint64_t size;				  // of it, so far
+	ARRAY(struct store_run) runs;		  // by start
+	ARRAY(struct strobe_note_extent) extents; // what is not held, by start
+	struct process_memory *memory;		  // of the process that is copied at the moment
 	pid_t memory_pid;
 };
 

@@ -69,7 +69,7 @@ static struct strobe_error *look(void *context, size_t index)
 	// Descriptors first: they are the living process's, a moment after the instant.
 	if (!facts_read_descriptors(facts, pid) || !facts_read_own(facts, pid) ||
 	    !facts_read_inherited(facts, frozen->cloned ? frozen->clone.pid
-								: threads_alive(&frozen->threads)))
+							: threads_alive(&frozen->threads)))
 		return error_no_memory();
 	return NULL;
 }

@@ -108,10 +108,9 @@ static void add_proc_files(struct core_writer *writer)
 	add_text(writer, "oom_score_adj", "-500\n");
 	add_text(writer, "ns/mnt", "mnt:[4026531841]");
 	add_text(writer, "ns/net", "net:[4026531840]");
-	add_text(
-		writer, "task/500/stat",
-		"500 (main) t 1 500 500 0 -1 0 0 0 0 0 7 5 0 0 20 0 2 0 5000 0 0 0 0 0 0 0 0 0 0 "
-		"0 0 0 0 0 17 2 0 0 0");
+	add_text(writer, "task/500/stat",
+		 "500 (main) t 1 500 500 0 -1 0 0 0 0 0 7 5 0 0 20 0 2 0 5000 0 0 0 0 0 0 0 0 0 0 "
+		 "0 0 0 0 0 17 2 0 0 0");
 	add_text(writer, "task/501/stat",
 		 "501 (worker) t 1 500 500 0 -1 0 0 0 0 0 9 6 0 0 -50 0 2 0 5100 0 0 0 0 0 0 0 0 "
 		 "0 0 0 0 0 0 0 17 1 49 1 0");
