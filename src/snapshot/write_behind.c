@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "snapshot/write_layout.h"
 
-enum { BLOCKS = 4 };
+enum { BLOCKS = 3 };
 
 /**
  * Invariants: 1. blocks [written, sent) modulo BLOCKS are the thread's, the others the caller's;

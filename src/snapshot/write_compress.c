@@ -6,12 +6,22 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/array.h"
 #include "base/compress_frame.h"
 #include "base/error.h"
 
-enum { SLOTS = COMPRESS_THREADS + 2, ZEROS_FRAME_SIZE = 128 };
+// One slot more than there are threads: it is filled meanwhile. Few threads make larger frames, which
+// compress better; what all take together is bounded.
+enum {
+	SLOTS_MAX = COMPRESS_THREADS + 1,
+	CONTENT_SIZE = 24 << 20,	    // of all slots' content, skipped zeros included
+	CONTENT_DATA = (24 << 20) / 10 * 3, // and without them
+	ZEROS_FRAME_SIZE = 512,
+	CLEAR_MIN = 256 << 10, // bytes from which on memory is given back, not set to zero
+	PAGE = 4096,
+};
 
 // contrib/seekable_format/zstd_seekable_compression_format.md
 enum {
@@ -30,14 +40,15 @@ _Static_assert(sizeof(struct seek_entry) == 12, "on disk");
 struct slot {
 	enum { FILLING, READY, BUSY, DONE } state;
 	size_t size;	   // of content
+	size_t data;	   // bytes of it that were not skipped
 	uint64_t repeat;   // so many times this frame
-	uint8_t *content;  // COMPRESS_FRAME_SIZE; made when first used
+	uint8_t *content;  // frame_limit; made when first used
 	uint8_t *frame;	   // frame_bound() of that
 	size_t frame_size; // 0 = memory was short
 };
 
 /**
- * Invariants: 1. slots [written, next) modulo SLOTS are under way, in the file's order; slot `next`
+ * Invariants: 1. slots [written, next) modulo slot_count are under way, in the file's order; slot `next`
  * is being filled. 2. States READY and BUSY change under `lock` alone.
  */
 struct compressor {
@@ -47,7 +58,9 @@ struct compressor {
 	pthread_cond_t ready, done;
 	bool stop;
 	uint64_t next, written, taken; // counts of slots
-	struct slot slots[SLOTS];
+	struct slot slots[SLOTS_MAX];
+	unsigned slot_count;
+	size_t frame_limit, data_limit; // content of a frame, and what of it was not skipped
 	pthread_t threads[COMPRESS_THREADS];
 	unsigned thread_count;
 	uint8_t zeros[ZEROS_FRAME_SIZE]; // a whole frame of them, ready-made
@@ -68,7 +81,8 @@ static void *run(void *context)
 			pthread_cond_wait(&compressor->ready, &compressor->lock);
 			continue;
 		}
-		struct slot *slot = &compressor->slots[compressor->taken++ % SLOTS];
+		struct slot *slot =
+			&compressor->slots[compressor->taken++ % compressor->slot_count];
 		if (slot->state != READY)
 			continue; // ready-made
 		slot->state = BUSY;
@@ -123,13 +137,16 @@ struct strobe_error *compressor_new(struct sink *sink, int level, unsigned threa
 	pthread_mutex_init(&compressor->lock, NULL);
 	pthread_cond_init(&compressor->ready, NULL);
 	pthread_cond_init(&compressor->done, NULL);
-	compressor->zeros_size = frame_make_zeros(COMPRESS_FRAME_SIZE, compressor->zeros);
 	if (!threads)
 		threads = count_processors();
+	threads = threads < COMPRESS_THREADS ? threads : COMPRESS_THREADS;
+	compressor->slot_count = threads + 1;
+	compressor->frame_limit = CONTENT_SIZE / compressor->slot_count / PAGE * PAGE;
+	compressor->data_limit = CONTENT_DATA / compressor->slot_count / PAGE * PAGE;
+	compressor->zeros_size =
+		frame_make_zeros((uint32_t)compressor->frame_limit, compressor->zeros);
 	struct strobe_error *error =
-		compressor->zeros_size
-			? start(compressor, threads < COMPRESS_THREADS ? threads : COMPRESS_THREADS)
-			: error_no_memory();
+		compressor->zeros_size ? start(compressor, threads) : error_no_memory();
 	if (error)
 		compressor_free(compressor);
 	else
@@ -150,8 +167,9 @@ struct compressor *compressor_free(struct compressor *compressor)
 	pthread_cond_destroy(&compressor->done);
 	pthread_cond_destroy(&compressor->ready);
 	pthread_mutex_destroy(&compressor->lock);
-	for (size_t i = 0; i < SLOTS; i++) {
-		free(compressor->slots[i].content);
+	for (size_t i = 0; i < SLOTS_MAX; i++) {
+		if (compressor->slots[i].content)
+			munmap(compressor->slots[i].content, compressor->frame_limit);
 		free(compressor->slots[i].frame);
 	}
 	array_fini(&compressor->entries);
@@ -162,7 +180,7 @@ struct compressor *compressor_free(struct compressor *compressor)
 /** Writes the oldest frame under way, waiting until it is made. */
 static struct strobe_error *write_oldest(struct compressor *compressor)
 {
-	struct slot *slot = &compressor->slots[compressor->written % SLOTS];
+	struct slot *slot = &compressor->slots[compressor->written % compressor->slot_count];
 	struct strobe_error *error = NULL;
 	pthread_mutex_lock(&compressor->lock);
 	while (slot->state != DONE)
@@ -182,6 +200,7 @@ static struct strobe_error *write_oldest(struct compressor *compressor)
 	pthread_mutex_lock(&compressor->lock);
 	slot->state = FILLING;
 	slot->size = 0;
+	slot->data = 0;
 	slot->repeat = 0;
 	compressor->written++;
 	pthread_mutex_unlock(&compressor->lock);
@@ -191,22 +210,26 @@ static struct strobe_error *write_oldest(struct compressor *compressor)
 /** The slot to fill, its memory there. */
 static struct strobe_error *get_slot(struct compressor *compressor, struct slot **ret)
 {
-	if (compressor->next - compressor->written == SLOTS) {
+	if (compressor->next - compressor->written == compressor->slot_count) {
 		struct strobe_error *error = write_oldest(compressor);
 		if (error)
 			return error;
 	}
-	struct slot *slot = &compressor->slots[compressor->next % SLOTS];
-	if (!slot->content)
-		slot->content = malloc(COMPRESS_FRAME_SIZE);
+	struct slot *slot = &compressor->slots[compressor->next % compressor->slot_count];
+	if (!slot->content) {
+		void *content = mmap(NULL, compressor->frame_limit, PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		slot->content = content == MAP_FAILED ? NULL : content;
+	}
 	if (!slot->frame)
-		slot->frame = malloc(frame_bound(COMPRESS_FRAME_SIZE));
+		slot->frame = malloc(frame_bound(compressor->frame_limit));
 	if (!slot->content || !slot->frame)
 		return error_no_memory();
 	*ret = slot;
 	return NULL;
 }
 
+/** Hands over a slot, which get_slot() gave. */
 static void hand_over(struct compressor *compressor, struct slot *slot, bool made)
 {
 	pthread_mutex_lock(&compressor->lock);
@@ -225,16 +248,32 @@ struct strobe_error *compressor_write(struct compressor *compressor, const void 
 		struct strobe_error *error = get_slot(compressor, &slot);
 		if (error)
 			return error;
-		uint64_t room = COMPRESS_FRAME_SIZE - slot->size;
-		size_t piece = (size_t)(size < room ? size : room);
+		size_t room = compressor->frame_limit - slot->size;
+		if (room > compressor->data_limit - slot->data)
+			room = compressor->data_limit - slot->data;
+		size_t piece = size < room ? (size_t)size : room;
 		memcpy(slot->content + slot->size, at, piece);
 		slot->size += piece;
+		slot->data += piece;
 		at += piece;
 		size -= piece;
-		if (slot->size == COMPRESS_FRAME_SIZE)
+		if (slot->size == compressor->frame_limit || slot->data == compressor->data_limit)
 			hand_over(compressor, slot, false);
 	}
 	return NULL;
+}
+
+/** Zeros in a slot's content: many of them take no memory. */
+static void clear(uint8_t *bytes, size_t size)
+{
+	size_t before = (size_t)(-(uintptr_t)bytes % PAGE),
+	       after = (uintptr_t)(bytes + size) % PAGE;
+	if (size < CLEAR_MIN || madvise(bytes + before, size - before - after, MADV_DONTNEED) < 0) {
+		memset(bytes, 0, size);
+		return;
+	}
+	memset(bytes, 0, before);
+	memset(bytes + size - after, 0, after);
 }
 
 struct strobe_error *compressor_skip(struct compressor *compressor, uint64_t size)
@@ -244,20 +283,24 @@ struct strobe_error *compressor_skip(struct compressor *compressor, uint64_t siz
 		struct strobe_error *error = get_slot(compressor, &slot);
 		if (error)
 			return error;
-		if (!slot->size && size >= COMPRESS_FRAME_SIZE) {
-			slot->repeat = size / COMPRESS_FRAME_SIZE;
-			size %= COMPRESS_FRAME_SIZE;
-			slot->size = COMPRESS_FRAME_SIZE;
+		if (!slot->size && size >= compressor->frame_limit) {
+			slot->repeat = size / compressor->frame_limit;
+			size %= compressor->frame_limit;
+			slot->size = compressor->frame_limit;
 			slot->frame_size = compressor->zeros_size;
 			hand_over(compressor, slot, true);
 			continue;
 		}
-		uint64_t room = COMPRESS_FRAME_SIZE - slot->size;
+		if (size >= compressor->frame_limit) { // zeros behind it are ready-made
+			hand_over(compressor, slot, false);
+			continue;
+		}
+		uint64_t room = compressor->frame_limit - slot->size;
 		size_t piece = (size_t)(size < room ? size : room);
-		memset(slot->content + slot->size, 0, piece);
+		clear(slot->content + slot->size, piece);
 		slot->size += piece;
 		size -= piece;
-		if (slot->size == COMPRESS_FRAME_SIZE)
+		if (slot->size == compressor->frame_limit)
 			hand_over(compressor, slot, false);
 	}
 	return NULL;
@@ -284,8 +327,8 @@ static struct strobe_error *write_seek_table(struct compressor *compressor)
 struct strobe_error *compressor_finish(struct compressor *compressor)
 {
 	struct strobe_error *error = NULL;
-	struct slot *slot = &compressor->slots[compressor->next % SLOTS];
-	if (compressor->next - compressor->written < SLOTS && slot->size)
+	struct slot *slot = &compressor->slots[compressor->next % compressor->slot_count];
+	if (compressor->next - compressor->written < compressor->slot_count && slot->size)
 		hand_over(compressor, slot, false);
 	while (!error && compressor->written < compressor->next)
 		error = write_oldest(compressor);

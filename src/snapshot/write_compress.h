@@ -13,8 +13,7 @@
 struct compressor;
 
 enum {
-	COMPRESS_FRAME_SIZE = 2 << 20, // of content; the last one may be shorter
-	COMPRESS_THREADS = 6, // at most: each has two frames, their content and zstd's tables
+	COMPRESS_THREADS = 6, // at most
 	COMPRESS_LEVEL = 1,
 };
 

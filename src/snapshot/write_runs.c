@@ -46,7 +46,7 @@ size_t read_of_pages(const struct strobe_view *view, uint64_t address, void *buf
 {
 	size_t done = 0;
 	while ((done += view_read_through(view, address + done, (char *)buffer + done,
-					   size - done)) < size) {
+					  size - done)) < size) {
 		uint64_t at = address + done, end;
 		struct strobe_memory_extent extent;
 		if (!view_is_written(view, at, &end))
