@@ -152,7 +152,7 @@ def line(cases, command):
 
 
 def main():
-    strobe, program = sys.argv[1:3]
+    strobe, program = map(os.path.abspath, sys.argv[1:3])
     cases, command = Cases(), Command(strobe)
     spinner = Spinner(program)
     try:
