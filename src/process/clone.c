@@ -362,8 +362,7 @@ static bool pass_stop(struct clone *clone, struct threads *threads, pid_t tid, i
 			clone->maker->running = clone->maker->regs;
 		return false;
 	}
-	ptrace(PTRACE_CONT, tid, 0, 0);
-	return true;
+	return ptrace(PTRACE_CONT, tid, 0, 0) == 0;
 }
 
 /** Waits until `tid` has made a process; its id, 0 = it could not, -1 = gone. */

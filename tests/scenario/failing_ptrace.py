@@ -133,7 +133,7 @@ def snapshots(cases, command, library, targets, title, words):
 
 
 def main():
-    strobe, program, library = sys.argv[1:4]
+    strobe, program, library = map(os.path.abspath, sys.argv[1:4])
     cases = Cases()
     command = Command(strobe)
     for kind in ("sleeper", "spinner", "threads"):

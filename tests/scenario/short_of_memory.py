@@ -87,7 +87,7 @@ def live(cases, strobe, library, program, most):
 
 
 def main():
-    strobe, server, library, program = sys.argv[1:5]
+    strobe, server, library, program = map(os.path.abspath, sys.argv[1:5])
     most = int(sys.argv[5]) if len(sys.argv) > 5 else 40
     cases = Cases()
     with tempfile.TemporaryDirectory(prefix="strobe-memory-") as folder:
