@@ -29,7 +29,6 @@
 #define PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG 0x4211
 #endif
 enum {
-	CLOSE_UNSHARE = 2, // CLOSE_RANGE_UNSHARE
 	USER_CS = 0x33,
 	RED_ZONE = 128,
 	HEADROOM = 8192, // below the chain: were we to die, a signal handler may run there
@@ -37,8 +36,8 @@ enum {
 	NO_SUCH_PID = 0x7ffffffe,
 	RSEQ_CS_AT = 8, // in struct rseq
 };
-static const uint64_t helper_flags = CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_PARENT_SETTID;
-static const uint64_t clone_flags = CLONE_FILES; // and no exit signal
+static const uint64_t helper_flags = CLONE_VM | CLONE_FS | CLONE_PARENT_SETTID;
+static const uint64_t clone_flags = 0; // and no exit signal
 static const int64_t millisecond_ns = 1000000;
 static const int64_t first_look_ns = 5 * 1000000, later_look_ns = 50 * 1000000;
 // Copying page tables takes some 13 ms per GiB: longer than this, something is wrong.
@@ -256,7 +255,6 @@ static bool seccomp_lets(struct clone *clone, const struct stopped_thread *threa
 		call_data(gadgets, SYS_rt_sigtimedwait, 0),
 	};
 	calls[5].args[1] = UINT32_MAX;
-	calls[5].args[2] = CLOSE_UNSHARE;
 	switch (seccomp_ask(thread->tid, calls, sizeof(calls) / sizeof(calls[0]))) {
 	case SECCOMP_ALLOWED:
 		return true;
@@ -282,12 +280,11 @@ static bool write_chain(struct clone *clone, const struct threads *threads, stru
 	const struct stopped_thread *maker = clone->maker;
 	chain_init(chain, &clone->gadgets, base);
 	struct chain_call end_call = {.number = SYS_exit_group};
-	struct chain_call close_call = {.number = SYS_close_range,
-					.arguments = {0, UINT32_MAX, CLOSE_UNSHARE}};
+	struct chain_call close_call = {.number = SYS_close_range, .arguments = {0, UINT32_MAX}};
 	uint64_t exit_link = chain_add_call(chain, &end_call, base);
-	uint64_t clone_link = chain_add_call(chain, &close_call, exit_link);
-	struct chain_call second = {.number = SYS_clone, .arguments = {clone_flags, clone_link}};
-	uint64_t helper_link = chain_add_call(chain, &second, exit_link);
+	struct chain_call second = {.number = SYS_clone, .arguments = {clone_flags, exit_link}};
+	uint64_t second_link = chain_add_call(chain, &second, exit_link);
+	uint64_t helper_link = chain_add_call(chain, &close_call, second_link);
 	struct user_regs_struct last = maker->running;
 	struct restart_scratch scratch = {.address = chain_position(chain)};
 	chain->size += sizeof(scratch.words);
@@ -550,23 +547,6 @@ bool clone_make(struct clone *clone, struct threads *threads, const char *maps)
 	return false;
 }
 
-/** Until its table of descriptors is its own, and empty; it stands still from then on. */
-static void settle_clone(const struct clone *clone)
-{
-	for (unsigned i = 0; i < 16; i++) {
-		struct user_regs_struct regs;
-		int status;
-		if (ptrace(PTRACE_SYSCALL, clone->pid, 0, 0) ||
-		    threads_wait_one(clone->pid, threads_clock_ns() + 10000 * millisecond_ns,
-				     &status) != 1 ||
-		    !get_registers(clone->pid, &regs))
-			return;
-		if (regs.orig_rax == SYS_close_range &&
-		    (long long)regs.rax != -(long long)ENOSYS) // the call's end
-			return;
-	}
-}
-
 static void prefer_for_oom(pid_t pid)
 {
 	char path[64];
@@ -588,10 +568,8 @@ void clone_finish(struct clone *clone, struct threads *threads)
 			end_chain(clone, threads->mem_fd);
 		threads_release_one(threads, maker);
 	}
-	if (clone->pid) {
-		settle_clone(clone);
+	if (clone->pid)
 		prefer_for_oom(clone->pid);
-	}
 	if (threads->stop_again) {
 		kill(threads->pid, SIGSTOP);
 		threads->stop_again = false;

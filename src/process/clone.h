@@ -7,8 +7,9 @@
 //
 // The thread clones a helper that shares its memory, which clones the clone proper and exits; the
 // thread waits for the helper. So the clone is nobody's child that the process could meet in a
-// wait: it belongs to init. It shares the table of descriptors until it has one of its own, which
-// is empty: it never holds a file open. It never runs code of the target.
+// wait: it belongs to init. The helper has a table of descriptors of its own, which it empties before
+// it makes the clone, all while the process stands: the clone never holds a file open. It never runs
+// code of the target.
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,7 +36,7 @@ void clone_prepare(struct clone *clone, const struct threads *threads);
 /** In the stop: makes it. `maps`: the process's at this moment. False with `why` if it cannot be
  *  had; every thread stands still then. */
 bool clone_make(struct clone *clone, struct threads *threads, const char *maps);
-/** After the other threads were let go: the maker goes its way, the clone closes its table. */
+/** After the other threads were let go: the maker goes its way. */
 void clone_finish(struct clone *clone, struct threads *threads);
 /** Ends the clone. */
 void clone_drop(struct clone *clone);

@@ -65,7 +65,8 @@ static bool add_descriptor(struct facts *facts, pid_t pid, int fd)
 		return true; // closed meanwhile
 	struct fact_descriptor descriptor = {.fd = fd, .peer = ""};
 	snprintf(path, sizeof(path), "/proc/%s", name);
-	if (stat(path, &about) == 0)
+	// Others tell what they are by their link, and each look costs while the process stands.
+	if (*text_string(&link) == '/' && stat(path, &about) == 0)
 		descriptor.mode = about.st_mode;
 	snprintf(name, sizeof(name), "%d/fdinfo/%d", (int)pid, fd);
 	if (proc_read(name, &info))
@@ -81,15 +82,15 @@ static int order(const void *a, const void *b)
 	return (x->fd > y->fd) - (x->fd < y->fd);
 }
 
-bool facts_read_descriptors(struct facts *facts, pid_t pid)
+bool facts_read_descriptors(struct facts *facts, pid_t pid, size_t from, size_t count)
 {
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
 	DIR *folder = opendir(path);
 	struct dirent *entry;
 	bool done = true;
-	while (done && folder && (entry = readdir(folder)))
-		if (entry->d_name[0] != '.')
+	for (size_t i = 0; done && folder && i < from + count && (entry = readdir(folder));)
+		if (entry->d_name[0] != '.' && i++ >= from)
 			done = add_descriptor(facts, pid, (int)strtol(entry->d_name, NULL, 10));
 	if (folder)
 		closedir(folder);

@@ -36,7 +36,10 @@ struct facts {
 bool facts_read_inherited(struct facts *facts, pid_t pid);
 /** Reads what is the process's own: counters, timers, and its descriptors. */
 bool facts_read_own(struct facts *facts, pid_t pid);
-bool facts_read_descriptors(struct facts *facts, pid_t pid);
+/** Adds descriptors, in the order of /proc: `count` of them (SIZE_MAX = all) after the first `from`.
+ *  The kernel holds a file while it tells of it: where the process runs, one that it closes at that
+ *  moment stays open some microseconds longer. */
+bool facts_read_descriptors(struct facts *facts, pid_t pid, size_t from, size_t count);
 /** Adds a text that was read before. */
 bool facts_add(struct facts *facts, const char *name, const char *bytes, size_t size);
 void facts_fini(struct facts *facts);

@@ -164,6 +164,12 @@ static struct strobe_error *take_memory(struct frozen *frozen, size_t index,
 	if (!frozen->maps)
 		return error_new(STROBE_ERROR_NOT_FOUND, "process %d ended while it was captured",
 				 (int)frozen->threads.pid);
+	const char *why = NULL;
+	struct strobe_error *error = options->stand(options->context, index, &why);
+	if (error)
+		return error;
+	if (why)
+		snprintf(frozen->clone.why, sizeof(frozen->clone.why), "%s", why);
 	if (!options->no_clone)
 		frozen->cloned = clone_make(&frozen->clone, &frozen->threads, frozen->maps);
 	return frozen->cloned ? copy_loose(frozen, index, options)

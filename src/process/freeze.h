@@ -28,6 +28,9 @@ struct freeze_options {
 	 *  mapped file has it may be left out. While it stands, but for what a clone has lost. */
 	struct strobe_error *(*copy)(void *context, size_t index, uint64_t start, uint64_t end,
 				     bool sparse);
+	/** Called once for each while it stands; may set `*why` to a static text if it is better not
+	 *  cloned. */
+	struct strobe_error *(*stand)(void *context, size_t index, const char **why);
 	/** Called once for each after its memory was taken; where it was copied, while it still
 	 *  stands, else when it runs again. */
 	struct strobe_error *(*look)(void *context, size_t index);

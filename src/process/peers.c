@@ -2,11 +2,11 @@
 #include "process/peers.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,18 +135,6 @@ static bool want(struct search *search, uint64_t inode, bool pipe)
 	       hash_put(known, inode, (void *)(uintptr_t)search->list.count);
 }
 
-/** The protocol of a socket, as the kernel calls it. */
-static unsigned family_of(pid_t pid, int fd)
-{
-	char path[64], name[64];
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
-	ssize_t size = getxattr(path, "system.sockprotoname", name, sizeof(name) - 1);
-	if (size <= 0)
-		return SOCKET_TCP | SOCKET_UDP | SOCKET_UNIX | SOCKET_NETLINK;
-	name[size] = '\0';
-	return socket_family_of(name);
-}
-
 /** Unix sockets' peers can be asked for in our own network namespace alone. */
 static int open_diag(pid_t pid)
 {
@@ -172,12 +160,13 @@ static bool collect(struct search *search, struct hash *texts)
 		if (parse_inode(descriptor->link, "pipe", &inode)) {
 			good = want(search, inode, true);
 		} else if (parse_inode(descriptor->link, "socket", &inode)) {
-			unsigned family = family_of(search->pid, descriptor->fd);
-			families |= family;
-			good = hash_put(texts, inode, (char *)"");
-			if (family == SOCKET_UNIX && diag < 0)
+			// Of which family it is, only the descriptor would tell, and to look at that
+			// holds the file open for a moment: the tables of all are asked.
+			if (!families && diag < 0)
 				diag = open_diag(search->pid);
-			if (family == SOCKET_UNIX && diag >= 0)
+			families = SOCKET_TCP | SOCKET_UDP | SOCKET_UNIX | SOCKET_NETLINK;
+			good = hash_put(texts, inode, (char *)"");
+			if (diag >= 0)
 				peer = sockets_unix_peer(diag, (uint32_t)inode);
 			if (peer)
 				good = good && want(search, peer, false);
@@ -203,14 +192,13 @@ static void describe(struct search *search, struct fact_descriptor *descriptor, 
 		     const struct hash *texts)
 {
 	cleanup_text struct text text = {0};
-	char path[64];
-	struct stat about;
 	uint64_t inode;
 	if (parse_inode(descriptor->link, "pipe", &inode)) {
 		size_t index = (size_t)hash_get(&search->pipes, inode);
 		const struct wanted *wanted = &search->list.items[index - 1];
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)search->pid, descriptor->fd);
-		bool writes = lstat(path, &about) == 0 && about.st_mode & S_IWUSR;
+		uint64_t flags = 0;
+		bool writes = proc_field_number(descriptor->fdinfo, "flags", 8, &flags) &&
+			      (flags & O_ACCMODE) != O_RDONLY;
 		const struct owners *owners = writes ? &wanted->readers : &wanted->writers;
 		if (owners->count)
 			text_append(&text, "pipe");

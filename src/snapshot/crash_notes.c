@@ -93,7 +93,7 @@ static struct strobe_error *add_facts(struct notes *notes, int pid)
 	struct facts facts = {0};
 	struct strobe_error *error = NULL;
 	if (!facts_read_inherited(&facts, pid) || !facts_read_own(&facts, pid) ||
-	    !facts_read_descriptors(&facts, pid))
+	    !facts_read_descriptors(&facts, pid, 0, SIZE_MAX))
 		error = error_no_memory();
 	for (size_t i = 0; !error && i < facts.files.count; i++) {
 		const struct fact_file *file = &facts.files.items[i];

@@ -60,14 +60,33 @@ static struct strobe_error *copy(void *context, size_t index, uint64_t start, ui
 	return store_copy(&taker->holdings[index].store, pid, start, end, sparse);
 }
 
+// So many take some milliseconds; a process that has more is looked at when it runs again.
+enum { DESCRIPTORS_IN_STOP = 256 };
+
+static struct strobe_error *stand(void *context, size_t index, const char **why)
+{
+	struct taker *taker = context;
+	struct facts *facts = &taker->holdings[index].facts;
+	if (!facts_read_descriptors(facts, taker->pids[index], 0, DESCRIPTORS_IN_STOP))
+		return error_no_memory();
+	// To close a file of its own file system waits for its answer, which it cannot give.
+	for (size_t i = 0; i < facts->descriptors.count; i++)
+		if (strcmp(facts->descriptors.items[i].link, "/dev/fuse") == 0)
+			*why = "it serves a FUSE file system";
+	return NULL;
+}
+
 static struct strobe_error *look(void *context, size_t index)
 {
 	struct taker *taker = context;
 	struct frozen *frozen = &taker->frozen[index];
 	struct facts *facts = &taker->holdings[index].facts;
 	pid_t pid = taker->pids[index];
-	// Descriptors first: they are the living process's, a moment after the instant.
-	if (!facts_read_descriptors(facts, pid) || !facts_read_own(facts, pid) ||
+	// Descriptors first: they are the living process's.
+	if ((facts->descriptors.count == DESCRIPTORS_IN_STOP &&
+	     !facts_read_descriptors(facts, pid, DESCRIPTORS_IN_STOP,
+				     SIZE_MAX - DESCRIPTORS_IN_STOP)) ||
+	    !facts_read_own(facts, pid) ||
 	    !facts_read_inherited(facts, frozen->cloned ? frozen->clone.pid
 							: threads_alive(&frozen->threads)))
 		return error_no_memory();
@@ -81,6 +100,7 @@ static void take(struct taker *taker)
 		.stop_limit_ms = taker->options.stop_limit_ms,
 		.no_clone = taker->options.no_clone,
 		.copy = copy,
+		.stand = stand,
 		.look = look,
 		.context = taker,
 	};

@@ -95,6 +95,11 @@ static struct strobe_error *copy(void *context, size_t index, uint64_t start, ui
 	return NULL;
 }
 
+static struct strobe_error *stand(void *context, size_t index, const char **why)
+{
+	return NULL;
+}
+
 static struct strobe_error *look(void *context, size_t index)
 {
 	struct copied *copied = context;
@@ -117,6 +122,7 @@ static struct freeze_options options_for(struct copied *copied)
 	return (struct freeze_options){.shared_budget_bytes = 8 << 20,
 				       .stop_limit_ms = 2000,
 				       .copy = copy,
+				       .stand = stand,
 				       .look = look,
 				       .context = copied};
 }

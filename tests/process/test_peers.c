@@ -25,7 +25,7 @@ static const char *peer_of(const struct facts *facts, int fd)
 
 static void look(struct facts *facts, pid_t pid)
 {
-	CHECK(facts_read_descriptors(facts, pid));
+	CHECK(facts_read_descriptors(facts, pid, 0, SIZE_MAX));
 	CHECK(peers_find(facts, pid, 60000));
 }
 

@@ -92,6 +92,7 @@ struct waiting {
 	void (*prepare)(struct wait_call *call, uint64_t start_ns, uint64_t wait_ns);
 	long expected;	     // what it returns; WAIT_DESCRIPTOR = any descriptor, which is closed
 	void (*after)(void); // in the target, after each call; may be NULL
+	bool begins_anew;    // a capture begins its time limit anew: strobe-snap(1)
 };
 enum { WAIT_DESCRIPTOR = -100000 };
 void wait_run(const struct battery_check *check);

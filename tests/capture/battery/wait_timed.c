@@ -303,12 +303,12 @@ static void mq_timedreceive_(struct wait_call *call, uint64_t start, uint64_t ns
 	fill(call, SYS_mq_timedreceive, polled, P(message), 8, 0, P(&limit), 0);
 }
 
-#define TIMED(n, setup, prepare, expected, after)                                                  \
+#define TIMED(n, setup, prepare, expected, ...)                                                    \
 	{                                                                                          \
 		.name = n, .proves = "its time limit, no EINTR", .run = wait_run,                  \
 		.detail = &(const struct waiting)                                                  \
 		{                                                                                  \
-			setup, prepare, expected, after                                            \
+			setup, prepare, expected, __VA_ARGS__                                      \
 		}                                                                                  \
 	}
 
@@ -328,9 +328,9 @@ const struct battery_check timed_checks[] = {
 	TIMED("futex-bitset-absolute", NULL, futex_bitset, -ETIMEDOUT, NULL),
 	TIMED("futex-pi-limit", setup_futex_pi, futex_pi, -ETIMEDOUT, NULL),
 	TIMED("futex_waitv-limit", NULL, futex_waitv_, -ETIMEDOUT, NULL),
-	TIMED("recv-limit", setup_pair, recv_, -EAGAIN, NULL),
-	TIMED("send-limit", setup_full_socket, send_, -EAGAIN, NULL),
-	TIMED("accept-limit", setup_listen, accept_, -EAGAIN, NULL),
+	TIMED("recv-limit", setup_pair, recv_, -EAGAIN, NULL, true),
+	TIMED("send-limit", setup_full_socket, send_, -EAGAIN, NULL, true),
+	TIMED("accept-limit", setup_listen, accept_, -EAGAIN, NULL, true),
 	TIMED("sigtimedwait-limit", setup_sigtimedwait, sigtimedwait_, -EAGAIN, NULL),
 	TIMED("semtimedop-limit", setup_semaphore, semtimedop_, -EAGAIN, remove_semaphore),
 	TIMED("io_getevents-limit", setup_aio, io_getevents_, 0, NULL),
