@@ -61,14 +61,20 @@ class Disturbed:
         self.process.stdout.close()
 
 
+def base(pid):
+    """Where a process's program lies: a clone has it at the same address, nobody else does."""
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as file:
+        return file.readline().split("-")[0]
+
+
 def copies(target):
-    """Other processes that run its program, and were not started here."""
+    """Clones of it that are left."""
     found = []
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) in ALL:
             continue
         try:
-            if os.path.realpath(f"/proc/{name}/exe") == target.program:
+            if os.path.realpath(f"/proc/{name}/exe") == target.program and base(name) == base(target.pid):
                 found.append(int(name))
         except OSError:
             pass

@@ -290,16 +290,21 @@ def verified(cases, command, spinner):
     cases.check(status == 1 and output == "" and errors.count("\n") == 1 and "1 of " in errors and
                 f"the first is at 0x{offset:x}, memory 0x{address:x}" in errors, "a bit that was turned is found", status, errors)
 
-
     path = os.path.join(command.files, "checked.core.zst")
-    with open(path, "r+b") as file:
-        content = bytearray(file.read())
-        content[len(content) // 2] ^= 1
-        file.seek(0)
-        file.write(content)
-    status, output, errors = command.run("info", "checked.core.zst", "--verify")
-    cases.check(status == 1 and output == "" and re.search(r"\d+ of \d+ pages are damaged", errors),
-                "so is one of a compressed file", status, errors)
+    whole = pathlib.Path(path).read_bytes()
+    plain = subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
+    found, missed = 0, []
+    for place in range(len(whole) // 10, len(whole) - len(whole) // 10, len(whole) // 10):
+        turned = bytearray(whole)
+        turned[place] ^= 1
+        pathlib.Path(path).write_bytes(turned)
+        status, output, errors = command.run("info", "checked.core.zst", "--verify")
+        if status == 1 and output == "" and "damaged" in errors:
+            found += 1
+        # Some bits mean nothing (padding, the window's size): then the contents are the same.
+        elif subprocess.run(["zstd", "-dcq", path], check=False, capture_output=True).stdout != plain:
+            missed.append((place, status, errors))
+    cases.check(found >= 3 and not missed, "so is one of a compressed file", found, missed)
 
 
 def main():
