@@ -21,7 +21,7 @@ UNMOVED = ["descriptors", "code", "signal-masks", "poll", "nanosleep", "pages"]
 def failures(battery, how, checks):
     """Names of checks that fail."""
     out = subprocess.run([battery, "--ms", "400", "--sabotage", how, *checks], text=True, check=False,
-                         stdout=subprocess.PIPE).stdout
+                         errors="replace", stdout=subprocess.PIPE).stdout
     return set(re.findall(r"^not ok \d+ - ([^:]+):", out, re.M))
 
 

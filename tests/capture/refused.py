@@ -113,8 +113,11 @@ def no_process(refusals):
 def other_user(refusals):
     """Without rights: the line names the rule and what would allow it."""
     titles = ("a process of another user", "a process that forbids dumps of itself", "it runs on")
-    readable = os.geteuid() == 0 and subprocess.run([refusals.strobe, "--version"], check=False, capture_output=True,
-                                                    preexec_fn=as_nobody).returncode == 0
+    try:
+        readable = os.geteuid() == 0 and subprocess.run([refusals.strobe, "--version"], check=False, capture_output=True,
+                                                        preexec_fn=as_nobody).returncode == 0
+    except PermissionError:
+        readable = False
     if not readable:
         for title in titles:
             refusals.cases.skip(title, "only root can become another user" if os.geteuid() else
