@@ -233,6 +233,15 @@ static struct timeval ticks(int64_t count)
 	return (struct timeval){count / second, count % second * (1000000 / second)};
 }
 
+/** Signals that wait for this thread alone. */
+static uint64_t pending_of(const struct stopped_thread *thread)
+{
+	uint64_t pending = 0;
+	if (thread->status)
+		proc_field_number(thread->status, "SigPnd", 16, &pending);
+	return pending;
+}
+
 static void put_status(struct maker *maker, const struct stopped_thread *thread)
 {
 	struct elf_prstatus status = {
@@ -251,18 +260,12 @@ static void put_status(struct maker *maker, const struct stopped_thread *thread)
 	memcpy(&status.pr_stime, &system, sizeof(system));
 	_Static_assert(sizeof(status.pr_reg) == sizeof(thread->regs), "the same registers");
 	memcpy(&status.pr_reg, &thread->regs, sizeof(thread->regs));
-	uint64_t pending = 0;
-	if (thread->status)
-		proc_field_number(thread->status, "SigPnd", 16, &pending);
-	status.pr_sigpend = pending;
+	status.pr_sigpend = pending_of(thread);
 	put_note(maker, "CORE", NT_PRSTATUS, &status, sizeof(status));
 }
 
 static void put_thread_facts(struct maker *maker, const struct stopped_thread *thread)
 {
-	uint64_t pending = 0;
-	if (thread->status)
-		proc_field_number(thread->status, "SigPnd", 16, &pending);
 	struct strobe_note_thread note = {
 		.version = STROBE_NOTE_VERSION,
 		.tid = thread->tid,
@@ -271,7 +274,7 @@ static void put_thread_facts(struct maker *maker, const struct stopped_thread *t
 			       : -1,
 		.state = (uint8_t)thread->state_before,
 		.blocked = thread->blocked,
-		.pending = pending,
+		.pending = pending_of(thread),
 		.robust_list = thread->robust_list,
 		.robust_list_size = thread->robust_size,
 		.rseq_address = thread->rseq_address,
