@@ -28,6 +28,8 @@ THIRD_PARTIES = {
     "pcre2": r"pcre2.*",
     "xxhash": r"xxhash\.h",
     "blake2": r"blake2\.h",
+    "intel-pt": r"intel-pt\.h",
+    "jansson": r"jansson.*",
     "demangle": r"demangle\.h|libiberty/.*|libiberty\.h",
 }
 
