@@ -39,7 +39,8 @@ struct code_map *code_map_free(struct code_map *map);
  *  no instruction to be read. Fast for what was asked before. Errors: out of memory. */
 struct strobe_error *code_map_find(struct code_map *map, uint64_t address, unsigned bits,
 				   uint32_t *ret) STROBE_MUST_CHECK;
-/** Borrowed until the next code_map_find(). */
+/** Borrowed from the map, which never moves what it gave: stretches and lengths stand in chunks. Cursors
+ *  keep pointers to both while other windows are decoded. */
 const struct code_stretch *code_map_stretch(const struct code_map *map, uint32_t index);
 const uint8_t *code_map_lengths(const struct code_map *map, const struct code_stretch *stretch);
 /** Address of instruction `index` < count. */
