@@ -18,6 +18,8 @@ struct pt_writer;
 struct pt_writer_options {
 	uint32_t psb_bytes;	    // a PSB at least every so many bytes of packets; 0 = 4096
 	bool no_return_compression; // DisRETC
+	bool long_tnt; // TNT packets of 47 branches: they take as much room, and are read faster
+	uint8_t core_bus_ratio;			     // a CBR in each PSB+; 0 = none
 	bool (*clock)(void *context, uint64_t *ret); // TSC for PSBs and enables; NULL = none
 	void *context;
 };
@@ -35,25 +37,42 @@ struct strobe_error *pt_writer_new(const struct pt_writer_options *options, stru
 	STROBE_MUST_CHECK;
 struct pt_writer *pt_writer_free(struct pt_writer *writer);
 
-/** Tracing begins, or goes on, at `address`: PSB+ if none was written yet, else TIP.PGE (and TSC). */
+/**
+ * Tracing begins, or goes on, at `address`: PSB+ with that address if none was written yet, else TIP.PGE after
+ * a TSC. A PSB+ that is due comes before it.
+ */
 struct strobe_error *pt_writer_enable(struct pt_writer *writer, uint64_t address) STROBE_MUST_CHECK;
-/** `step` was executed, and `next` is the address of what was executed next in the traced code. */
+/**
+ * `step` was executed, and `next` is the address of what was executed next in the traced code. Where the
+ * instruction cannot go there, the flow goes to where it does go, and from there on by an asynchronous branch.
+ */
 struct strobe_error *pt_writer_step(struct pt_writer *writer, const struct pt_step *step,
 				    uint64_t next) STROBE_MUST_CHECK;
-/** `step` (a syscall, a branch out of what is traced) was executed and tracing ended with it: TIP.PGD. */
-struct strobe_error *pt_writer_disable(struct pt_writer *writer, const struct pt_step *step)
-	STROBE_MUST_CHECK;
+/**
+ * `step` was executed and tracing ended with it: TIP.PGD. Of a far branch (syscall) nobody knows where it went, and
+ * `next` is ignored; any other went to `next`, out of what is traced.
+ */
+struct strobe_error *pt_writer_disable(struct pt_writer *writer, const struct pt_step *step,
+				       uint64_t next) STROBE_MUST_CHECK;
 /** Tracing ended before the instruction at `address` was executed: FUP, TIP.PGD. */
 struct strobe_error *pt_writer_async_disable(struct pt_writer *writer, uint64_t address)
 	STROBE_MUST_CHECK;
 /** Execution went from `from`, which was not executed, to `to`: FUP, TIP. */
 struct strobe_error *pt_writer_async_branch(struct pt_writer *writer, uint64_t from, uint64_t to)
 	STROBE_MUST_CHECK;
-/** PTWRITE with a payload of 8 bytes; with tracing enabled, bound to the instruction at `address` (FUP). */
+/**
+ * PTWRITE with a payload of 8 bytes. With tracing enabled it is bound to the instruction at `address` (FUP), whose step
+ * is to follow: decoders tell it behind that instruction, and one at most of each. With tracing disabled `address`
+ * is not used, and there may be any number. Like all that is bound by address alone, it is at the first pass where
+ * a loop without any packets passes there.
+ */
 struct strobe_error *pt_writer_ptwrite(struct pt_writer *writer, uint64_t address, uint64_t payload)
 	STROBE_MUST_CHECK;
-/** A PSB+ at the next place where one can be: what was written before is then a whole block. */
-struct strobe_error *pt_writer_sync(struct pt_writer *writer) STROBE_MUST_CHECK;
+/**
+ * A PSB+ at the next place where one can be, which is behind a branch that has a packet, so that its address stands for
+ * one place in the flow only: what was written before is then a whole block.
+ */
+void pt_writer_sync(struct pt_writer *writer);
 /** Any packet as it is: `packet` is a struct pt_packet of libipt. For tests of kinds that have no call here. */
 struct strobe_error *pt_writer_packet(struct pt_writer *writer, const void *packet)
 	STROBE_MUST_CHECK;
