@@ -6,12 +6,12 @@
 
 #include "base/error.h"
 #include "base/hash_page.h"
+#include "base/new_file.h"
 #include "elf/strobe_note.h"
 #include "snapshot/crash_input.h"
 #include "snapshot/crash_layout.h"
 #include "snapshot/crash_notes.h"
 #include "snapshot/write_compress.h"
-#include "snapshot/write_file.h"
 #include "snapshot/write_hashes.h"
 #include "snapshot/write_notes.h"
 #include "snapshot/write_output.h"

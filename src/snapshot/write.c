@@ -10,10 +10,10 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/new_file.h"
 #include "elf/strobe_note.h"
 #include "snapshot/write_compress.h"
 #include "snapshot/write_embed.h"
-#include "snapshot/write_file.h"
 #include "snapshot/write_hashes.h"
 #include "snapshot/write_layout.h"
 #include "snapshot/write_notes.h"

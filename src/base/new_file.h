@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef SNAPSHOT_WRITE_FILE_H
-#define SNAPSHOT_WRITE_FILE_H
+#ifndef BASE_NEW_FILE_H
+#define BASE_NEW_FILE_H
 
 // A file that appears under its name whole or not at all.
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "snapshot/write_file.h"
+#include "base/new_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
