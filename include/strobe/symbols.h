@@ -119,6 +119,21 @@ struct strobe_function {
 /** The function that holds `address` (not inlined ones); false if unknown. */
 STROBE_EXPORT bool strobe_function_at(struct strobe_symbols *symbols, uint64_t address,
 				      struct strobe_function *ret);
+/** A function that is active at an address: a call that is inlined there, or the function itself. */
+struct strobe_scope {
+	const char *name; /**< qualified, without parameters; NULL if unknown */
+	uint64_t start;	  /**< its entry; of an inlined call, that of its code here; 0 = unknown */
+	bool inlined;	  /**< into the scope that follows */
+	const char *file; /**< of the position in this scope; NULL if unknown */
+	unsigned line, column; /**< 1-based; 0 = unknown */
+	uint64_t entity; /**< the same number for the same code's scope, another for any other */
+};
+/**
+ * The functions that are active at `address` by its debug information, innermost first: inlined calls, then the
+ * function. Fills at most `limit`, and returns how many there are; 0 where there is none.
+ */
+STROBE_EXPORT size_t strobe_scopes_at(struct strobe_symbols *symbols, uint64_t address,
+				      struct strobe_scope *ret, size_t limit);
 /** A function by name; NOT_FOUND if there is none. DWARF first, then ELF symbols. */
 STROBE_EXPORT struct strobe_error *
 strobe_function_find(struct strobe_symbols *symbols, const char *name, struct strobe_function *ret)

@@ -258,6 +258,27 @@ bool strobe_function_at(struct strobe_symbols *symbols, uint64_t address,
 	return true;
 }
 
+size_t strobe_scopes_at(struct strobe_symbols *symbols, uint64_t address, struct strobe_scope *ret,
+			size_t limit)
+{
+	const struct code_position *position = code_position_at(symbols, address);
+	if (!position)
+		return 0;
+	for (size_t i = 0; i < position->scope_count && i < limit; i++) {
+		const struct code_scope *scope = &position->scopes[i];
+		ret[i] = (struct strobe_scope){
+			.name = scope->function,
+			.start = scope->start,
+			.inlined = scope->inlined,
+			.file = scope->file,
+			.line = scope->line,
+			.column = scope->column,
+			.entity = (uint64_t)(uintptr_t)scope->die.addr,
+		};
+	}
+	return position->scope_count;
+}
+
 void function_describe(struct unit *unit, Dwarf_Die *die, struct strobe_function *ret)
 {
 	GUARD(unit->module->debug_path);
