@@ -6,7 +6,8 @@ usage: check_layers.py SOURCE_ROOT
 
 - "folder/module.h" only where layers.txt lets the folder use it, and it must exist;
 - a third party's headers only in its folder;
-- a folder that may use "public" (the front ends) includes <strobe/*.h>, libc and its own files;
+- a folder that may use "public" (the front ends) includes <strobe/*.h>, libc and its own files, those of
+  its subfolders as "SUBFOLDER/NAME.h";
 - no cycle of folders, nor of modules (a module is FOLDER/NAME.c with FOLDER/NAME.h; a header without
   a source file holds shared declarations and is no module; NAME_PART belongs to NAME where there is
   one). tools/owners.txt lists modules that own
@@ -148,10 +149,10 @@ def main():
         problems = []
         if folder not in allowed:
             problems.append(f"src/{folder} has no line in tools/layers.txt")
-        for path in sorted((source / folder).glob("*.[ch]")) if not problems else []:
+        for path in sorted((source / folder).rglob("*.[ch]")) if not problems else []:
             found, uses = check_file(source, path, allowed, owners)
             problems += found
-            module = f"{folder}/{path.stem}"
+            module = path.relative_to(source).with_suffix("").as_posix()
             edges = graph.setdefault(module, set())
             if path.suffix == ".h" or not any(module == o or module.startswith(o + "_")
                                               for o in owning):

@@ -192,10 +192,10 @@ static void zsh_completion(void)
 		printf("\t'%s')\n\t\t_arguments \\\n", verbs[i]->name);
 		for (size_t j = 0; (option = verb_option(verbs[i], j)); j++)
 			zsh_option(option);
-		printf("\t\t\t'*:argument:%s' ;;\n", verbs[i]->has_target ? "_files"
-						     : strcmp(verbs[i]->name, "completion") == 0
-							     ? "(bash zsh fish)"
-							     : "");
+		printf("\t\t\t'*:argument:%s' ;;\n",
+		       verbs[i]->has_target || verbs[i]->has_trace ? "_files"
+		       : strcmp(verbs[i]->name, "completion") == 0 ? "(bash zsh fish)"
+								   : "");
 	}
 	fputs("\tesac\n}\n_strobe \"$@\"\n", stdout);
 }

@@ -97,8 +97,18 @@ int command_expression_error(const struct command *command, const char *expressi
 	return STATUS_FAILED;
 }
 
+static void tell_trace_warnings(struct command *command)
+{
+	size_t count = strobe_trace_warning_count(command->trace);
+	for (; command->trace_warnings_told < count; command->trace_warnings_told++)
+		command_warn(command, "%s",
+			     strobe_trace_warning(command->trace, command->trace_warnings_told));
+}
+
 void command_tell_warnings(struct command *command)
 {
+	if (command->trace)
+		tell_trace_warnings(command);
 	if (!command->view)
 		return;
 	size_t count = strobe_view_warning_count(command->view);
@@ -281,7 +291,7 @@ int command_parse(struct command *command, const struct verb *verb, int count, c
 	command->help = command_has(command, "help");
 	if (command->help)
 		return STATUS_DONE;
-	if (verb->has_target || verb->has_output) {
+	if (verb->has_target || verb->has_output || verb->has_trace) {
 		command->json = command_has(command, "json");
 		command->quiet = command_has(command, "quiet");
 		command->verbose = command_has(command, "verbose");
@@ -336,7 +346,10 @@ void command_close(struct command *command)
 	command_tell_warnings(command);
 	strobe_stack_close(command->stack);
 	strobe_symbols_close(command->symbols);
-	strobe_view_close(command->view);
+	if (command->trace)
+		strobe_trace_close(command->trace);
+	else
+		strobe_view_close(command->view);
 	free(command->arguments);
 	free(command->given);
 }

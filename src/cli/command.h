@@ -9,12 +9,14 @@
 #include <strobe/error.h>
 #include <strobe/stack.h>
 #include <strobe/symbols.h>
+#include <strobe/trace.h>
 #include <strobe/value.h>
 #include <strobe/view.h>
 
 #include "json.h"
 #include "option.h"
 #include "output.h"
+#include "trace/not_yet.h"
 
 /** Exit statuses. */
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
@@ -38,10 +40,12 @@ struct command {
 	bool json, quiet, verbose, color, help;
 	bool writes;	   // set by the verb before it opens the target: to its journal of writes
 	bool lists_writes; // likewise: nobody needs to be told that there are some
+	struct strobe_trace *trace; // of a verb that has one: then `view` is the trace's
+	size_t thread_index;	    // of the trace, that --thread names
 	struct strobe_view *view;
 	struct strobe_symbols *symbols;
 	struct strobe_stack *stack;
-	size_t warnings_told;
+	size_t warnings_told, trace_warnings_told;
 };
 
 /** Reads the command line after the verb. A status other than STATUS_DONE has been explained. */
@@ -52,6 +56,8 @@ struct strobe_view_options command_view_options(const struct command *command);
 int command_open(struct command *command);
 /** Opens the target alone. */
 int command_open_view(struct command *command);
+/** Opens the trace, building its index if need be, its symbols, and finds the thread that --thread names. */
+int command_open_trace(struct command *command);
 /** Tells the warnings that are still untold, and closes everything. */
 void command_close(struct command *command);
 
@@ -83,7 +89,7 @@ void command_note(const struct command *command, const char *format, ...)
 int command_open_overlay(const struct command *command, struct strobe_view *view) STROBE_MUST_CHECK;
 /** The process that the target names; 0 if it is no number. */
 int command_pid(const struct command *command);
-/** Tells the view's warnings that are new. */
+/** Tells the view's and the trace's warnings that are new. */
 void command_tell_warnings(struct command *command);
 /** Flushes stdout: STATUS_FAILED if it cannot be written (told, unless the reader is gone). */
 int command_flush(const struct command *command);

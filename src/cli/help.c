@@ -27,7 +27,9 @@ void help_all(FILE *out)
 	fputs("usage: strobe VERB TARGET [ARGUMENTS] [OPTIONS]\n\n"
 	      "Takes a picture of a process and shows everything in it. TARGET is the id of a "
 	      "process, "
-	      "a\nsnapshot or core file, or @NAME of a copy that is held in memory.\n\n",
+	      "a\nsnapshot or core file, or @NAME of a copy that is held in memory. "
+	      "The verbs 'trace ...' take\na trace: a bundle's trace.json, a perf.data with Intel "
+	      "PT, or one of strobe's own.\n\n",
 	      out);
 	for (size_t i = 0; verbs[i]; i++)
 		put_verb(out, verbs[i]);
@@ -83,7 +85,9 @@ void help_verb(const struct verb *verb)
 	putchar('\n');
 	for (size_t i = 0; (option = verb_option(verb, i)); i++) {
 		if (i == verb->option_count && i > 0)
-			fputs("\nLike every verb:\n", stdout);
+			fputs(verb->has_trace ? "\nLike every verb of a trace:\n"
+					      : "\nLike every verb:\n",
+			      stdout);
 		put_option(option);
 	}
 }
@@ -149,7 +153,7 @@ int dump_options(const char *how, char **words)
 		return STATUS_DONE;
 	}
 	const struct option *option;
-	bool common = verb->has_target || verb->has_output;
+	bool common = verb->has_target || verb->has_output || verb->has_trace;
 	for (size_t i = 0; (option = verb_option(verb, i)); i++)
 		if (i < verb->option_count || common)
 			dump_option(option);

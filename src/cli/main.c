@@ -9,12 +9,30 @@
 
 // Every verb that is here is also in verbs.h; their order is the one of the help text.
 const struct verb *const verbs[] = {
-	&verb_ps,	  &verb_snap,	   &verb_held,	     &verb_held_drop,  &verb_info,
-	&verb_threads,	  &verb_bt,	   &verb_print,	     &verb_list,       &verb_disasm,
-	&verb_regs,	  &verb_maps,	   &verb_modules,    &verb_fds,	       &verb_mem_read,
-	&verb_mem_search, &verb_mem_write, &verb_mem_writes, &verb_mem_undo,   &verb_diff,
-	&verb_sym,	  &verb_help,	   &verb_version,    &verb_completion, NULL,
+	&verb_ps,	  &verb_snap,
+	&verb_held,	  &verb_held_drop,
+	&verb_info,	  &verb_threads,
+	&verb_bt,	  &verb_print,
+	&verb_list,	  &verb_disasm,
+	&verb_regs,	  &verb_maps,
+	&verb_modules,	  &verb_fds,
+	&verb_mem_read,	  &verb_mem_search,
+	&verb_mem_write,  &verb_mem_writes,
+	&verb_mem_undo,	  &verb_diff,
+	&verb_sym,	  &verb_trace_info,
+	&verb_help,	  &verb_version,
+	&verb_completion, NULL,
 };
+
+static int open_target(struct command *command)
+{
+	const struct verb *verb = command->verb;
+	if (verb->opens_itself)
+		return STATUS_DONE;
+	if (verb->has_trace)
+		return command_open_trace(command);
+	return verb->has_target ? command_open(command) : STATUS_DONE;
+}
 
 static int run_verb(const struct verb *verb, int count, char **words)
 {
@@ -27,8 +45,7 @@ static int run_verb(const struct verb *verb, int count, char **words)
 		if (command.help)
 			help_verb(verb);
 		else
-			status = verb->has_target && !verb->opens_itself ? command_open(&command)
-									 : STATUS_DONE;
+			status = open_target(&command);
 		if (status == STATUS_DONE && !command.help)
 			status = verb->run(&command);
 	}

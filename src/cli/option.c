@@ -25,6 +25,27 @@ const struct option options_common[] = {
 const size_t options_common_count = sizeof(options_common) / sizeof(options_common[0]);
 const size_t options_output = 5; // --json
 
+const struct option options_trace[] = {
+	{"thread", 0, "TID", NULL, "Use this thread. Default: the first of the trace."},
+	{"code", 0, "TARGET", NULL,
+	 "Take the code from TARGET, a snapshot, core, process id or @NAME, instead of the files "
+	 "that "
+	 "the trace names."},
+	{"index", 0, "FILE", NULL,
+	 "Keep the index in FILE; '' keeps none. Default: beside the trace, or where that "
+	 "cannot be written, below ~/.cache/strobe."},
+	{"rebuild-index", 0, NULL, NULL, "Build the index even if there is one that fits."},
+	{"jobs", 0, "N", NULL, "Build the index with N threads. Default: one a processor."},
+	{"cache", 0, "SIZE", NULL,
+	 "Keep at most SIZE bytes of decoded trace in memory. Default: 16M."},
+	{"sysroot", 0, "DIR", NULL, "Look for the mapped files below DIR first."},
+	{"debug-dir", 0, "DIRS", NULL,
+	 "Look for separate debug files below these ':'-separated directories. "
+	 "Default: /usr/lib/debug."},
+	{"no-debuginfod", 0, NULL, NULL, "Do not ask debuginfod servers for files."},
+};
+const size_t options_trace_count = sizeof(options_trace) / sizeof(options_trace[0]);
+
 // Other verbs take --help alone.
 static const struct option option_help = {"help", 'h', NULL, NULL, "Show how this verb is used."};
 
@@ -41,7 +62,11 @@ const struct option *verb_option(const struct verb *verb, size_t index)
 	if (index < verb->option_count)
 		return &verb->options[index];
 	index -= verb->option_count;
-	if (!verb->has_target && !verb->has_output)
+	if (verb->has_trace && index < options_trace_count)
+		return &options_trace[index];
+	if (verb->has_trace)
+		index -= options_trace_count;
+	if (!verb->has_target && !verb->has_output && !verb->has_trace)
 		return index == 0 ? &option_help : NULL;
 	if (!verb->has_target)
 		index += options_output;

@@ -27,10 +27,11 @@ struct verb {
 	const char *summary;   // one line, no full stop
 	const struct option *options;
 	size_t option_count;
-	size_t min_arguments, max_arguments; // the target is one of them
+	size_t min_arguments, max_arguments; // the target, or trace, is one of them
 	bool has_target;		     // first argument is a target; common options apply
 	bool opens_itself;		     // run() opens the target, where there is one
 	bool has_output;		     // no target, but the common options of output apply
+	bool has_trace; // first argument is a trace; options_trace and those of output apply
 	int (*run)(struct command *command);
 };
 
@@ -38,6 +39,10 @@ struct verb {
  *  have an output alone. */
 extern const struct option options_common[];
 extern const size_t options_common_count, options_output;
+
+/** The options that every verb with a trace takes. */
+extern const struct option options_trace[];
+extern const size_t options_trace_count;
 
 /** The verbs, in the order of the help text; NULL ends them. */
 extern const struct verb *const verbs[];

@@ -41,6 +41,20 @@ static void watch_signal(int number)
 		sigaction(number, &action, NULL);
 }
 
+static void release_signal(int number)
+{
+	struct sigaction old;
+	if (sigaction(number, NULL, &old) == 0 && old.sa_handler == note_signal)
+		signal(number, SIG_DFL);
+}
+
+void progress_release(void)
+{
+	release_signal(SIGINT);
+	release_signal(SIGTERM);
+	release_signal(SIGHUP);
+}
+
 void progress_begin(struct progress *progress, const char *label, bool quiet)
 {
 	watch_signal(SIGINT);
