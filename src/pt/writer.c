@@ -26,7 +26,8 @@ struct pt_writer {
 	uint64_t since_psb;
 	bool begun, enabled, sync_wanted;
 	uint64_t last_ip;
-	uint64_t tnt; // the oldest is the highest of tnt_count bits
+	bool no_last_ip; // decoders forget it at an overflow, or do not
+	uint64_t tnt;	 // the oldest is the highest of tnt_count bits
 	unsigned tnt_count;
 	struct return_stack returns;
 };
@@ -113,9 +114,9 @@ static struct strobe_error *put_plain(struct pt_writer *writer, enum pt_packet_t
 }
 
 // The shortest payload that a decoder completes from the last one (SDM, "IP Compression").
-static struct pt_packet_ip compress(uint64_t ip, uint64_t last_ip)
+static struct pt_packet_ip compress(const struct pt_writer *writer, uint64_t ip)
 {
-	uint64_t changed = ip ^ last_ip;
+	uint64_t changed = writer->no_last_ip ? UINT64_MAX : ip ^ writer->last_ip;
 	if (!(changed >> 16))
 		return (struct pt_packet_ip){pt_ipc_update_16, ip & 0xffff};
 	if (!(changed >> 32))
@@ -127,8 +128,17 @@ static struct pt_packet_ip compress(uint64_t ip, uint64_t last_ip)
 
 static struct strobe_error *put_ip(struct pt_writer *writer, enum pt_packet_type type, uint64_t ip)
 {
-	struct pt_packet packet = {.type = type, .payload.ip = compress(ip, writer->last_ip)};
+	struct pt_packet packet = {.type = type, .payload.ip = compress(writer, ip)};
 	writer->last_ip = ip;
+	writer->no_last_ip = false;
+	return put(writer, &packet);
+}
+
+static struct strobe_error *put_tma(struct pt_writer *writer, uint64_t tsc)
+{
+	struct pt_packet packet = {.type = ppt_tma};
+	packet.payload.tma.ctc = (uint16_t)(tsc / writer->options.crystal_ratio);
+	packet.payload.tma.fc = (uint16_t)(tsc % writer->options.crystal_ratio);
 	return put(writer, &packet);
 }
 
@@ -139,7 +149,8 @@ static struct strobe_error *put_tsc(struct pt_writer *writer)
 	if (!writer->options.clock || !writer->options.clock(writer->options.context, &value))
 		return NULL;
 	packet.payload.tsc.tsc = value & UINT64_C(0xffffffffffffff); // 7 bytes
-	return put(writer, &packet);
+	struct strobe_error *error = put(writer, &packet);
+	return error || !writer->options.crystal_ratio ? error : put_tma(writer, value);
 }
 
 static void begin_block(struct pt_writer *writer)
@@ -147,6 +158,7 @@ static void begin_block(struct pt_writer *writer)
 	writer->psb = writer->bytes.count;
 	writer->since_psb = 0;
 	writer->last_ip = 0;
+	writer->no_last_ip = false;
 	writer->sync_wanted = false;
 	writer->begun = true;
 	// Calls before a PSB are nobody's who begins there.
@@ -371,10 +383,12 @@ struct strobe_error *pt_writer_packet(struct pt_writer *writer, const void *give
 		break;
 	case ppt_tip:
 	case ppt_fup:
+		writer->no_last_ip = writer->no_last_ip && packet->payload.ip.ipc < pt_ipc_sext_48;
 		writer->last_ip = update_ip(writer->last_ip, &packet->payload.ip);
 		break;
 	case ppt_ovf:
 		return_stack_clear(&writer->returns);
+		writer->no_last_ip = true;
 		break;
 	default:
 		break;

@@ -19,7 +19,8 @@ struct pt_writer_options {
 	uint32_t psb_bytes;	    // a PSB at least every so many bytes of packets; 0 = 4096
 	bool no_return_compression; // DisRETC
 	bool long_tnt; // TNT packets of 47 branches: they take as much room, and are read faster
-	uint8_t core_bus_ratio;			     // a CBR in each PSB+; 0 = none
+	uint8_t core_bus_ratio; // a CBR in each PSB+; 0 = none
+	uint16_t crystal_ratio; // TSC ticks a crystal clock tick: a TMA behind each TSC; 0 = none
 	bool (*clock)(void *context, uint64_t *ret); // TSC for PSBs and enables; NULL = none
 	void *context;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "generator.h"
 
+#include <intel-pt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,7 @@ static void note(struct walk *walk, const struct expected_item *item)
 	pt_writer_bytes(walk->writer, &offset);
 	require(array_push(&walk->items, *item));
 	walk->items.items[walk->items.count - 1].offset = offset;
+	walk->items.items[walk->items.count - 1].clock = walk->clock;
 }
 
 void walk_expect(struct walk *walk, enum strobe_event_type type, uint64_t address, uint64_t value)
@@ -86,15 +88,16 @@ void walk_expect(struct walk *walk, enum strobe_event_type type, uint64_t addres
 
 void walk_enable(struct walk *walk)
 {
-	walk_expect(walk, STROBE_EVENT_ENABLED, walk->at, 0);
 	must(pt_writer_enable(walk->writer, walk->at));
+	walk_expect(walk, STROBE_EVENT_ENABLED, walk->at, 0);
+	walk->last_cycle = walk->clock;
 	walk->enabled = true;
 }
 
 void walk_disable(struct walk *walk)
 {
-	walk_expect(walk, STROBE_EVENT_DISABLED_SOFTWARE, walk->at, 0);
 	must(pt_writer_async_disable(walk->writer, walk->at));
+	walk_expect(walk, STROBE_EVENT_DISABLED_SOFTWARE, walk->at, 0);
 	walk->enabled = false;
 }
 
@@ -127,6 +130,34 @@ static uint64_t choose(struct walk *walk, const struct pt_step *step)
 	}
 }
 
+static void put_cycles(struct walk *walk)
+{
+	struct pt_packet packet = {.type = ppt_cyc};
+	packet.payload.cyc.value = walk->clock - walk->last_cycle;
+	if (!walk->options.cycles || !packet.payload.cyc.value)
+		return;
+	walk->last_cycle = walk->clock;
+	walk_packet(walk, &packet);
+}
+
+/** Time passes by an instruction. */
+static void advance(struct walk *walk)
+{
+	struct pt_packet packet = {.type = ppt_mtc};
+	const struct walk_options *options = &walk->options;
+	uint64_t before = walk->clock;
+	walk->clock += options->clock_step;
+	walk->instruction_count++;
+	if (!walk->enabled || !options->mtc_shift || !options->writer.crystal_ratio)
+		return;
+	uint64_t ticks = walk->clock / options->writer.crystal_ratio >> options->mtc_shift;
+	if (ticks == before / options->writer.crystal_ratio >> options->mtc_shift)
+		return;
+	put_cycles(walk);
+	packet.payload.mtc.ctc = (uint8_t)ticks;
+	walk_packet(walk, &packet);
+}
+
 // Deep recursion: where a return is to be avoided, an interrupt goes elsewhere.
 static bool avoid(struct walk *walk, const struct pt_step *step)
 {
@@ -150,16 +181,15 @@ static void step_once(struct walk *walk, const uint64_t *payload)
 	if (walk->enabled && payload)
 		walk_expect(walk, STROBE_EVENT_PTWRITE, step->address, *payload);
 	walk->at = choose(walk, step);
-	walk->clock += walk->options.clock_step;
-	walk->instruction_count++;
+	advance(walk);
 	if (!walk->enabled)
 		return;
 	if (!call) {
 		must(pt_writer_step(walk->writer, step, walk->at));
 		return;
 	}
-	walk_expect(walk, STROBE_EVENT_DISABLED_HARDWARE, 0, 0);
 	must(pt_writer_disable(walk->writer, step, 0));
+	walk_expect(walk, STROBE_EVENT_DISABLED_HARDWARE, 0, 0);
 	walk->enabled = false;
 	walk_enable(walk);
 }
@@ -190,8 +220,7 @@ void walk_leave(struct walk *walk)
 	struct expected_item item = {.address = step->address};
 	note(walk, &item);
 	uint64_t to = choose_exit(walk, step);
-	walk->clock += walk->options.clock_step;
-	walk->instruction_count++;
+	advance(walk);
 	walk->enabled = false;
 	walk->at = pick(walk);
 	must(pt_writer_disable(walk->writer, step, to));
@@ -218,9 +247,9 @@ bool walk_until(struct walk *walk, enum strobe_flow flow)
 void walk_interrupt(struct walk *walk)
 {
 	uint64_t to = pick(walk);
+	must(pt_writer_async_branch(walk->writer, walk->at, to));
 	walk_expect(walk, STROBE_EVENT_ASYNC_BRANCH, walk->at, 0);
 	walk->items.items[walk->items.count - 1].target = to;
-	must(pt_writer_async_branch(walk->writer, walk->at, to));
 	walk->at = to;
 }
 
@@ -231,14 +260,35 @@ void walk_skip(struct walk *walk, unsigned count)
 	walk_enable(walk);
 }
 
+void walk_overflow(struct walk *walk, unsigned count)
+{
+	struct pt_packet overflow = {.type = ppt_ovf}, fup = {.type = ppt_fup};
+	bool enabled = walk->enabled;
+	// Behind its last branch nobody knows how far it ran: the packets are lost right there.
+	if (enabled && walk_until(walk, STROBE_FLOW_COND_JUMP))
+		walk_run(walk, 1);
+	walk->enabled = false;
+	walk_run(walk, count);
+	walk->enabled = enabled;
+	walk_packet(walk, &overflow);
+	if (enabled) {
+		fup.payload.ip.ipc = pt_ipc_sext_48;
+		fup.payload.ip.ip = walk->at & UINT64_C(0xffffffffffff);
+		walk_packet(walk, &fup);
+	}
+	walk_expect(walk, STROBE_EVENT_DISABLED_SOFTWARE, enabled ? walk->at : 0, 0);
+	walk->items.items[walk->items.count - 1].is_event = false;
+	walk->items.items[walk->items.count - 1].is_error = true;
+}
+
 void walk_ptwrite(struct walk *walk, uint64_t payload)
 {
 	if (walk->enabled) {
 		step_once(walk, &payload);
 		return;
 	}
-	walk_expect(walk, STROBE_EVENT_PTWRITE, 0, payload);
 	must(pt_writer_ptwrite(walk->writer, 0, payload));
+	walk_expect(walk, STROBE_EVENT_PTWRITE, 0, payload);
 }
 
 void walk_packet(struct walk *walk, const void *packet)

@@ -46,12 +46,15 @@ void program_write_elf(const struct program *program, const char *path);
 
 /** An item that a decoder must find. */
 struct expected_item {
-	bool is_event;
+	bool is_event, is_error;
 	uint64_t address;	     // of an instruction; of an event where it has one
 	enum strobe_event_type type; // of an event
 	uint64_t value;		     // payload, ratio, ...
 	uint64_t target;	     // where execution went on
-	uint64_t offset;	     // bytes of packets that were complete before it ran
+	uint64_t
+		offset; // of an instruction: all packets before, and the byte there, lead to it; of an
+			// event: where its packets end
+	uint64_t clock; // true time
 };
 
 struct walk_options {
@@ -61,6 +64,9 @@ struct walk_options {
 	struct pt_writer_options writer;
 	bool timed;		    // a TSC in each PSB+ and before each enable
 	uint64_t clock, clock_step; // first value, growth an instruction
+	unsigned
+		mtc_shift; // an MTC whenever the crystal clock >> this grows (writer.crystal_ratio); 0 = none
+	bool cycles; // a CYC before each other packet that the walk makes; a cycle is a clock tick
 };
 
 /** A walk through a program. */
@@ -71,7 +77,7 @@ struct walk {
 	struct pt_writer *writer;
 	bool enabled;
 	uint64_t at; // what runs next
-	uint64_t clock;
+	uint64_t clock, last_cycle;
 	uint64_t instruction_count;
 	ARRAY(uint64_t) calls; // where open calls return to
 	ARRAY(struct expected_item) items;
@@ -98,7 +104,9 @@ void walk_skip(struct walk *walk, unsigned count);
 void walk_ptwrite(struct walk *walk, uint64_t payload);
 /** A packet as it is (struct pt_packet). */
 void walk_packet(struct walk *walk, const void *packet);
-/** Notes an event that the packets around make. */
+/** Runs `count` instructions whose packets are lost: OVF tells so, and where it went on. */
+void walk_overflow(struct walk *walk, unsigned count);
+/** Notes an event that the packets before make. */
 void walk_expect(struct walk *walk, enum strobe_event_type type, uint64_t address, uint64_t value);
 /** Tracing ends; the packets so far. */
 const uint8_t *walk_end(struct walk *walk, size_t *size);

@@ -5,152 +5,17 @@
 #include <intel-pt.h>
 
 #include "check.h"
-#include "generator.h"
+#include "reading.h"
 #include "pt/return_stack.h"
-
-struct reading {
-	const struct program *program;
-	struct pt_insn_decoder *decoder;
-	struct pt_image *image;
-	uint64_t stop; // where the next block begins; 0 = there is none
-	ARRAY(struct expected_item) items;
-};
-
-static int read_code(uint8_t *buffer, size_t size, const struct pt_asid *asid, uint64_t ip,
-		     void *context)
-{
-	(void)asid;
-	size_t got = program_read(context, ip, buffer, size);
-	return got ? (int)got : -pte_nomap;
-}
-
-static void begin_reading(struct reading *reading, const struct program *program,
-			  const uint8_t *bytes, size_t size)
-{
-	struct pt_config config;
-	pt_config_init(&config);
-	config.begin = (uint8_t *)(uintptr_t)bytes;
-	config.end = config.begin + size;
-	reading->program = program;
-	reading->image = pt_image_alloc("program");
-	pt_image_set_callback(reading->image, read_code, (void *)(uintptr_t)program);
-	reading->decoder = pt_insn_alloc_decoder(&config);
-	CHECK(reading->decoder);
-	CHECK_EQUAL(pt_insn_set_image(reading->decoder, reading->image), 0);
-}
-
-static void end_reading(struct reading *reading)
-{
-	pt_insn_free_decoder(reading->decoder);
-	pt_image_free(reading->image);
-}
-
-static void add_event(struct reading *reading, const struct pt_event *event)
-{
-	struct expected_item item = {.is_event = true};
-	switch (event->type) {
-	case ptev_enabled:
-		item.type = STROBE_EVENT_ENABLED;
-		item.address = event->variant.enabled.ip;
-		break;
-	case ptev_disabled:
-		item.type = STROBE_EVENT_DISABLED_HARDWARE;
-		item.target = event->ip_suppressed ? 0 : event->variant.disabled.ip;
-		break;
-	case ptev_async_disabled:
-		item.type = STROBE_EVENT_DISABLED_SOFTWARE;
-		item.address = event->variant.async_disabled.at;
-		break;
-	case ptev_async_branch:
-		item.type = STROBE_EVENT_ASYNC_BRANCH;
-		item.address = event->variant.async_branch.from;
-		item.target = event->variant.async_branch.to;
-		break;
-	case ptev_ptwrite:
-		item.type = STROBE_EVENT_PTWRITE;
-		item.address = event->ip_suppressed ? 0 : event->variant.ptwrite.ip;
-		item.value = event->variant.ptwrite.payload;
-		break;
-	default:
-		return;
-	}
-	if (!event->status_update)
-		CHECK(array_push(&reading->items, item));
-}
-
-static int drain(struct reading *reading, int status)
-{
-	while (status >= 0 && status & pts_event_pending) {
-		struct pt_event event;
-		status = pt_insn_event(reading->decoder, &event, sizeof(event));
-		if (status >= 0)
-			add_event(reading, &event);
-	}
-	return status;
-}
-
-/** Reads to the end; the error with which it ends. */
-static int read_all(struct reading *reading)
-{
-	int status = pt_insn_sync_forward(reading->decoder);
-	for (;;) {
-		struct pt_insn insn;
-		status = drain(reading, status);
-		if (status < 0)
-			return status;
-		bool at_end = status & pts_eos;
-		status = pt_insn_next(reading->decoder, &insn, sizeof(insn));
-		// Behind the last packet a decoder runs on as long as it needs none.
-		if (at_end && reading->stop && insn.ip == reading->stop)
-			return -pte_eos;
-		if (insn.iclass != ptic_error) {
-			struct expected_item item = {.address = insn.ip};
-			CHECK(array_push(&reading->items, item));
-		}
-		if (status < 0)
-			return status;
-	}
-}
-
-static void compare(const struct expected_item *found, size_t found_count,
-		    const struct expected_item *expected, size_t expected_count)
-{
-	for (size_t i = 0; i < found_count && i < expected_count; i++) {
-		const struct expected_item *a = &found[i], *b = &expected[i];
-		if (a->is_event != b->is_event || a->address != b->address || a->type != b->type ||
-		    a->value != b->value || a->target != b->target)
-			printf("# item %zu: %d %d 0x%llx -> 0x%llx, expected %d %d 0x%llx -> "
-			       "0x%llx, "
-			       "packets at 0x%llx\n",
-			       i, a->is_event, (int)a->type, (unsigned long long)a->address,
-			       (unsigned long long)a->target, b->is_event, (int)b->type,
-			       (unsigned long long)b->address, (unsigned long long)b->target,
-			       (unsigned long long)b->offset);
-		CHECK(a->is_event == b->is_event);
-		CHECK(a->type == b->type);
-		CHECK_EQUAL(a->address, b->address);
-		CHECK_EQUAL(a->target, b->target);
-		CHECK_EQUAL(a->value, b->value);
-	}
-	CHECK_EQUAL(found_count, expected_count);
-}
-
-/** The first PSB may tell that tracing is enabled: that is no event. */
-static void compare_with(const struct reading *reading, const struct walk *walk)
-{
-	size_t skipped = walk->items.items[0].type == STROBE_EVENT_ENABLED;
-	compare(reading->items.items, reading->items.count, walk->items.items + skipped,
-		walk->items.count - skipped);
-}
 
 /** As one stream. */
 static void check_whole(const struct walk *walk, const uint8_t *bytes, size_t size)
 {
 	struct reading reading = {0};
-	begin_reading(&reading, walk->program, bytes, size);
-	CHECK_EQUAL(-read_all(&reading), pte_eos);
-	compare_with(&reading, walk);
-	end_reading(&reading);
+	reading_begin(&reading, walk->program, bytes, size, NULL);
+	CHECK_EQUAL(-reading_run(&reading), pte_eos);
+	CHECK(reading_compare(&reading, walk, walk->items.count, true));
+	reading_end(&reading);
 	array_fini(&reading.items);
 }
 
@@ -180,12 +45,12 @@ static size_t check_blocks(const struct walk *walk, const uint8_t *bytes, size_t
 	size_t blocks = 0;
 	for (size_t at = 0, next; at < size; at = next, blocks++) {
 		next = find_psb(bytes, size, at + 1);
-		begin_reading(&reading, walk->program, bytes + at, next - at);
+		reading_begin(&reading, walk->program, bytes + at, next - at, NULL);
 		reading.stop = next < size ? first_address(bytes + next, size - next) : 0;
-		CHECK_EQUAL(-read_all(&reading), pte_eos);
-		end_reading(&reading);
+		CHECK_EQUAL(-reading_run(&reading), pte_eos);
+		reading_end(&reading);
 	}
-	compare_with(&reading, walk);
+	CHECK(reading_compare(&reading, walk, walk->items.count, true));
 	array_fini(&reading.items);
 	return blocks;
 }
