@@ -16,6 +16,7 @@ extern "C" {
 enum strobe_syntax {
 	STROBE_SYNTAX_INTEL,
 	STROBE_SYNTAX_ATT,
+	STROBE_SYNTAX_LLVM, /**< AT&T's as LLVM writes it: "movq", "callq", "jmpq *%rax" */
 };
 
 /** One instruction. */

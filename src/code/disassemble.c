@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "code/llvm_text.h"
 #include "view/view.h"
 
 enum { INSTRUCTION_SIZE = 15, TEXT_SIZE = 256, SYMBOL_SIZE = 512 };
@@ -17,6 +18,7 @@ struct decoder {
 	const struct strobe_view *view;
 	ZydisDecoder decoder;
 	ZydisFormatter formatter;
+	bool as_llvm;
 	char text[TEXT_SIZE];
 	char symbol[SYMBOL_SIZE];
 };
@@ -74,6 +76,17 @@ static void set_bad(struct strobe_instruction *instruction)
 	instruction->text = "(bad)";
 }
 
+static bool write_text(struct decoder *decoder, const ZydisDecodedInstruction *decoded,
+		       const ZydisDecodedOperand *operands, uint64_t address)
+{
+	if (decoder->as_llvm &&
+	    llvm_text(decoded, operands, address, decoder->text, sizeof(decoder->text)))
+		return true;
+	return ZYAN_SUCCESS(ZydisFormatterFormatInstruction(
+		&decoder->formatter, decoded, operands, decoded->operand_count_visible,
+		decoder->text, sizeof(decoder->text), address, NULL));
+}
+
 static void decode(struct decoder *decoder, const uint8_t *bytes, size_t size, uint64_t address,
 		   struct strobe_instruction *ret)
 {
@@ -83,9 +96,7 @@ static void decode(struct decoder *decoder, const uint8_t *bytes, size_t size, u
 	if (!ZYAN_SUCCESS(
 		    ZydisDecoderDecodeFull(&decoder->decoder, bytes, size, &decoded, operands)))
 		set_bad(ret);
-	else if (!ZYAN_SUCCESS(ZydisFormatterFormatInstruction(
-			 &decoder->formatter, &decoded, operands, decoded.operand_count_visible,
-			 decoder->text, sizeof(decoder->text), address, NULL)))
+	else if (!write_text(decoder, &decoded, operands, address))
 		set_bad(ret);
 	else {
 		ret->size_bytes = decoded.length;
@@ -101,11 +112,12 @@ static void init(struct decoder *decoder, struct strobe_symbols *symbols, enum s
 {
 	decoder->symbols = symbols;
 	decoder->view = strobe_symbols_view(symbols);
+	decoder->as_llvm = syntax == STROBE_SYNTAX_LLVM;
 	// Neither fails with these arguments; what would be wrong is a build without the decoder.
 	(void)ZydisDecoderInit(&decoder->decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-	(void)ZydisFormatterInit(&decoder->formatter, syntax == STROBE_SYNTAX_ATT
-							      ? ZYDIS_FORMATTER_STYLE_ATT
-							      : ZYDIS_FORMATTER_STYLE_INTEL);
+	(void)ZydisFormatterInit(&decoder->formatter, syntax == STROBE_SYNTAX_INTEL
+							      ? ZYDIS_FORMATTER_STYLE_INTEL
+							      : ZYDIS_FORMATTER_STYLE_ATT);
 	(void)ZydisFormatterSetProperty(&decoder->formatter, ZYDIS_FORMATTER_PROP_HEX_UPPERCASE,
 					ZYAN_FALSE);
 	(void)ZydisFormatterSetProperty(&decoder->formatter,
