@@ -302,17 +302,14 @@ static struct strobe_error *find_executable(struct files *files, const char *pat
 	size_t suffix = sizeof(deleted_suffix) - 1;
 	if (length > suffix && strcmp(path + length - suffix, deleted_suffix) == 0)
 		length -= suffix;
+	char *plain = length ? strndup(path, length) : NULL;
+	quest.failed = length && !plain;
+	if (plain)
+		attempt_embedded(&quest, FILES_EXECUTABLE, plain, false);
 	// A relative or special name ("[vdso]", "socket:[1]") has no place on this machine.
-	if (length && *path == '/') {
-		char *plain = strndup(path, length);
-		if (plain) {
-			attempt_embedded(&quest, FILES_EXECUTABLE, plain, false);
-			attempt_rooted(&quest, plain);
-		} else {
-			quest.failed = true;
-		}
-		free(plain);
-	}
+	if (plain && *plain == '/')
+		attempt_rooted(&quest, plain);
+	free(plain);
 	attempt_build_id(&quest, "");
 	if (!local)
 		attempt_server(&quest, SERVER_EXECUTABLE);

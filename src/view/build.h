@@ -126,6 +126,9 @@ struct strobe_view {
 	ARRAY(struct file_range) ranges;
 	ARRAY(struct module_hint) hints;
 	bool parts_dumped; // the source was free to leave out changed memory
+	// Why bytes are missing that no file holds, and that nothing is known of what is mapped there;
+	// NULL: the source lists what is mapped.
+	const char *not_held;
 
 	ARRAY(struct segment) segments;
 	ARRAY(struct lazy_area *) lazy_areas;

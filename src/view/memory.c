@@ -113,8 +113,10 @@ static bool may_have_changed(const struct strobe_view *view, size_t mapping_inde
 }
 
 /** Why the source does not have it, beginning with what is not in a file. */
-static const char *reason(unsigned extent, bool has_file)
+static const char *reason(const struct strobe_view *view, unsigned extent, bool has_file)
 {
+	if (view->not_held)
+		return view->not_held;
 	if (extent == STROBE_EXTENT_LEFT_OUT)
 		return has_file ? "left out of the snapshot, and may differ from its file"
 				: "left out of the snapshot";
@@ -130,12 +132,12 @@ static void look_into_file(const struct strobe_view *view, size_t mapping_index,
 	unsigned extent = view_facts_extent_kind(&view->facts, address, &piece->end);
 	piece->state = STROBE_MEMORY_MISSING;
 	if (index == SIZE_MAX) {
-		piece->why = reason(extent, false);
+		piece->why = reason(view, extent, false);
 		return;
 	}
 	if (extent != STROBE_EXTENT_AS_FILE &&
 	    may_have_changed(view, mapping_index, address, &piece->end)) {
-		piece->why = reason(extent, true);
+		piece->why = reason(view, extent, true);
 		return;
 	}
 	// Opening a file at first use does not change what the view says.
@@ -174,6 +176,8 @@ static void own_piece_at(const struct strobe_view *view, uint64_t address, bool 
 {
 	size_t index = view_segment_before(view, address);
 	*piece = (struct piece){.state = STROBE_MEMORY_UNMAPPED, .why = "not mapped"};
+	if (view->not_held)
+		*piece = (struct piece){.state = STROBE_MEMORY_MISSING, .why = view->not_held};
 	if (index != SIZE_MAX && address < view->segments.items[index].end) {
 		const struct segment *segment = &view->segments.items[index];
 		piece->end = segment->end;
