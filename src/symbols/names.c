@@ -129,36 +129,6 @@ static bool key_set_add(struct key_set *set, uint64_t key)
 	return true;
 }
 
-/** The name of what a DIE specifies or is an instance of. */
-static const char *origin_name(const struct skim *skim, const struct skim_die *die)
-{
-	const char *name = NULL;
-	struct skim other = *skim;
-	struct skim_die current = *die;
-	for (int i = 0; !name && i < 4; i++) {
-		uint64_t offset;
-		if (!skim_reference(&other, &current, SKIM_SPECIFICATION, &offset) &&
-		    !skim_reference(&other, &current, SKIM_ABSTRACT_ORIGIN, &offset))
-			return NULL;
-		if (!skim_seek(&other, offset) || !skim_next(&other, &current)) {
-			Dwarf_Die libdw; // in another unit
-			return skim_libdw(skim->unit, die->offset, &libdw) ? die_name(&libdw)
-									   : NULL;
-		}
-		name = skim_string(&other, &current, SKIM_NAME);
-	}
-	return name;
-}
-
-/** What a DIE is called: by its own name, or another one's. */
-static const char *name_of(const struct skim *skim, const struct skim_die *die)
-{
-	const char *name = skim_string(skim, die, SKIM_NAME);
-	if (name || !(skim_has(die, SKIM_SPECIFICATION) || skim_has(die, SKIM_ABSTRACT_ORIGIN)))
-		return name;
-	return origin_name(skim, die);
-}
-
 static unsigned kinds_of(const struct scan *scan, const struct skim_die *die)
 {
 	bool code = skim_has(die, SKIM_LOW_PC) || skim_has(die, SKIM_RANGES);
@@ -294,7 +264,7 @@ static bool scan_unit(struct scan *scan)
 		}
 		unsigned kinds = kinds_of(scan, &die);
 		bool entering = enters(scan, &die);
-		const char *name = kinds || entering ? name_of(&skim, &die) : NULL;
+		const char *name = kinds || entering ? skim_name(&skim, &die) : NULL;
 		if (kinds && name)
 			done = add(scan, &die, name, kinds);
 		if (entering) {

@@ -525,3 +525,32 @@ bool skim_libdw(const struct unit *unit, uint64_t offset, Dwarf_Die *ret)
 	return (unit->in_types ? dwarf_offdie_types(unit->dwarf, offset, ret)
 			       : dwarf_offdie(unit->dwarf, offset, ret)) != NULL;
 }
+
+/** The name of what a DIE specifies or is an instance of. */
+static const char *origin_name(const struct skim *skim, const struct skim_die *die)
+{
+	const char *name = NULL;
+	struct skim other = *skim;
+	struct skim_die current = *die;
+	for (int i = 0; !name && i < 4; i++) {
+		uint64_t offset;
+		if (!skim_reference(&other, &current, SKIM_SPECIFICATION, &offset) &&
+		    !skim_reference(&other, &current, SKIM_ABSTRACT_ORIGIN, &offset))
+			return NULL;
+		if (!skim_seek(&other, offset) || !skim_next(&other, &current)) {
+			Dwarf_Die libdw; // in another unit
+			return skim_libdw(skim->unit, die->offset, &libdw) ? die_name(&libdw)
+									   : NULL;
+		}
+		name = skim_string(&other, &current, SKIM_NAME);
+	}
+	return name;
+}
+
+const char *skim_name(const struct skim *skim, const struct skim_die *die)
+{
+	const char *name = skim_string(skim, die, SKIM_NAME);
+	if (name || !(skim_has(die, SKIM_SPECIFICATION) || skim_has(die, SKIM_ABSTRACT_ORIGIN)))
+		return name;
+	return origin_name(skim, die);
+}

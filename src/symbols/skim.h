@@ -70,6 +70,8 @@ static inline bool skim_has(const struct skim_die *die, enum skim_slot slot)
 bool skim_flag(const struct skim_die *die, enum skim_slot slot);
 /** A string; NULL if absent or damaged. */
 const char *skim_string(const struct skim *skim, const struct skim_die *die, enum skim_slot slot);
+/** What a DIE is called: by its own name, or that of what it specifies or is an instance of; NULL. */
+const char *skim_name(const struct skim *skim, const struct skim_die *die);
 /** A reference within the unit's section; false if absent or elsewhere. */
 bool skim_reference(const struct skim *skim, const struct skim_die *die, enum skim_slot slot,
 		    uint64_t *ret);
