@@ -3,7 +3,7 @@
 #define CODE_CODE_MAP_H
 
 // Code by stretches: instructions one behind the other up to the first that may go elsewhere. Each is decoded
-// once, when it is first executed. Memory: 40 bytes a stretch and 1 byte an instruction of code that was
+// once, when it is first executed. Memory: some 50 bytes a stretch and 1 byte an instruction of code that was
 // executed, however often.
 
 #include <stdbool.h>

@@ -18,6 +18,7 @@
 struct pt_piece {
 	const uint8_t *data;
 	uint64_t size;
+	bool mapped; // pages of a file: they may be dropped from memory, and come back when read
 };
 
 /** The packets of one thread or one CPU: its pieces one behind the other are one byte stream. */

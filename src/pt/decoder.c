@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pt/decoder.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "pt/decoding.h"
+#include "pt/events.h"
+#include "pt/header.h"
+
+enum {
+	// Straight code without a packet: more than that is a loop that never ends, or code that is not what ran.
+	IDLE_INSTRUCTIONS = 500000,
+	// A window ends at the first branch behind so many parts: with the straight code that may come before
+	// that branch it stays within WINDOW_MAX_PARTS.
+	ENOUGH_PARTS = WINDOW_MAX_PARTS / 2 - 64,
+	RELEASE_EVERY = 1 << 20,
+};
+
+struct strobe_error *decoder_new(void *source, void **ret, struct code_map **ret_map)
+{
+	const struct pt_source *shared = source;
+	struct decoder *decoder = calloc(1, sizeof(*decoder));
+	if (!decoder)
+		return error_no_memory();
+	decoder->source = shared;
+	struct strobe_error *error =
+		code_map_new(shared->input.view, image_read, (void *)&shared->image, &decoder->map);
+	if (!error)
+		error = image_for_decoder(&shared->image, &decoder->image);
+	if (!error)
+		error = runs_init(&decoder->runs, decoder->map);
+	if (error) {
+		decoder_free(decoder);
+		return error;
+	}
+	*ret = decoder;
+	*ret_map = decoder->map;
+	return NULL;
+}
+
+static void close_slice(struct decoder *decoder)
+{
+	pt_blk_free_decoder(decoder->pt);
+	decoder->pt = NULL;
+	decoder->slice = decoder->slice_end;
+}
+
+void decoder_free(void *context)
+{
+	struct decoder *decoder = context;
+	if (!decoder)
+		return;
+	close_slice(decoder);
+	runs_fini(&decoder->runs);
+	pt_image_free(decoder->image);
+	code_map_free(decoder->map);
+	array_fini(&decoder->gathered);
+	free(decoder);
+}
+
+// libipt's errors: "text: 0xADDRESS", as LLDB has it.
+static struct strobe_error *refuse(struct decoder *decoder, int status, uint64_t address)
+{
+	const char *text = pt_errstr(pt_errcode(status));
+	close_slice(decoder);
+	return address ? decoding_error(decoder, "%s: 0x%016" PRIx64, text, address)
+		       : decoding_error(decoder, "%s", text);
+}
+
+static uint64_t slice_limit(const struct decoder *decoder)
+{
+	return decoder->cut.text ? decoder->cut.end : decoder->slice_end;
+}
+
+static struct strobe_error *open_libipt(struct decoder *decoder)
+{
+	struct pt_config config = decoder->source->config;
+	config.begin = (uint8_t *)decoder->bytes + decoder->slice;
+	config.end = (uint8_t *)decoder->bytes + slice_limit(decoder);
+	decoder->pt = pt_blk_alloc_decoder(&config);
+	if (!decoder->pt || pt_blk_set_image(decoder->pt, decoder->image) < 0)
+		return error_no_memory();
+	decoder->status = pt_blk_sync_set(decoder->pt, 0);
+	return NULL;
+}
+
+static struct strobe_error *note_sync(struct decoder *decoder)
+{
+	struct window_note note = {
+		.type = STROBE_EVENT_SYNC_POINT,
+		.value = decoder->start + decoder->slice,
+		.text = "",
+	};
+	uint64_t time = 0;
+	struct strobe_error *error = NULL;
+	if (pt_blk_time(decoder->pt, &time, NULL, NULL) >= 0)
+		error = decoding_tick(decoder, time);
+	return error ? error : decoding_note(decoder, &note);
+}
+
+static bool is_last_slice(const struct decoder *decoder)
+{
+	const struct stream *stream = &decoder->source->streams.items[decoder->stream];
+	return decoder->start + decoder->slice_end == stream->size;
+}
+
+static struct strobe_error *start_slice(struct decoder *decoder)
+{
+	struct strobe_error *error = open_libipt(decoder);
+	if (error)
+		return error;
+	decoder->tail = false;
+	decoder->idle = 0;
+	decoder->has_last = false;
+	decoder->in_window = true;
+	decoder->first_item = decoder->window->item_count;
+	// The stream ends within PSB+: nothing was executed behind it.
+	if (decoder->status == -pte_eos && is_last_slice(decoder)) {
+		close_slice(decoder);
+		return NULL;
+	}
+	error = note_sync(decoder);
+	if (!error && decoder->status < 0)
+		error = refuse(decoder, decoder->status, 0);
+	return error;
+}
+
+// The next PSB of the block behind the one at `slice`.
+static uint64_t find_slice_end(const struct decoder *decoder, uint64_t from)
+{
+	const struct stream *stream = &decoder->source->streams.items[decoder->stream];
+	uint64_t next = stream_psb(stream, decoder->start + from);
+	return next == STREAM_NONE || next - decoder->start > decoder->size ? decoder->size
+									    : next - decoder->start;
+}
+
+static struct strobe_error *next_slice(struct decoder *decoder)
+{
+	bool at_psb = decoder->size - decoder->slice >= STREAM_PSB_SIZE &&
+		      find_slice_end(decoder, decoder->slice) == decoder->slice;
+	decoder->cut = (struct slice_cut){0};
+	if (at_psb) {
+		decoder->slice_has_tick = decoder->has_tick;
+		decoder->slice_tick = decoder->tick;
+		decoder->slice_clock = decoder->clock;
+		decoder->slice_end = find_slice_end(decoder, decoder->slice + STREAM_PSB_SIZE);
+		return start_slice(decoder);
+	}
+	// Only the first block begins with something else.
+	uint64_t end = find_slice_end(decoder, decoder->slice), skipped = end - decoder->slice;
+	decoder->slice = decoder->slice_end = end;
+	return decoding_error(decoder, "%" PRIu64 " bytes without a PSB before them: not decoded",
+			      skipped);
+}
+
+// No packet is left: how far does the code go on?
+static bool enter_tail(struct decoder *decoder)
+{
+	const struct stream *stream = &decoder->source->streams.items[decoder->stream];
+	uint8_t bytes[PSB_HEADER_MAX];
+	struct psb_header header = {0};
+	uint64_t end = decoder->start + decoder->slice_end;
+	decoder->tail = true;
+	decoder->idle = 0;
+	decoder->has_next = !decoder->cut.text && end < stream->size;
+	if (!decoder->has_next)
+		return true;
+	size_t size = stream_copy(stream, end, bytes, sizeof(bytes));
+	if (!psb_header_read(&decoder->source->config, bytes, size, &header))
+		return false;
+	// A header that is damaged says nothing.
+	decoder->has_next = header.whole;
+	decoder->next_has_ip = header.has_ip;
+	decoder->next_ip = header.ip;
+	return true;
+}
+
+// Where packets cannot be read, the slice is decoded again up to there: libipt reads ahead, and gives up before what
+// it has read already is used.
+static struct strobe_error *cut_slice(struct decoder *decoder, uint64_t end, const char *text)
+{
+	decoder->cut = (struct slice_cut){.end = end, .text = text};
+	window_truncate(decoder->window, decoder->first_item);
+	pt_blk_free_decoder(decoder->pt);
+	decoder->pt = NULL;
+	decoder->has_tick = decoder->slice_has_tick;
+	decoder->tick = decoder->slice_tick;
+	decoder->clock = decoder->slice_clock;
+	runs_close(&decoder->runs);
+	return start_slice(decoder);
+}
+
+static bool is_packet_error(int status)
+{
+	return status == -pte_bad_opc || status == -pte_bad_packet;
+}
+
+// libipt cannot go on.
+static struct strobe_error *end_slice(struct decoder *decoder, uint64_t address)
+{
+	uint64_t offset = 0;
+	int status = decoder->status;
+	if (is_packet_error(status) && decoder->in_window && !decoder->cut.text &&
+	    pt_blk_get_offset(decoder->pt, &offset) >= 0 && offset > STREAM_PSB_SIZE)
+		return cut_slice(decoder, decoder->slice + offset, pt_errstr(pt_errcode(status)));
+	if (decoder->cut.text) {
+		uint64_t end = decoder->start + decoder->cut.end;
+		const char *text = decoder->cut.text;
+		close_slice(decoder);
+		return decoding_error(decoder, "%s at byte 0x%" PRIx64 " of the packets", text,
+				      end);
+	}
+	if (status != -pte_eos)
+		return refuse(decoder, status, address);
+	bool missed = decoder->tail && decoder->has_next && decoder->idle > 0;
+	close_slice(decoder);
+	if (!missed)
+		return NULL;
+	if (!decoder->next_has_ip)
+		return decoding_error(
+			decoder,
+			"packets are missing: tracing is off at the next PSB: 0x%016" PRIx64,
+			decoder->last);
+	return decoding_error(decoder,
+			      "packets are missing: the next PSB is not reached: 0x%016" PRIx64,
+			      decoder->next_ip);
+}
+
+static struct strobe_error *add_block(struct decoder *decoder, const struct pt_block *block,
+				      struct runs_result *added)
+{
+	bool until = decoder->tail && decoder->has_next && decoder->next_has_ip;
+	uint64_t left = IDLE_INSTRUCTIONS - decoder->idle;
+	if (!until && block->ninsn <= left)
+		return runs_add(&decoder->runs, decoder->window, block, added);
+	return runs_add_until(&decoder->runs, decoder->window, block,
+			      until ? &decoder->next_ip : NULL, (uint32_t)left, added);
+}
+
+static struct strobe_error *check_block(struct decoder *decoder, const struct runs_result *added)
+{
+	if (added->met) {
+		close_slice(decoder);
+		return NULL;
+	}
+	if (!added->agrees) {
+		close_slice(decoder);
+		return decoding_error(decoder, "code is not what libipt makes of it: 0x%016" PRIx64,
+				      added->after);
+	}
+	if (decoder->idle < IDLE_INSTRUCTIONS)
+		return NULL;
+	close_slice(decoder);
+	return decoding_error(
+		decoder, "possible infinite loop: %d instructions without a packet: 0x%016" PRIx64,
+		IDLE_INSTRUCTIONS, decoder->last);
+}
+
+// One block of libipt's, whether or not it is whole.
+static struct strobe_error *take_block(struct decoder *decoder, const struct pt_block *block,
+				       bool *consumed)
+{
+	struct runs_result added = {0};
+	struct strobe_error *error = add_block(decoder, block, &added);
+	if (error)
+		return error;
+	decoder->last = added.last;
+	decoder->has_last = true;
+	*consumed = added.consumes;
+	decoder->idle = added.consumes && !decoder->tail ? 0 : decoder->idle + added.added;
+	if (!added.agrees || added.met || decoder->idle)
+		error = check_block(decoder, &added);
+	return error;
+}
+
+static struct strobe_error *end_at(struct decoder *decoder, const struct pt_block *block)
+{
+	uint64_t address = block->ip;
+	if (block->ninsn && decoder->status == -pte_nomap && decoder->runs.open)
+		address = decoder->runs.next;
+	else if (block->ninsn)
+		address = block->end_ip;
+	return end_slice(decoder, address);
+}
+
+static bool is_full(const struct decoder *decoder, bool consumed)
+{
+	return decoder->window->item_count > decoder->enough ||
+	       (consumed && decoder->window->parts.count >= ENOUGH_PARTS);
+}
+
+static struct strobe_error *pass_time(struct decoder *decoder)
+{
+	uint64_t time = 0;
+	if (pt_blk_time(decoder->pt, &time, NULL, NULL) >= 0)
+		return decoding_clock(decoder, time);
+	return NULL;
+}
+
+// Decodes in the slice until it ends, or the window is full.
+static struct strobe_error *follow(struct decoder *decoder, bool *full)
+{
+	struct strobe_error *error = NULL;
+	bool consumed = false;
+	while (!error && decoder->pt && !*full) {
+		struct pt_block block;
+		if (decoder->status >= 0 && decoder->status & pts_event_pending) {
+			error = events_take(decoder);
+			if (error)
+				break;
+			block = (struct pt_block){.ip = decoder->has_last ? decoder->last : 0};
+		} else {
+			if (decoder->status & pts_eos && !decoder->tail && !enter_tail(decoder))
+				return error_no_memory();
+			decoder->status = pt_blk_next(decoder->pt, &block, sizeof(block));
+			if (block.ninsn)
+				error = take_block(decoder, &block, &consumed);
+			if (!error && consumed && decoder->source->timed && decoder->pt)
+				error = pass_time(decoder);
+		}
+		if (!error && decoder->pt && decoder->status < 0)
+			error = end_at(decoder, &block);
+		*full = is_full(decoder, consumed);
+	}
+	return error;
+}
+
+// Where the block lies in memory, in one row.
+static struct strobe_error *gather(struct decoder *decoder)
+{
+	const struct stream *stream = &decoder->source->streams.items[decoder->stream];
+	uint64_t row = 0;
+	decoder->bytes = stream_at(stream, decoder->start, &row);
+	if (row >= decoder->size)
+		return NULL;
+	if (!array_reserve(&decoder->gathered, decoder->size))
+		return error_no_memory();
+	stream_copy(stream, decoder->start, decoder->gathered.items, decoder->size);
+	decoder->bytes = decoder->gathered.items;
+	return NULL;
+}
+
+static void release(struct decoder *decoder)
+{
+	const struct stream *stream = &decoder->source->streams.items[decoder->touched_stream];
+	if (decoder->touched_end > decoder->touched_start)
+		stream_release(stream, decoder->touched_start,
+			       decoder->touched_end - decoder->touched_start);
+	decoder->touched_stream = decoder->stream;
+	decoder->touched_start = decoder->touched_end = decoder->start;
+}
+
+static struct strobe_error *start_block(struct decoder *decoder, size_t stream_index,
+					uint64_t block)
+{
+	const struct stream *stream = &decoder->source->streams.items[stream_index];
+	bool next = decoder->size && decoder->stream == stream_index && decoder->block + 1 == block;
+	assert(block < stream->count);
+	close_slice(decoder);
+	decoder->start = next ? decoder->start + decoder->size : stream_block_start(stream, block);
+	decoder->size = stream_block_end(stream, decoder->start) - decoder->start;
+	decoder->stream = stream_index;
+	decoder->block = block;
+	decoder->slice = decoder->slice_end = 0;
+	decoder->has_tick = false;
+	decoder->clock = 0;
+	runs_close(&decoder->runs);
+	if (!next || decoder->touched_end - decoder->touched_start > RELEASE_EVERY)
+		release(decoder);
+	decoder->touched_end = decoder->start + decoder->size;
+	return gather(decoder);
+}
+
+// Fills the window from where the decoder is.
+static struct strobe_error *fill(struct decoder *decoder, struct window *window)
+{
+	struct strobe_error *error = NULL;
+	bool full = false;
+	window_clear(window);
+	decoder->window = window;
+	decoder->in_window = false;
+	runs_close(&decoder->runs);
+	window->cpu = decoder->source->input.streams.items[decoder->stream].cpu;
+	error = window_add_cut(window, decoder->source->stream_threads.items[decoder->stream], 0);
+	if (!error && decoder->clock)
+		error = window_add_clock(window, decoder->clock);
+	while (!error && !full && (decoder->pt || decoder->slice < decoder->size))
+		error = decoder->pt ? follow(decoder, &full) : next_slice(decoder);
+	window->more = decoder->pt || decoder->slice < decoder->size;
+	window->complete = window->item_count <= decoder->enough || !window->more;
+	if (!window->complete)
+		window->more = false;
+	decoder->window = NULL;
+	return error;
+}
+
+struct strobe_error *decoder_decode(void *context, size_t stream, uint64_t block,
+				    const struct source_want *want, struct window *window)
+{
+	struct decoder *decoder = context;
+	struct strobe_error *error = NULL;
+	bool goes_on = decoder->resumable && decoder->stream == stream && decoder->block == block &&
+		       decoder->part + 1 == want->part;
+	decoder->resumable = false;
+	if (!goes_on) {
+		error = start_block(decoder, stream, block);
+		decoder->part = UINT32_MAX;
+	}
+	while (!error && decoder->part != want->part) {
+		decoder->part++;
+		decoder->enough = decoder->part == want->part ? want->enough : UINT32_MAX;
+		error = fill(decoder, window);
+		if (!error && decoder->part != want->part && !window->more) {
+			window_clear(window); // there is no such part
+			window->complete = true;
+			break;
+		}
+	}
+	decoder->resumable = !error && window->more;
+	return error;
+}
