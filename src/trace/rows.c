@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "trace/rows.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "trace/build.h"
+
+/** A unit of a CPU's stream, until its place among those of the others is known. */
+struct dated_unit {
+	uint64_t date; // on the hardware clock; never falls along a stream
+	struct scanned_unit scanned;
+};
+
+struct extension {
+	struct strobe_trace *trace;
+	ARRAY(struct dated_unit) dated;
+	uint64_t date; // of the last one of `stream`
+	uint32_t stream;
+};
+
+struct strobe_error *rows_add_threads(struct strobe_trace *trace)
+{
+	const struct trace_source *source = &trace->source;
+	size_t count = source->ops->thread_count(source->context);
+	while (trace->rows.count < count) {
+		struct source_thread thread;
+		source->ops->thread(source->context, trace->rows.count, &thread);
+		struct trace_row row = {.info = {.pid = thread.pid, .tid = thread.tid},
+					.last_cpu = -1};
+		row.info.name = arena_strdup(&trace->arena, thread.name);
+		if ((thread.name && !row.info.name) || !array_push(&trace->rows, row))
+			return error_no_memory();
+	}
+	return NULL;
+}
+
+/** Drops the points that the thread has passed already, so that its clock never falls. */
+static void drop_passed_points(const struct trace_row *row, const struct scanned_unit *scanned,
+			       struct unit *unit)
+{
+	unit->has_before = row->has_clock;
+	unit->before = row->last_clock;
+	if (!unit->has_clock || !row->has_clock || unit->first.value > row->last_clock.value)
+		return;
+	unit->has_clock = unit->last.value > row->last_clock.value;
+	unit->first = unit->last; // if none of the few is later, what lies between is dropped too
+	for (uint32_t i = 0; i < scanned->early_count && unit->has_clock; i++) {
+		if (scanned->early[i].value > row->last_clock.value) {
+			unit->first = scanned->early[i];
+			break;
+		}
+	}
+}
+
+/** From an offset among what the window has to an id. */
+static void place_point(const struct unit *unit, struct clock_point *point)
+{
+	if (point->id > 0 && unit->cpu_changed)
+		point->id++;
+	point->id += unit->first_id;
+}
+
+/** Turns what was found into the row's next unit. */
+static struct unit place_unit(const struct trace_row *row, const struct scanned_unit *scanned,
+			      bool cut_by_cpu)
+{
+	struct unit unit = scanned->unit;
+	unit.first_id = row->info.item_count;
+	unit.cpu_changed = cut_by_cpu && unit.cpu >= 0 && unit.cpu != row->last_cpu;
+	if (unit.cpu < 0)
+		unit.cpu = row->last_cpu;
+	if (unit.cpu_changed) {
+		unit.item_count++;
+		unit.event_counts[STROBE_EVENT_CPU_CHANGED]++;
+	}
+	drop_passed_points(row, scanned, &unit);
+	place_point(&unit, &unit.first);
+	place_point(&unit, &unit.last);
+	return unit;
+}
+
+static bool add_cpu(struct trace_row *row, int cpu)
+{
+	size_t at = 0;
+	while (at < row->cpus.count && row->cpus.items[at] < cpu)
+		at++;
+	if (cpu < 0 || (at < row->cpus.count && row->cpus.items[at] == cpu))
+		return true;
+	if (!array_reserve(&row->cpus, row->cpus.count + 1))
+		return false;
+	memmove(&row->cpus.items[at + 1], &row->cpus.items[at],
+		(row->cpus.count - at) * sizeof(*row->cpus.items));
+	row->cpus.items[at] = cpu;
+	row->cpus.count++;
+	return true;
+}
+
+static void add_totals(struct trace_row *row, const struct unit *unit)
+{
+	row->info.item_count += unit->item_count;
+	row->info.instruction_count += unit->instruction_count;
+	row->info.error_count += unit->error_count;
+	for (size_t i = 0; i < STROBE_EVENT_TYPE_COUNT; i++)
+		row->info.event_counts[i] += unit->event_counts[i];
+	row->info.unit_count++;
+	row->last_cpu = unit->cpu;
+	if (!unit->has_clock)
+		return;
+	if (!row->has_clock)
+		row->first_clock = unit->first;
+	row->last_clock = unit->last;
+	row->has_clock = true;
+}
+
+static struct strobe_error *append(struct trace_row *row, const struct scanned_unit *scanned,
+				   bool cut_by_cpu)
+{
+	struct unit unit = place_unit(row, scanned, cut_by_cpu);
+	if (!add_cpu(row, unit.cpu) || !array_push(&row->units, unit))
+		return error_no_memory();
+	add_totals(row, &unit);
+	return NULL;
+}
+
+static void note_lowest_clock(struct strobe_trace *trace, const struct unit *unit)
+{
+	if (!unit->has_clock || (trace->has_clock && trace->lowest_clock <= unit->first.value))
+		return;
+	trace->has_clock = true;
+	trace->lowest_clock = unit->first.value;
+}
+
+static struct strobe_error *take_errors(struct strobe_trace *trace,
+					const struct scanned_block *block)
+{
+	for (size_t i = 0; i < block->errors.count; i++) {
+		const struct scanned_error *found = &block->errors.items[i];
+		struct trace_row *row = &trace->rows.items[found->thread];
+		size_t at = 0;
+		while (at < row->errors.count &&
+		       strcmp(row->errors.items[at].text, found->text) != 0)
+			at++;
+		if (at == row->errors.count) {
+			struct strobe_trace_error_count fresh = {
+				.text = arena_strdup(&trace->arena, found->text)};
+			if (!fresh.text || !array_push(&row->errors, fresh))
+				return error_no_memory();
+		}
+		row->errors.items[at].count += found->count;
+	}
+	return NULL;
+}
+
+static struct strobe_error *keep_for_later(struct extension *extension,
+					   const struct scanned_unit *scanned, uint32_t stream)
+{
+	if (stream != extension->stream)
+		extension->date = 0;
+	extension->stream = stream;
+	if (scanned->has_start && scanned->start > extension->date)
+		extension->date = scanned->start;
+	if (scanned->thread == WINDOW_NOBODY || scanned->unit.item_count == 0)
+		return NULL;
+	struct dated_unit dated = {.date = extension->date, .scanned = *scanned};
+	return array_push(&extension->dated, dated) ? NULL : error_no_memory();
+}
+
+static struct strobe_error *take(void *context, uint32_t stream, uint64_t index,
+				 const struct scanned_block *block)
+{
+	struct extension *extension = context;
+	struct strobe_trace *trace = extension->trace;
+	uint32_t thread;
+	const struct trace_source *source = &trace->source;
+	bool one = source->ops->stream_thread(source->context, stream, &thread);
+	struct strobe_error *error = take_errors(trace, block);
+	for (size_t i = 0; i < block->units.count && !error; i++) {
+		const struct scanned_unit *scanned = &block->units.items[i];
+		note_lowest_clock(trace, &scanned->unit);
+		struct trace_row *row = NULL;
+		if (scanned->thread != WINDOW_NOBODY) {
+			assert(scanned->thread < trace->rows.count);
+			row = &trace->rows.items[scanned->thread];
+			row->info.raw_bytes += scanned->raw_bytes;
+		}
+		if (!one)
+			error = keep_for_later(extension, scanned, stream);
+		else if (row && scanned->unit.item_count)
+			error = append(row, scanned, false);
+	}
+	if (!error)
+		trace->indexed.items[stream] = index + 1;
+	return error;
+}
+
+static int compare_dates(const void *a, const void *b)
+{
+	const struct dated_unit *x = a, *y = b;
+	const struct unit *u = &x->scanned.unit, *v = &y->scanned.unit;
+	if (x->date != y->date)
+		return x->date < y->date ? -1 : 1;
+	if (u->stream != v->stream)
+		return u->stream < v->stream ? -1 : 1;
+	if (u->block != v->block)
+		return u->block < v->block ? -1 : 1;
+	if (u->part != v->part)
+		return u->part < v->part ? -1 : 1;
+	return u->cut < v->cut ? -1 : u->cut > v->cut;
+}
+
+static struct strobe_error *append_dated(struct extension *extension)
+{
+	struct strobe_error *error = NULL;
+	if (extension->dated.count > 1)
+		qsort(extension->dated.items, extension->dated.count,
+		      sizeof(*extension->dated.items), compare_dates);
+	for (size_t i = 0; i < extension->dated.count && !error; i++) {
+		const struct scanned_unit *scanned = &extension->dated.items[i].scanned;
+		error = append(&extension->trace->rows.items[scanned->thread], scanned, true);
+	}
+	return error;
+}
+
+static struct strobe_error *scan_ranges(struct strobe_trace *trace, struct build_range *ranges,
+					size_t count)
+{
+	struct extension extension = {.trace = trace, .stream = UINT32_MAX};
+	struct build build = {.source = &trace->source,
+			      .ranges = ranges,
+			      .stream_count = count,
+			      .threads = trace->build_threads,
+			      .take = take,
+			      .context = &extension,
+			      .progress = trace->progress,
+			      .progress_context = trace->progress_context};
+	for (size_t i = 0; i < count; i++)
+		ranges[i] = (struct build_range){
+			.from = trace->indexed.items[i],
+			.to = trace->source.ops->block_count(trace->source.context, i)};
+	struct strobe_error *error = build_run(&build);
+	if (!error)
+		error = append_dated(&extension);
+	array_fini(&extension.dated);
+	return error;
+}
+
+struct strobe_error *rows_extend(struct strobe_trace *trace)
+{
+	size_t count = trace->source.ops->stream_count(trace->source.context);
+	while (trace->indexed.count < count)
+		if (!array_push(&trace->indexed, 0))
+			return error_no_memory();
+	if (count == 0)
+		return NULL;
+	struct build_range *ranges = calloc(count, sizeof(*ranges));
+	struct strobe_error *error = ranges ? scan_ranges(trace, ranges, count) : error_no_memory();
+	free(ranges);
+	return error;
+}
+
+void rows_check(const struct strobe_trace *trace)
+{
+	for (size_t r = 0; r < trace->rows.count; r++) {
+		uint64_t id = 0, clock = 0;
+		for (uint64_t i = 0; i < units_count(trace, r); i++) {
+			const struct unit *unit = units_get(trace, r, i);
+			uint64_t events = 0;
+			for (size_t t = 0; t < STROBE_EVENT_TYPE_COUNT; t++)
+				events += unit->event_counts[t];
+			assert(unit->first_id == id && unit->item_count > 0);
+			assert(unit->item_count ==
+			       events + unit->instruction_count + unit->error_count);
+			assert(!unit->has_before || unit->before.value == clock);
+			id += unit->item_count;
+			if (!unit->has_clock)
+				continue;
+			assert(unit->first.value >= clock && unit->last.value >= unit->first.value);
+			assert(unit->first.id >= unit->first_id && unit->last.id <= id);
+			clock = unit->last.value;
+		}
+		assert(id == trace->rows.items[r].info.item_count);
+	}
+}
