@@ -82,7 +82,7 @@ static struct strobe_error *add_stream(struct opening *opening, const char *path
 	struct strobe_error *error = keep_file(opening, path, &file);
 	if (error || !file)
 		return error;
-	struct pt_piece piece = {file->data, file->size};
+	struct pt_piece piece = {.data = file->data, .size = file->size, .mapped = true};
 	stream.finished = true;
 	if (file->size && !array_push(&stream.pieces, piece))
 		return error_no_memory();

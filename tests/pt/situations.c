@@ -86,6 +86,10 @@ static void execution_mode(struct walk *walk)
 	struct pt_packet mode = {.type = ppt_mode, .payload.mode.leaf = pt_mol_exec};
 	some(walk);
 	mode.payload.mode.bits.exec = pt_set_exec_mode(ptem_64bit);
+	// No PSB comes between the packet and the one that it belongs to.
+	walk_disable(walk);
+	pt_writer_sync(walk->writer);
+	walk_enable(walk);
 	walk_disable(walk);
 	walk_packet(walk, &mode);
 	walk_enable(walk);
