@@ -90,8 +90,9 @@ static void explain_all(const struct pt_input *input)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct strobe_view_options options = {
-		.size = sizeof(options), .no_debuginfod = true, .sysroot = "/none-such"};
+	struct strobe_view_options view = {
+		.size = sizeof(view), .no_debuginfod = true, .sysroot = "/none-such"};
+	struct strobe_trace_options options = {.size = sizeof(options), .view = &view};
 	struct pt_input input;
 	char path[64];
 	bool grew;

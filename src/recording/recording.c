@@ -11,7 +11,7 @@
 #include "recording/writer.h"
 #include "trace/module_view.h"
 
-bool recording_is(const void *bytes, size_t size)
+bool recording_is(const uint8_t *bytes, size_t size)
 {
 	return size >= sizeof(RECORDING_MAGIC) - 1 &&
 	       memcmp(bytes, RECORDING_MAGIC, sizeof(RECORDING_MAGIC) - 1) == 0;
@@ -185,7 +185,7 @@ static struct strobe_error *fill(struct recording *recording,
 	return error;
 }
 
-struct strobe_error *recording_open(const char *path, const struct strobe_view_options *options,
+struct strobe_error *recording_open(const char *path, const struct strobe_trace_options *options,
 				    struct pt_input *ret)
 {
 	struct recording *recording = calloc(1, sizeof(*recording));
@@ -199,7 +199,7 @@ struct strobe_error *recording_open(const char *path, const struct strobe_view_o
 	input.explain = explain;
 	struct strobe_error *error = growing_file_open(&recording->file, path);
 	if (!error)
-		error = fill(recording, options, &input);
+		error = fill(recording, options ? options->view : NULL, &input);
 	if (error) {
 		pt_input_fini(&input);
 		return error;

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "bundle/bundle.h"
 #include "pt/input.h"
+#include "recording/recording.h"
 #include "trace/source.h"
 
 typedef struct strobe_error *(*open_input)(const char *path,
@@ -19,6 +20,7 @@ static const struct {
 	open_input open;
 } formats[] = {
 	{bundle_is, bundle_open},
+	{recording_is, recording_open},
 };
 
 /** Who reads the file; NULL if nobody does. */

@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <strobe/memory.h>
-#include <strobe/view.h>
+#include <strobe/trace.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
