@@ -3,6 +3,8 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "output.h"
@@ -16,6 +18,8 @@ void json_fini(struct json *json)
 {
 	assert(json->depth == 0);
 	putc_unlocked('\n', json->out);
+	free(json->deeper);
+	json->deeper = NULL;
 }
 
 static void put(struct json *json, const char *text, size_t size)
@@ -62,17 +66,25 @@ static void put_string(struct json *json, const char *value, size_t size)
 	putc_unlocked('"', json->out);
 }
 
+enum { LEVEL_FILLED = 1, LEVEL_LINES = 2 };
+
+static uint8_t *level(struct json *json)
+{
+	return json->depth < JSON_LEVELS ? &json->levels[json->depth]
+					 : &json->deeper[json->depth - JSON_LEVELS];
+}
+
 // What comes before every value: comma, new line, key.
 static void before(struct json *json, const char *key)
 {
-	uint64_t bit = UINT64_C(1) << json->depth;
-	if (json->filled & bit)
+	uint8_t *now = level(json);
+	if (*now & LEVEL_FILLED)
 		putc_unlocked(',', json->out);
-	if (json->lines & bit)
+	if (*now & LEVEL_LINES)
 		putc_unlocked('\n', json->out);
-	else if (json->filled & bit)
+	else if (*now & LEVEL_FILLED)
 		putc_unlocked(' ', json->out);
-	json->filled |= bit;
+	*now |= LEVEL_FILLED;
 	if (key) {
 		put_string(json, key, strlen(key));
 		put(json, ": ", 2);
@@ -84,17 +96,23 @@ static void enter(struct json *json, const char *key, char bracket, bool lines)
 	before(json, key);
 	putc_unlocked(bracket, json->out);
 	json->depth++;
-	assert(json->depth < 64);
-	uint64_t bit = UINT64_C(1) << json->depth;
-	json->filled &= ~bit;
-	json->lines = lines ? json->lines | bit : json->lines & ~bit;
+	if (json->depth >= JSON_LEVELS + json->capacity) {
+		size_t capacity = json->capacity ? 2 * json->capacity : JSON_LEVELS;
+		uint8_t *deeper = realloc(json->deeper, capacity);
+		if (!deeper) { // half a document is none
+			fputs("strobe: out of memory\n", stderr);
+			exit(EXIT_FAILURE);
+		}
+		json->deeper = deeper;
+		json->capacity = capacity;
+	}
+	*level(json) = lines ? LEVEL_LINES : 0;
 }
 
 static void leave(struct json *json, char bracket)
 {
-	uint64_t bit = UINT64_C(1) << json->depth;
 	assert(json->depth > 0);
-	if ((json->lines & bit) && (json->filled & bit))
+	if (*level(json) == (LEVEL_LINES | LEVEL_FILLED))
 		putc_unlocked('\n', json->out);
 	json->depth--;
 	putc_unlocked(bracket, json->out);
@@ -145,6 +163,16 @@ void json_signed(struct json *json, const char *key, int64_t value)
 {
 	before(json, key);
 	fprintf(json->out, "%" PRId64, value);
+}
+
+void json_decimal(struct json *json, const char *key, double value)
+{
+	if (!isfinite(value)) {
+		json_null(json, key);
+		return;
+	}
+	before(json, key);
+	fprintf(json->out, "%.3f", value);
 }
 
 void json_bool(struct json *json, const char *key, bool value)

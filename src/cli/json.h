@@ -13,15 +13,18 @@
  * The text is always valid UTF-8: each byte of a string that is not part of a well-formed UTF-8
  * sequence is written as U+FFFD.
  */
+enum { JSON_LEVELS = 64 };
 struct json {
 	FILE *out;
-	unsigned depth;	 // open objects and arrays
-	uint64_t filled; // bit n: the one at depth n has a member already
-	uint64_t lines;	 // bit n: the one at depth n has its members on lines of their own
+	size_t depth; // open objects and arrays
+	// Of each: has it a member already, are its members on lines of their own?
+	uint8_t levels[JSON_LEVELS];
+	uint8_t *deeper; // from JSON_LEVELS on
+	size_t capacity; // of `deeper`
 };
 
 void json_init(struct json *json, FILE *out);
-/** Ends the document, which must be complete. */
+/** Ends the document, which must be complete. A command that ends with an error need not call it. */
 void json_fini(struct json *json);
 
 void json_object(struct json *json, const char *key);
@@ -35,6 +38,8 @@ void json_string(struct json *json, const char *key, const char *value);
 void json_string_size(struct json *json, const char *key, const char *value, size_t size);
 void json_unsigned(struct json *json, const char *key, uint64_t value);
 void json_signed(struct json *json, const char *key, int64_t value);
+/** A number with three digits behind the point; what is no number is null. */
+void json_decimal(struct json *json, const char *key, double value);
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
 /** "0x…", the lower-case hex of an address. */
