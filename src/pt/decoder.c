@@ -144,9 +144,7 @@ static struct strobe_error *next_slice(struct decoder *decoder)
 		      find_slice_end(decoder, decoder->slice) == decoder->slice;
 	decoder->cut = (struct slice_cut){0};
 	if (at_psb) {
-		decoder->slice_has_tick = decoder->has_tick;
-		decoder->slice_tick = decoder->tick;
-		decoder->slice_clock = decoder->clock;
+		decoder->before = decoder->now;
 		decoder->slice_end = find_slice_end(decoder, decoder->slice + STREAM_PSB_SIZE);
 		return start_slice(decoder);
 	}
@@ -187,9 +185,7 @@ static struct strobe_error *cut_slice(struct decoder *decoder, uint64_t end, con
 	window_truncate(decoder->window, decoder->first_item);
 	pt_blk_free_decoder(decoder->pt);
 	decoder->pt = NULL;
-	decoder->has_tick = decoder->slice_has_tick;
-	decoder->tick = decoder->slice_tick;
-	decoder->clock = decoder->slice_clock;
+	decoder->now = decoder->before;
 	runs_close(&decoder->runs);
 	return start_slice(decoder);
 }
@@ -366,8 +362,10 @@ static struct strobe_error *start_block(struct decoder *decoder, size_t stream_i
 	decoder->stream = stream_index;
 	decoder->block = block;
 	decoder->slice = decoder->slice_end = 0;
-	decoder->has_tick = false;
-	decoder->clock = 0;
+	decoder->schedule = decoder->source->stream_schedules.items[stream_index];
+	decoder->now = (struct moment){
+		.owner = decoder->source->stream_threads.items[stream_index],
+	};
 	runs_close(&decoder->runs);
 	if (!next || decoder->touched_end - decoder->touched_start > RELEASE_EVERY)
 		release(decoder);
@@ -385,9 +383,10 @@ static struct strobe_error *fill(struct decoder *decoder, struct window *window)
 	decoder->in_window = false;
 	runs_close(&decoder->runs);
 	window->cpu = decoder->source->input.streams.items[decoder->stream].cpu;
-	error = window_add_cut(window, decoder->source->stream_threads.items[decoder->stream], 0);
-	if (!error && decoder->clock)
-		error = window_add_clock(window, decoder->clock);
+	error = window_add_cut(window, decoder->now.owner,
+			       decoder->schedule ? decoder->now.clock : 0);
+	if (!error && decoder->now.clock)
+		error = window_add_clock(window, decoder->now.clock);
 	while (!error && !full && (decoder->pt || decoder->slice < decoder->size))
 		error = decoder->pt ? follow(decoder, &full) : next_slice(decoder);
 	window->more = decoder->pt || decoder->slice < decoder->size;

@@ -24,21 +24,89 @@ struct strobe_error *decoding_error(struct decoder *decoder, const char *format,
 	return note.text ? decoding_note(decoder, &note) : error_no_memory();
 }
 
+// The last execution that began at or before `clock`; SIZE_MAX if none did.
+static size_t find_execution(const struct pt_cpu_schedule *schedule, uint64_t clock)
+{
+	size_t low = 0, high = schedule->executions.count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (schedule->executions.items[middle].start <= clock)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low - 1;
+}
+
+static uint32_t thread_of(const struct pt_source *source, const struct pt_execution *execution)
+{
+	uintptr_t found = (uintptr_t)hash_get(&source->threads, (uint64_t)(unsigned)execution->tid);
+	if (!found || source->input.threads.items[found - 1].pid != execution->pid)
+		return WINDOW_NOBODY;
+	return (uint32_t)(found - 1);
+}
+
+// Who ran on the CPU at `clock`, and for how long.
+static void find_owner(struct decoder *decoder, uint64_t clock)
+{
+	const struct pt_cpu_schedule *schedule = decoder->schedule;
+	size_t count = schedule->executions.count, index = find_execution(schedule, clock);
+	size_t next = index + 1; // SIZE_MAX + 1 is 0
+	decoder->now.owner_from = 0;
+	decoder->now.owner_until =
+		next < count ? schedule->executions.items[next].start : UINT64_MAX;
+	decoder->now.owner = WINDOW_NOBODY;
+	if (index == SIZE_MAX)
+		return;
+	const struct pt_execution *execution = &schedule->executions.items[index];
+	if (clock < execution->end) {
+		decoder->now.owner_from = execution->start;
+		decoder->now.owner_until = execution->end;
+		decoder->now.owner = thread_of(decoder->source, execution);
+	} else {
+		decoder->now.owner_from = execution->end;
+	}
+}
+
+// Gives what follows to whoever runs now.
+static struct strobe_error *cut_at(struct decoder *decoder, uint64_t clock)
+{
+	struct window *window = decoder->window;
+	struct moment before = decoder->now;
+	bool known = before.owner_known;
+	if (!decoder->schedule ||
+	    (known && clock >= decoder->now.owner_from && clock < decoder->now.owner_until))
+		return NULL;
+	find_owner(decoder, clock);
+	decoder->now.owner_known = true;
+	// What came before the first clock value is the same thread's.
+	if (!known && window->cuts.count == 1)
+		window->cuts.items[0] =
+			(struct window_cut){.thread = decoder->now.owner, .clock = clock};
+	// The same thread again may have been on another CPU in between.
+	if (!known ||
+	    (decoder->now.owner == before.owner &&
+	     (before.owner == WINDOW_NOBODY || before.owner_from == decoder->now.owner_from)))
+		return NULL;
+	runs_close(&decoder->runs);
+	return window_add_cut(window, decoder->now.owner, clock);
+}
+
 struct strobe_error *decoding_clock(struct decoder *decoder, uint64_t value)
 {
-	if (value <= decoder->clock)
+	if (value <= decoder->now.clock && decoder->now.clock)
 		return NULL;
-	decoder->clock = value;
-	return window_add_clock(decoder->window, value);
+	struct strobe_error *error = cut_at(decoder, value);
+	decoder->now.clock = value;
+	return error ? error : window_add_clock(decoder->window, value);
 }
 
 struct strobe_error *decoding_tick(struct decoder *decoder, uint64_t value)
 {
 	struct strobe_error *error = decoding_clock(decoder, value);
-	if (error || (decoder->has_tick && decoder->tick == value))
+	if (error || decoder->now.tick == value)
 		return error;
 	struct window_note note = {.type = STROBE_EVENT_CLOCK_TICK, .value = value, .text = ""};
-	decoder->has_tick = true;
-	decoder->tick = value;
+	decoder->now.tick = value;
 	return decoding_note(decoder, &note);
 }

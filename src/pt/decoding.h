@@ -13,6 +13,15 @@ struct slice_cut {
 	const char *text; // of the error item
 };
 
+/** What the items so far say of what comes. */
+struct moment {
+	uint64_t clock; // 0 = not known
+	uint64_t tick;	// of the block's last clock item; 0 = there was none
+	uint32_t owner; // thread, or WINDOW_NOBODY
+	bool owner_known;
+	uint64_t owner_from, owner_until; // no other one in [from, until) of the clock
+};
+
 /**
  * Invariants:
  *  1. Slices before `slice` are done. While `pt` is not NULL, it decodes [slice, slice_end) of the block's bytes.
@@ -52,11 +61,8 @@ struct decoder {
 
 	uint64_t last;
 
-	bool has_tick; // a clock item was made in this block,
-	uint64_t tick; // with this value
-	uint64_t clock;
-	bool slice_has_tick; // the same, before the slice began
-	uint64_t slice_tick, slice_clock;
+	struct moment now, before;		// `before`: when the slice began
+	const struct pt_cpu_schedule *schedule; // of the stream's CPU; NULL = all is one thread's
 
 	// Packets decoded since their pages were given back.
 	uint64_t touched_start, touched_end;

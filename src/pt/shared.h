@@ -6,6 +6,7 @@
 
 #include <intel-pt.h>
 
+#include "base/hash.h"
 #include "pt/image.h"
 #include "pt/input.h"
 #include "pt/stream.h"
@@ -15,8 +16,10 @@ struct pt_source {
 	struct image image;
 	ARRAY(struct stream) streams;	// of input.streams
 	ARRAY(uint32_t) stream_threads; // of which thread each is; WINDOW_NOBODY = of several
-	struct pt_config config;	// without a buffer
-	bool timed;			// MTC or CYC packets can be made time of
+	ARRAY(const struct pt_cpu_schedule *) stream_schedules; // NULL = is not cut
+	struct hash threads;	 // of a tid: 1 + its index, as a pointer
+	struct pt_config config; // without a buffer
+	bool timed;		 // MTC or CYC packets can be made time of
 	char cpu[64];
 	uint8_t fingerprint[16];
 };

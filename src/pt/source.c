@@ -22,6 +22,8 @@ static void close_source(void *context)
 		stream_fini(&source->streams.items[i]);
 	array_fini(&source->streams);
 	array_fini(&source->stream_threads);
+	array_fini(&source->stream_schedules);
+	hash_fini(&source->threads);
 	image_fini(&source->image);
 	pt_input_fini(&source->input);
 	free(source);
@@ -106,6 +108,25 @@ static uint32_t find_thread(const struct pt_input *input, const struct pt_stream
 	return WINDOW_NOBODY;
 }
 
+static const struct pt_cpu_schedule *find_schedule(const struct pt_input *input,
+						   const struct pt_stream *stream)
+{
+	for (size_t i = 0; input->per_cpu && !input->kernel && i < input->schedules.count; i++)
+		if (input->schedules.items[i].cpu == stream->cpu)
+			return &input->schedules.items[i];
+	return NULL;
+}
+
+static struct strobe_error *list_threads(struct pt_source *source)
+{
+	for (size_t i = 0; i < source->input.threads.count; i++) {
+		uint64_t tid = (uint64_t)(unsigned)source->input.threads.items[i].tid;
+		if (!hash_put(&source->threads, tid, (void *)(uintptr_t)(i + 1)))
+			return error_no_memory();
+	}
+	return NULL;
+}
+
 // Takes note of what the input has, for the first time or after it grew.
 static struct strobe_error *update(struct pt_source *source)
 {
@@ -114,17 +135,19 @@ static struct strobe_error *update(struct pt_source *source)
 		const struct pt_stream *from = &input->streams.items[i];
 		if (i == source->streams.count &&
 		    (!array_push(&source->streams, (struct stream){0}) ||
-		     !array_push(&source->stream_threads, WINDOW_NOBODY)))
+		     !array_push(&source->stream_threads, WINDOW_NOBODY) ||
+		     !array_push(&source->stream_schedules, NULL)))
 			return error_no_memory();
 		struct stream *stream = &source->streams.items[i];
 		source->stream_threads.items[i] = find_thread(input, from);
+		source->stream_schedules.items[i] = find_schedule(input, from);
 		struct strobe_error *error = stream_update(stream, from);
 		if (!error)
 			error = stream_scan(stream, from->finished || input->finished);
 		if (error)
 			return error;
 	}
-	return NULL;
+	return list_threads(source);
 }
 
 static struct strobe_error *refresh(void *context, bool *ret_grew)
