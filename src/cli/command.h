@@ -58,6 +58,9 @@ int command_open(struct command *command);
 int command_open_view(struct command *command);
 /** Opens the trace, building its index if need be, its symbols, and finds the thread that --thread names. */
 int command_open_trace(struct command *command);
+/** Opens another trace, as the same options say, and its symbols; both are the caller's, also after a failure. */
+int command_open_other_trace(struct command *command, const char *path, struct strobe_trace **ret,
+			     struct strobe_symbols **ret_symbols) STROBE_MUST_CHECK;
 /** Tells the warnings that are still untold, and closes everything. */
 void command_close(struct command *command);
 

@@ -51,7 +51,8 @@ static int find_thread(struct command *command)
 	return STATUS_DONE;
 }
 
-int command_open_trace(struct command *command)
+// Opens the trace at `path`, building its index if need be.
+static int open_trace(struct command *command, const char *path, struct strobe_trace **ret)
 {
 	struct strobe_view_options view;
 	struct strobe_trace_options options;
@@ -64,22 +65,39 @@ int command_open_trace(struct command *command)
 	options.progress = progress_tell;
 	options.progress_context = &progress;
 	progress_begin(&progress, "index", command->quiet);
-	struct strobe_error *error =
-		strobe_trace_open(command->arguments[0], &options, &command->trace);
+	struct strobe_error *error = strobe_trace_open(path, &options, ret);
 	progress_end(&progress);
 	if (error && progress_interrupted()) {
 		strobe_error_free(error);
-		return command_fail(command, "%s: interrupted while the index was built",
-				    command->arguments[0]);
+		return command_fail(command, "%s: interrupted while the index was built", path);
 	}
 	progress_release();
-	if (error)
-		return command_error(command, NULL, error);
+	return error ? command_error(command, NULL, error) : STATUS_DONE;
+}
+
+int command_open_trace(struct command *command)
+{
+	int status = open_trace(command, command->arguments[0], &command->trace);
+	if (status)
+		return status;
 	// A command's view is its own to write on; this one is only read.
 	command->view = (struct strobe_view *)strobe_trace_view(command->trace);
 	command_tell_warnings(command);
-	error = strobe_symbols_open(command->view, &command->symbols);
+	struct strobe_error *error = strobe_symbols_open(command->view, &command->symbols);
 	if (error)
 		return command_error(command, command->arguments[0], error);
 	return find_thread(command);
+}
+
+int command_open_other_trace(struct command *command, const char *path, struct strobe_trace **ret,
+			     struct strobe_symbols **ret_symbols)
+{
+	int status = open_trace(command, path, ret);
+	if (status)
+		return status;
+	size_t count = strobe_trace_warning_count(*ret);
+	for (size_t i = 0; i < count; i++)
+		command_warn(command, "%s: %s", path, strobe_trace_warning(*ret, i));
+	struct strobe_error *error = strobe_symbols_open(strobe_trace_view(*ret), ret_symbols);
+	return error ? command_error(command, path, error) : STATUS_DONE;
 }
