@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a trace's FILE is: told by its first bytes, not by its name.
-#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "bundle/bundle.h"
+#include "perf/perf_data.h"
 #include "pt/input.h"
 #include "recording/recording.h"
 #include "trace/source.h"
@@ -20,6 +21,7 @@ static const struct {
 	open_input open;
 } formats[] = {
 	{bundle_is, bundle_open},
+	{perf_data_is, perf_data_open},
 	{recording_is, recording_open},
 };
 
