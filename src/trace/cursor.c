@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 
+#define MISFIT "the index does not fit the trace here: it has to be rebuilt"
+
 static uint64_t item_count(const struct strobe_cursor *cursor)
 {
 	return cursor->trace->rows.items[cursor->thread].info.item_count;
@@ -103,6 +105,9 @@ static void stand_at_cpu_change(struct strobe_cursor *cursor)
 struct strobe_error *cursor_unit_window(struct strobe_trace *trace, const struct unit *unit,
 					uint32_t enough, struct cached_window **ret)
 {
+	if (unit->stream >= trace->indexed.count ||
+	    unit->block >= trace->indexed.items[unit->stream])
+		return error_new(STROBE_ERROR_FORMAT, MISFIT);
 	// Where a cut begins is not known before it is decoded; the first one begins at 0.
 	struct source_want want = {.part = unit->part,
 				   .enough = unit->cut == 0 ? enough : UINT32_MAX};
@@ -155,7 +160,7 @@ static void stand_in_unit(struct strobe_cursor *cursor, uint64_t offset, bool al
 	if (!get_window(cursor, all || item >= UINT32_MAX ? UINT32_MAX : (uint32_t)item))
 		return;
 	if (item >= cursor->window_end - cursor->window_first) {
-		stand_at_gap(cursor, "the index does not fit the trace here: it has to be rebuilt");
+		stand_at_gap(cursor, MISFIT);
 		return;
 	}
 	uint32_t at = cursor->window_first + (uint32_t)item;

@@ -7,18 +7,16 @@
 
 #include "base/error.h"
 #include "trace/build.h"
+#include "trace/dated.h"
+#include "trace/index_write.h"
 
-/** A unit of a CPU's stream, until its place among those of the others is known. */
-struct dated_unit {
-	uint64_t date; // on the hardware clock; never falls along a stream
-	struct scanned_unit scanned;
-};
+// A thread's errors of more texts are counted as one: the texts are a damaged trace's.
+enum { MAX_ERROR_TEXTS = 256 };
 
+/** What is being appended. */
 struct extension {
 	struct strobe_trace *trace;
-	ARRAY(struct dated_unit) dated;
-	uint64_t date; // of the last one of `stream`
-	uint32_t stream;
+	struct dated_units dated;
 };
 
 struct strobe_error *rows_add_threads(struct strobe_trace *trace)
@@ -115,14 +113,21 @@ static void add_totals(struct trace_row *row, const struct unit *unit)
 	row->has_clock = true;
 }
 
-static struct strobe_error *append(struct trace_row *row, const struct scanned_unit *scanned,
+static struct strobe_error *append(struct strobe_trace *trace, const struct scanned_unit *scanned,
 				   bool cut_by_cpu)
 {
+	struct trace_row *row = &trace->rows.items[scanned->thread];
 	struct unit unit = place_unit(row, scanned, cut_by_cpu);
-	if (!add_cpu(row, unit.cpu) || !array_push(&row->units, unit))
+	struct strobe_error *error = NULL;
+	if (!add_cpu(row, unit.cpu))
 		return error_no_memory();
-	add_totals(row, &unit);
-	return NULL;
+	if (trace->writer)
+		error = index_writer_add(trace->writer, scanned->thread, &unit);
+	else if (!array_push(&row->grown, unit))
+		error = error_no_memory();
+	if (!error)
+		add_totals(row, &unit);
+	return error;
 }
 
 static void note_lowest_clock(struct strobe_trace *trace, const struct unit *unit)
@@ -140,32 +145,20 @@ static struct strobe_error *take_errors(struct strobe_trace *trace,
 		const struct scanned_error *found = &block->errors.items[i];
 		struct trace_row *row = &trace->rows.items[found->thread];
 		size_t at = 0;
-		while (at < row->errors.count &&
+		bool full = row->errors.count >= MAX_ERROR_TEXTS;
+		const char *text = full ? "other errors" : found->text;
+		while (at < row->errors.count && strcmp(row->errors.items[at].text, text) != 0 &&
 		       strcmp(row->errors.items[at].text, found->text) != 0)
 			at++;
 		if (at == row->errors.count) {
 			struct strobe_trace_error_count fresh = {
-				.text = arena_strdup(&trace->arena, found->text)};
+				.text = arena_strdup(&trace->arena, text)};
 			if (!fresh.text || !array_push(&row->errors, fresh))
 				return error_no_memory();
 		}
 		row->errors.items[at].count += found->count;
 	}
 	return NULL;
-}
-
-static struct strobe_error *keep_for_later(struct extension *extension,
-					   const struct scanned_unit *scanned, uint32_t stream)
-{
-	if (stream != extension->stream)
-		extension->date = 0;
-	extension->stream = stream;
-	if (scanned->has_start && scanned->start > extension->date)
-		extension->date = scanned->start;
-	if (scanned->thread == WINDOW_NOBODY || scanned->unit.item_count == 0)
-		return NULL;
-	struct dated_unit dated = {.date = extension->date, .scanned = *scanned};
-	return array_push(&extension->dated, dated) ? NULL : error_no_memory();
 }
 
 static struct strobe_error *take(void *context, uint32_t stream, uint64_t index,
@@ -177,6 +170,8 @@ static struct strobe_error *take(void *context, uint32_t stream, uint64_t index,
 	const struct trace_source *source = &trace->source;
 	bool one = source->ops->stream_thread(source->context, stream, &thread);
 	struct strobe_error *error = take_errors(trace, block);
+	if (!error && !one)
+		error = dated_begin_stream(&extension->dated, stream);
 	for (size_t i = 0; i < block->units.count && !error; i++) {
 		const struct scanned_unit *scanned = &block->units.items[i];
 		note_lowest_clock(trace, &scanned->unit);
@@ -187,47 +182,24 @@ static struct strobe_error *take(void *context, uint32_t stream, uint64_t index,
 			row->info.raw_bytes += scanned->raw_bytes;
 		}
 		if (!one)
-			error = keep_for_later(extension, scanned, stream);
+			error = dated_add(&extension->dated, scanned);
 		else if (row && scanned->unit.item_count)
-			error = append(row, scanned, false);
+			error = append(trace, scanned, false);
 	}
 	if (!error)
 		trace->indexed.items[stream] = index + 1;
 	return error;
 }
 
-static int compare_dates(const void *a, const void *b)
+static struct strobe_error *take_dated(void *context, const struct scanned_unit *scanned)
 {
-	const struct dated_unit *x = a, *y = b;
-	const struct unit *u = &x->scanned.unit, *v = &y->scanned.unit;
-	if (x->date != y->date)
-		return x->date < y->date ? -1 : 1;
-	if (u->stream != v->stream)
-		return u->stream < v->stream ? -1 : 1;
-	if (u->block != v->block)
-		return u->block < v->block ? -1 : 1;
-	if (u->part != v->part)
-		return u->part < v->part ? -1 : 1;
-	return u->cut < v->cut ? -1 : u->cut > v->cut;
-}
-
-static struct strobe_error *append_dated(struct extension *extension)
-{
-	struct strobe_error *error = NULL;
-	if (extension->dated.count > 1)
-		qsort(extension->dated.items, extension->dated.count,
-		      sizeof(*extension->dated.items), compare_dates);
-	for (size_t i = 0; i < extension->dated.count && !error; i++) {
-		const struct scanned_unit *scanned = &extension->dated.items[i].scanned;
-		error = append(&extension->trace->rows.items[scanned->thread], scanned, true);
-	}
-	return error;
+	return append(context, scanned, true);
 }
 
 static struct strobe_error *scan_ranges(struct strobe_trace *trace, struct build_range *ranges,
 					size_t count)
 {
-	struct extension extension = {.trace = trace, .stream = UINT32_MAX};
+	struct extension extension = {.trace = trace};
 	struct build build = {.source = &trace->source,
 			      .ranges = ranges,
 			      .stream_count = count,
@@ -236,14 +208,15 @@ static struct strobe_error *scan_ranges(struct strobe_trace *trace, struct build
 			      .context = &extension,
 			      .progress = trace->progress,
 			      .progress_context = trace->progress_context};
+	dated_init(&extension.dated);
 	for (size_t i = 0; i < count; i++)
 		ranges[i] = (struct build_range){
 			.from = trace->indexed.items[i],
 			.to = trace->source.ops->block_count(trace->source.context, i)};
 	struct strobe_error *error = build_run(&build);
 	if (!error)
-		error = append_dated(&extension);
-	array_fini(&extension.dated);
+		error = dated_merge(&extension.dated, take_dated, trace);
+	dated_fini(&extension.dated);
 	return error;
 }
 

@@ -13,6 +13,7 @@
 #include "base/array.h"
 #include "code/code_map.h"
 #include "trace/cache.h"
+#include "trace/index_read.h"
 #include "trace/source.h"
 #include "trace/units.h"
 
@@ -21,8 +22,9 @@ struct trace_row {
 	struct strobe_trace_thread info;
 	ARRAY(int) cpus;			       // ascending
 	ARRAY(struct strobe_trace_error_count) errors; // texts in the trace's arena
-	ARRAY(struct unit) units;
-	int last_cpu; // of the last unit; -1 = not known
+	uint64_t stored;			       // units that the index file has
+	ARRAY(struct unit) grown;		       // those behind them
+	int last_cpu;				       // of the last unit; -1 = not known
 	bool has_clock;
 	struct clock_point first_clock, last_clock;
 };
@@ -35,6 +37,8 @@ struct strobe_trace {
 	ARRAY(uint64_t) indexed; // a stream's blocks that are in the index
 	bool has_clock;		 // any
 	uint64_t lowest_clock;
+	struct index *index;	     // NULL = none is made
+	struct index_writer *writer; // where units go while one is made
 	unsigned build_threads;
 	strobe_trace_progress progress;
 	void *progress_context;

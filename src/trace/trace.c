@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "trace/load.h"
 #include "trace/rows.h"
 #include "trace/source.h"
 #include "trace/state.h"
@@ -20,13 +21,8 @@ struct strobe_trace *strobe_trace_close(struct strobe_trace *trace)
 	window_cache_fini(&trace->cache);
 	if (trace->decoder)
 		trace->source.ops->decoder_free(trace->decoder);
-	for (size_t i = 0; i < trace->rows.count; i++) {
-		array_fini(&trace->rows.items[i].cpus);
-		array_fini(&trace->rows.items[i].errors);
-		array_fini(&trace->rows.items[i].units);
-	}
-	array_fini(&trace->rows);
-	array_fini(&trace->indexed);
+	load_forget_rows(trace);
+	index_close(trace->index);
 	array_fini(&trace->warnings);
 	arena_fini(&trace->arena);
 	trace->source.ops->close(trace->source.context);
@@ -42,15 +38,28 @@ double trace_clock_ns(const struct strobe_trace *trace, uint64_t value)
 	       (double)(UINT64_C(1) << (trace->about.clock_shift & 63));
 }
 
+/** A thread's share of the index: its units. */
+static uint64_t index_bytes(const struct strobe_trace *trace, size_t thread)
+{
+	const struct trace_row *row = &trace->rows.items[thread];
+	uint64_t bytes = row->grown.count * sizeof(*row->grown.items);
+	uint64_t groups = (row->stored + INDEX_GROUP_UNITS - 1) / INDEX_GROUP_UNITS;
+	if (row->stored)
+		bytes += trace->index->threads[thread].data_bytes +
+			 groups * sizeof(struct index_group);
+	return bytes;
+}
+
 /** What is known of threads' times and of the whole, after the rows grew. */
 static void tell_rows(struct strobe_trace *trace)
 {
-	uint64_t total = 0;
+	uint64_t total = 0, grown = 0;
 	for (size_t i = 0; i < trace->rows.count; i++) {
 		struct trace_row *row = &trace->rows.items[i];
+		grown += row->grown.count * sizeof(*row->grown.items);
 		row->info.cpus = row->cpus.items;
 		row->info.cpu_count = row->cpus.count;
-		row->info.index_bytes = row->units.count * sizeof(*row->units.items);
+		row->info.index_bytes = index_bytes(trace, i);
 		row->info.has_time = trace->about.has_clock && row->has_clock;
 		total += row->info.index_bytes;
 		if (!row->info.has_time)
@@ -58,7 +67,7 @@ static void tell_rows(struct strobe_trace *trace)
 		row->info.first_time_ns = trace_clock_ns(trace, row->first_clock.value);
 		row->info.last_time_ns = trace_last_time_ns(trace, i);
 	}
-	trace->info.index_bytes = total;
+	trace->info.index_bytes = trace->index ? trace->index->file->size + grown : total;
 }
 
 double trace_tail_rate_ns(const struct strobe_trace *trace, size_t thread)
@@ -109,18 +118,16 @@ static double seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static struct strobe_error *load(struct strobe_trace *trace)
+static struct strobe_error *load(struct strobe_trace *trace,
+				 const struct strobe_trace_options *options)
 {
 	const struct trace_source *source = &trace->source;
 	tell_source(trace);
 	struct strobe_error *error =
 		source->ops->decoder_new(source->context, &trace->decoder, &trace->map);
-	if (!error)
-		error = rows_add_threads(trace);
 	double started = seconds();
 	if (!error)
-		error = rows_extend(trace);
-	trace->info.index_was_built = true;
+		error = load_index(trace, options);
 	trace->info.index_seconds = seconds() - started;
 	if (error)
 		return error;
@@ -147,7 +154,7 @@ struct strobe_error *trace_new(const struct trace_source *source,
 	trace->progress_context = wanted.progress_context;
 	window_cache_init(&trace->cache,
 			  wanted.cache_bytes ? wanted.cache_bytes : DEFAULT_CACHE_BYTES);
-	struct strobe_error *error = load(trace);
+	struct strobe_error *error = load(trace, &wanted);
 	trace->progress = NULL; // it was for the opening
 	if (error)
 		strobe_trace_close(trace);

@@ -71,6 +71,7 @@ struct fake {
 	struct fake_options options;
 	uint64_t random;
 	uint8_t fingerprint;
+	const char *path;
 	uint8_t *code;
 	size_t code_size, code_capacity;
 	ARRAY(struct stretch) stretches;
@@ -290,7 +291,7 @@ static void close_source(void *context)
 static void tell_info(void *context, struct source_info *ret)
 {
 	const struct fake *fake = context;
-	*ret = (struct source_info){.path = "fake",
+	*ret = (struct source_info){.path = fake->path ? fake->path : "fake",
 				    .format = "fake",
 				    .technology = "imagination",
 				    .per_cpu = fake->options.per_cpu,
@@ -482,6 +483,11 @@ unsigned long fake_decoded(const struct fake *fake)
 void fake_fail_decode(struct fake *fake, unsigned long n)
 {
 	atomic_store(&fake->fail_at, n);
+}
+
+void fake_set_path(struct fake *fake, const char *path)
+{
+	fake->path = path;
 }
 
 void fake_set_fingerprint(struct fake *fake, uint8_t byte)

@@ -68,6 +68,8 @@ unsigned fake_open_count(const struct fake *fake);
 unsigned long fake_decoded(const struct fake *fake);
 /** Decode number `n` from now on (1 = the next) fails; 0 = none. */
 void fake_fail_decode(struct fake *fake, unsigned long n);
+/** Where the source says that it lies; "fake" unless set; borrowed. */
+void fake_set_path(struct fake *fake, const char *path);
 /** Changes what the fingerprint says. */
 void fake_set_fingerprint(struct fake *fake, uint8_t byte);
 
