@@ -42,8 +42,9 @@ struct strobe_coverage_line {
 /** A function that has code, by itself or inlined. */
 struct strobe_coverage_function {
 	const char *name;
-	unsigned line;		 /**< of its declaration; 0 if not known */
-	uint64_t count;		 /**< how often it was entered, inlined copies included */
+	unsigned line; /**< of its declaration; 0 if not known */
+	/** How often it was entered, inlined copies included; 1 at least if any of it was executed. */
+	uint64_t count;
 	uint64_t instructions;	 /**< executed of it, what is inlined into it excluded */
 	size_t lines, lines_hit; /**< that have code in it, what is inlined into it excluded */
 };

@@ -365,6 +365,9 @@ static bool keep_functions(struct strobe_coverage *coverage,
 			continue;
 		struct strobe_coverage_function function = functions[i];
 		function.name = known->name;
+		// It was running when what is counted began, or the copy is entered elsewhere.
+		if (!function.count && function.instructions)
+			function.count = 1;
 		function.line = known->line;
 		coverage->function_files[coverage->functions.count] = file;
 		coverage->files.items[file].function_count++;
