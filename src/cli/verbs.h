@@ -31,6 +31,7 @@ extern const struct verb verb_threads;
 extern const struct verb verb_trace_calls;
 extern const struct verb verb_trace_cover;
 extern const struct verb verb_trace_diff;
+extern const struct verb verb_trace_export;
 extern const struct verb verb_trace_find;
 extern const struct verb verb_trace_hot;
 extern const struct verb verb_trace_info;
