@@ -33,6 +33,8 @@ struct strobe_error *decoder_new(void *source, void **ret, struct code_map **ret
 		error = image_for_decoder(&shared->image, &decoder->image);
 	if (!error)
 		error = runs_init(&decoder->runs, decoder->map);
+	decoder->damage.image = &shared->image;
+	decoder->damage.map = decoder->map;
 	if (error) {
 		decoder_free(decoder);
 		return error;
@@ -108,14 +110,28 @@ static bool is_last_slice(const struct decoder *decoder)
 	return decoder->start + decoder->slice_end == stream->size;
 }
 
+// Bytes that are zero look like padding to libipt.
+static void cut_at_zeros(struct decoder *decoder)
+{
+	size_t count = 0;
+	size_t offset =
+		damage_find_zeros(&decoder->source->config, decoder->bytes + decoder->slice,
+				  slice_limit(decoder) - decoder->slice, decoder->strict, &count);
+	if (offset == SIZE_MAX)
+		return;
+	decoder->cut.end = decoder->slice + offset;
+	decoder->cut.text = "zero bytes where packets should be";
+}
+
 static struct strobe_error *start_slice(struct decoder *decoder)
 {
+	cut_at_zeros(decoder);
 	struct strobe_error *error = open_libipt(decoder);
 	if (error)
 		return error;
 	decoder->tail = false;
 	decoder->idle = 0;
-	decoder->has_last = false;
+	decoder->has_last = decoder->came = false;
 	decoder->in_window = true;
 	decoder->first_item = decoder->window->item_count;
 	// The stream ends within PSB+: nothing was executed behind it.
@@ -143,6 +159,7 @@ static struct strobe_error *next_slice(struct decoder *decoder)
 	bool at_psb = decoder->size - decoder->slice >= STREAM_PSB_SIZE &&
 		      find_slice_end(decoder, decoder->slice) == decoder->slice;
 	decoder->cut = (struct slice_cut){0};
+	decoder->strict = false;
 	if (at_psb) {
 		decoder->before = decoder->now;
 		decoder->slice_end = find_slice_end(decoder, decoder->slice + STREAM_PSB_SIZE);
@@ -177,11 +194,9 @@ static bool enter_tail(struct decoder *decoder)
 	return true;
 }
 
-// Where packets cannot be read, the slice is decoded again up to there: libipt reads ahead, and gives up before what
-// it has read already is used.
-static struct strobe_error *cut_slice(struct decoder *decoder, uint64_t end, const char *text)
+// Begins the slice anew, with what is known of it now.
+static struct strobe_error *restart_slice(struct decoder *decoder)
 {
-	decoder->cut = (struct slice_cut){.end = end, .text = text};
 	window_truncate(decoder->window, decoder->first_item);
 	pt_blk_free_decoder(decoder->pt);
 	decoder->pt = NULL;
@@ -195,35 +210,94 @@ static bool is_packet_error(int status)
 	return status == -pte_bad_opc || status == -pte_bad_packet;
 }
 
+// The packets of this slice are not those of this code: something is wrong before.
+static bool proves_damage(int status, bool missed)
+{
+	switch (pt_errcode(status)) {
+	case pte_bad_query:
+	case pte_bad_context:
+	case pte_bad_retcomp:
+	case pte_retstack_empty:
+	case pte_bad_insn:
+	case pte_bad_opc:
+	case pte_bad_packet:
+		return true;
+	default:
+		return missed;
+	}
+}
+
+// Decodes the slice again where that finds out more. Where packets cannot be read, up to there: libipt reads ahead, and
+// gives up before what it has read already is used.
+static struct strobe_error *look_again(struct decoder *decoder, bool missed, bool *ret_again)
+{
+	int status = decoder->status;
+	uint64_t offset = 0;
+	*ret_again = false;
+	if (!decoder->in_window || decoder->cut.text)
+		return NULL;
+	if (!decoder->strict && proves_damage(status, missed)) {
+		decoder->strict = true;
+		*ret_again = true;
+	} else if (is_packet_error(status) && pt_blk_get_offset(decoder->pt, &offset) >= 0 &&
+		   offset > STREAM_PSB_SIZE) {
+		decoder->cut.end = decoder->slice + offset;
+		decoder->cut.text = pt_errstr(pt_errcode(status));
+		*ret_again = true;
+	}
+	return *ret_again ? restart_slice(decoder) : NULL;
+}
+
+static struct strobe_error *note_missed(struct decoder *decoder)
+{
+	if (decoder->next_has_ip)
+		return decoding_error(
+			decoder, "packets are missing: the next PSB is not reached: 0x%016" PRIx64,
+			decoder->next_ip);
+	return decoding_error(decoder,
+			      "packets are missing: tracing is off at the next PSB: 0x%016" PRIx64,
+			      decoder->last);
+}
+
 // libipt cannot go on.
 static struct strobe_error *end_slice(struct decoder *decoder, uint64_t address)
 {
-	uint64_t offset = 0;
 	int status = decoder->status;
-	if (is_packet_error(status) && decoder->in_window && !decoder->cut.text &&
-	    pt_blk_get_offset(decoder->pt, &offset) >= 0 && offset > STREAM_PSB_SIZE)
-		return cut_slice(decoder, decoder->slice + offset, pt_errstr(pt_errcode(status)));
-	if (decoder->cut.text) {
-		uint64_t end = decoder->start + decoder->cut.end;
-		const char *text = decoder->cut.text;
-		close_slice(decoder);
-		return decoding_error(decoder, "%s at byte 0x%" PRIx64 " of the packets", text,
-				      end);
-	}
-	if (status != -pte_eos)
+	bool missed = status == -pte_eos && decoder->tail && decoder->has_next && decoder->idle > 0;
+	bool again = false;
+	struct strobe_error *error = look_again(decoder, missed, &again);
+	if (error || again)
+		return error;
+	const char *text = decoder->cut.text;
+	if (status != -pte_eos && !text)
 		return refuse(decoder, status, address);
-	bool missed = decoder->tail && decoder->has_next && decoder->idle > 0;
 	close_slice(decoder);
-	if (!missed)
-		return NULL;
-	if (!decoder->next_has_ip)
-		return decoding_error(
-			decoder,
-			"packets are missing: tracing is off at the next PSB: 0x%016" PRIx64,
-			decoder->last);
-	return decoding_error(decoder,
-			      "packets are missing: the next PSB is not reached: 0x%016" PRIx64,
-			      decoder->next_ip);
+	if (text)
+		return decoding_error(decoder, "%s at byte 0x%" PRIx64 " of the packets", text,
+				      decoder->start + decoder->cut.end);
+	return missed ? note_missed(decoder) : NULL;
+}
+
+// Can execution be where the packets say it went?
+static struct strobe_error *check_arrival(struct decoder *decoder, uint64_t address)
+{
+	const struct code_stretch *from = code_map_stretch(decoder->map, decoder->came_from);
+	decoder->came = false;
+	if (decoder->came_flow == STROBE_FLOW_RETURN &&
+	    !damage_check_return(&decoder->damage, from, address, decoder->strict)) {
+		close_slice(decoder);
+		return decoding_error(decoder, "return to where no call came from: 0x%016" PRIx64,
+				      address);
+	}
+	bool branch = decoder->came_flow == STROBE_FLOW_RETURN ||
+		      decoder->came_flow == STROBE_FLOW_CALL ||
+		      decoder->came_flow == STROBE_FLOW_JUMP;
+	if (decoder->strict && branch && !damage_check_boundary(&decoder->damage, address)) {
+		close_slice(decoder);
+		return decoding_error(decoder, "branch into an instruction: 0x%016" PRIx64,
+				      address);
+	}
+	return NULL;
 }
 
 static struct strobe_error *add_block(struct decoder *decoder, const struct pt_block *block,
@@ -261,9 +335,17 @@ static struct strobe_error *take_block(struct decoder *decoder, const struct pt_
 				       bool *consumed)
 {
 	struct runs_result added = {0};
-	struct strobe_error *error = add_block(decoder, block, &added);
+	struct strobe_error *error = NULL;
+	if (decoder->came)
+		error = check_arrival(decoder, block->ip);
+	if (error || !decoder->pt)
+		return error;
+	error = add_block(decoder, block, &added);
 	if (error)
 		return error;
+	decoder->came = added.consumes && (added.flow == STROBE_FLOW_RETURN || decoder->strict);
+	decoder->came_flow = added.flow;
+	decoder->came_from = added.stretch;
 	decoder->last = added.last;
 	decoder->has_last = true;
 	*consumed = added.consumes;

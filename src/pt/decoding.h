@@ -4,6 +4,7 @@
 
 // The state of a decoder, and how items are added: what pt/decoder, and what it uses, share.
 
+#include "pt/damage.h"
 #include "pt/runs.h"
 #include "pt/shared.h"
 
@@ -33,6 +34,7 @@ struct decoder {
 	struct code_map *map;
 	struct pt_image *image;
 	struct runs runs;
+	struct damage damage;
 	struct window *window;
 	uint32_t enough;
 
@@ -54,6 +56,10 @@ struct decoder {
 	bool next_has_ip; // at which tracing was on,
 	uint64_t next_ip; // with this instruction to come
 	struct slice_cut cut;
+	bool strict;	     // something is wrong in it: see pt/damage.h
+	bool came;	     // by a branch whose target the packets gave, at the end of
+	uint8_t came_flow;   // a stretch of that flow,
+	uint32_t came_from;  // this one
 	uint32_t first_item; // of the slice, in the window
 	bool in_window;	     // all of the slice's items are in the window
 	uint64_t idle;	     // instructions since a packet was used; in the tail: since it began

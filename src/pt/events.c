@@ -248,6 +248,7 @@ static struct strobe_error *note_event(struct decoder *decoder, const struct pt_
 struct strobe_error *events_take(struct decoder *decoder)
 {
 	struct strobe_error *error = NULL;
+	decoder->came = false;
 	while (!error && decoder->status >= 0 && decoder->status & pts_event_pending) {
 		struct pt_event event;
 		decoder->status = pt_blk_event(decoder->pt, &event, sizeof(event));

@@ -119,6 +119,8 @@ static struct strobe_error *walk_stretch(struct runs *runs, struct window *windo
 		walk->index += count;
 		ret->last = code_map_address(runs->map, stretch, walk->index - 1);
 		ret->consumes = walk->index == stretch->count && consumes_packets(stretch);
+		ret->flow = stretch->flow;
+		ret->stretch = walk->stretch;
 	}
 	*over = ret->met || walk->left == 0;
 	runs->open = walk->index > 0 && walk->index < stretch->count;
@@ -202,6 +204,7 @@ static struct strobe_error *add_new(struct runs *runs, struct window *window,
 		entry->instructions = block->ninsn;
 		entry->mode = (uint8_t)block->mode;
 		entry->consumes = ret->consumes;
+		entry->flow = ret->flow;
 	}
 	return NULL;
 }
@@ -226,6 +229,8 @@ struct strobe_error *runs_add(struct runs *runs, struct window *window,
 	window->item_count = item;
 	window->instruction_count += entry->instructions;
 	ret->consumes = entry->consumes;
+	ret->flow = entry->flow;
+	ret->stretch = entry->runs[entry->count - 1].stretch;
 	ret->agrees = true;
 	ret->last = block->end_ip;
 	ret->added = block->ninsn;

@@ -19,7 +19,8 @@ struct run_entry {
 	uint8_t mode;
 	uint8_t count;	  // of runs; 0 = empty
 	uint8_t consumes; // the last instruction takes something from the packets
-	uint8_t unused[3];
+	uint8_t flow;	  // and is of this enum strobe_flow
+	uint8_t unused[2];
 	struct {
 		uint32_t stretch, count;
 	} runs[5];
@@ -40,7 +41,9 @@ struct runs {
 
 /** How adding a block ended. */
 struct runs_result {
-	bool consumes;	// see struct run_entry
+	bool consumes; // see struct run_entry
+	uint8_t flow;  // if it consumes: of the last instruction, which ends `stretch`
+	uint32_t stretch;
 	bool agrees;	// false: there is no such code; up to where it differs the block was added
 	bool met;	// `until` was met, and nothing from there on added
 	uint32_t added; // instructions

@@ -101,13 +101,26 @@ void walk_disable(struct walk *walk)
 	walk->enabled = false;
 }
 
+// Behind some call, as all code that is returned to.
+static uint64_t pick_behind_call(struct walk *walk)
+{
+	const struct program *program = walk->program;
+	size_t count = program->steps.count, start = chance_below(&walk->chance, (unsigned)count);
+	for (size_t i = 0; i + 1 < count; i++) {
+		size_t at = (start + i) % (count - 1);
+		if (program->steps.items[at].flow == STROBE_FLOW_CALL)
+			return program->steps.items[at + 1].address;
+	}
+	return pick(walk);
+}
+
 static uint64_t return_to(struct walk *walk)
 {
 	uint64_t open = 0;
 	if (walk->calls.count)
 		open = walk->calls.items[--walk->calls.count];
 	if (!open || chance_below(&walk->chance, 100) >= walk->options.follow_returns)
-		return pick(walk);
+		return pick_behind_call(walk);
 	return open;
 }
 

@@ -214,20 +214,36 @@ static void test_no_sync(void)
 	array_fini(&truth.addresses);
 }
 
-static void test_garbled(void)
+// All before the error is true, and nothing true is lost before it.
+static void check_damage(const char *packets, const char *text)
 {
 	struct truth truth = {0};
 	struct items items;
 	find_truth(&truth, "calls1/calls.pt", "calls1/calls");
-	read_trace("faulty/garbled.pt", "calls1/calls", 0, &items);
+	read_trace(packets, "calls1/calls", 0, &items);
 	CHECK_EQUAL(items.errors, 1);
-	size_t before = 0;
-	while (items.items.items[before].kind != STROBE_ITEM_ERROR)
-		before++;
-	CHECK(strstr(items.items.items[before].text, "unknown opcode") != NULL);
-	CHECK(common(&items, &truth) > 200000);
+	size_t before = 0, instructions = 0;
+	for (; items.items.items[before].kind != STROBE_ITEM_ERROR; before++)
+		instructions += items.items.items[before].kind == STROBE_ITEM_INSTRUCTION;
+	CHECK_STRING(items.items.items[before].text, text);
+	CHECK_EQUAL(common(&items, &truth), instructions);
+	// Whole blocks follow.
+	CHECK(items.instructions > instructions + 50000);
+	size_t last = items.items.count, same = truth.addresses.count;
+	while (same && items.items.items[last - 1].kind != STROBE_ITEM_ERROR) {
+		const struct item *item = &items.items.items[--last];
+		if (item->kind == STROBE_ITEM_INSTRUCTION)
+			CHECK_EQUAL(item->address, truth.addresses.items[--same]);
+	}
 	items_fini(&items);
 	array_fini(&truth.addresses);
+}
+
+static void test_damage(void)
+{
+	check_damage("faulty/garbled.pt", "unknown opcode at byte 0x2328 of the packets");
+	check_damage("faulty/hole.pt",
+		     "zero bytes where packets should be at byte 0x2328 of the packets");
 }
 
 CHECK_MAIN({"whole traces have the addresses that libipt's instruction decoder finds", test_whole},
@@ -235,4 +251,4 @@ CHECK_MAIN({"whole traces have the addresses that libipt's instruction decoder f
 	   {"nor does one that is cut anywhere", test_each_cut},
 	   {"blocks are the same in any order and by any decoder", test_random_order},
 	   {"bytes without a PSB are an error item", test_no_sync},
-	   {"garbled bytes are an error item behind what was before", test_garbled}, )
+	   {"garbled and lost bytes are an error item at that place", test_damage}, )
