@@ -9,14 +9,17 @@
 
 // Every verb that is here is also in verbs.h; their order is the one of the help text.
 const struct verb *const verbs[] = {
-	&verb_ps,	  &verb_snap,	    &verb_held,	       &verb_held_drop,
-	&verb_info,	  &verb_threads,    &verb_bt,	       &verb_print,
-	&verb_list,	  &verb_disasm,	    &verb_regs,	       &verb_maps,
-	&verb_modules,	  &verb_fds,	    &verb_mem_read,    &verb_mem_search,
-	&verb_mem_write,  &verb_mem_writes, &verb_mem_undo,    &verb_diff,
-	&verb_sym,	  &verb_trace_info, &verb_trace_calls, &verb_trace_hot,
-	&verb_trace_find, &verb_trace_diff, &verb_trace_cover, &verb_trace_export,
-	&verb_help,	  &verb_version,    &verb_completion,  NULL,
+	&verb_ps,	   &verb_snap,	       &verb_held,
+	&verb_held_drop,   &verb_info,	       &verb_threads,
+	&verb_bt,	   &verb_print,	       &verb_list,
+	&verb_disasm,	   &verb_regs,	       &verb_maps,
+	&verb_modules,	   &verb_fds,	       &verb_mem_read,
+	&verb_mem_search,  &verb_mem_write,    &verb_mem_writes,
+	&verb_mem_undo,	   &verb_diff,	       &verb_sym,
+	&verb_record,	   &verb_trace_info,   &verb_trace_calls,
+	&verb_trace_hot,   &verb_trace_find,   &verb_trace_diff,
+	&verb_trace_cover, &verb_trace_export, &verb_help,
+	&verb_version,	   &verb_completion,   NULL,
 };
 
 static int open_target(struct command *command)

@@ -24,6 +24,7 @@ extern const struct verb verb_mem_writes;
 extern const struct verb verb_modules;
 extern const struct verb verb_print;
 extern const struct verb verb_ps;
+extern const struct verb verb_record;
 extern const struct verb verb_regs;
 extern const struct verb verb_snap;
 extern const struct verb verb_sym;

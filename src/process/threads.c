@@ -148,9 +148,16 @@ pid_t threads_alive(const struct threads *threads)
 	return threads->pid;
 }
 
-struct strobe_error *threads_seize(struct threads *threads, pid_t pid, unsigned stop_limit_ms)
+bool threads_open_memory(struct threads *threads)
 {
 	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)threads_alive(threads));
+	threads->mem_fd = open(path, O_RDWR | O_CLOEXEC);
+	return threads->mem_fd >= 0;
+}
+
+struct strobe_error *threads_seize(struct threads *threads, pid_t pid, unsigned stop_limit_ms)
+{
 	size_t count;
 	*threads = (struct threads){.pid = pid, .mem_fd = -1};
 	threads->stop_limit_ns = (uint64_t)stop_limit_ms * 1000000;
@@ -159,9 +166,7 @@ struct strobe_error *threads_seize(struct threads *threads, pid_t pid, unsigned 
 		error = seize_new(threads, false, &count);
 	if (error)
 		return error;
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)threads_alive(threads));
-	threads->mem_fd = open(path, O_RDWR | O_CLOEXEC);
-	return threads->mem_fd < 0 ? permission_explain(pid, errno) : NULL;
+	return threads_open_memory(threads) ? NULL : permission_explain(pid, errno);
 }
 
 void threads_interrupt(struct threads *threads)
@@ -311,6 +316,12 @@ static void mend_call(struct threads *threads, struct stopped_thread *thread)
 	struct iovec part = {&regs, sizeof(regs)};
 	if (ptrace(PTRACE_SETREGSET, thread->tid, (void *)NT_PRSTATUS, &part) == 0)
 		thread->running = regs;
+}
+
+void threads_mend_call(struct threads *threads, struct stopped_thread *thread)
+{
+	if (read_registers(thread))
+		mend_call(threads, thread);
 }
 
 static bool is_stop_signal(int signal)

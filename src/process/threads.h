@@ -88,6 +88,11 @@ void threads_release(struct threads *threads, const struct stopped_thread *but);
 /** Looks after those that did not stop in time, and lets them go when they do at last; and after
  *  those that were killed while they stood. False when none is left. */
 bool threads_tend(struct threads *threads);
+/** Opens `mem_fd`; false with errno if that is not allowed. */
+bool threads_open_memory(struct threads *threads);
+/** For a thread that was stopped otherwise, its `wait` observed before: what threads_wait() does to a system call
+ *  that the stop ended. */
+void threads_mend_call(struct threads *threads, struct stopped_thread *thread);
 void threads_fini(struct threads *threads);
 
 /** CLOCK_MONOTONIC. */

@@ -200,6 +200,8 @@ static struct strobe_error *configure(struct pt_source *source)
 	if (pt_cpu_errata(&config->errata, &config->cpu) >= 0)
 		return NULL;
 	memset(&config->errata, 0, sizeof(config->errata));
+	if (input->technology && strcmp(input->technology, "single-step") == 0)
+		return NULL; // no processor made these packets
 	const char *text = arena_printf(&input->arena,
 					"%s%s: libipt does not know its errata: decoded without",
 					vendor ? "CPU " : "unknown CPU", vendor ? source->cpu : "");
