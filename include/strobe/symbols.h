@@ -89,6 +89,10 @@ struct strobe_line {
 /** The line of the instruction at `address`; false if unknown. */
 STROBE_EXPORT bool strobe_line_at(struct strobe_symbols *symbols, uint64_t address,
 				  struct strobe_line *ret);
+/** The same, but of several rows at one address the last, even if it begins no statement: lldb's choice, where
+ *  strobe_line_at() is gdb's. */
+STROBE_EXPORT bool strobe_line_row_at(struct strobe_symbols *symbols, uint64_t address,
+				      struct strobe_line *ret);
 /** Called for each address; return false to stop. */
 typedef bool (*strobe_line_visit)(void *context, uint64_t address, const struct strobe_line *line);
 /**
@@ -122,9 +126,10 @@ STROBE_EXPORT bool strobe_function_at(struct strobe_symbols *symbols, uint64_t a
 /** A function that is active at an address: a call that is inlined there, or the function itself. */
 struct strobe_scope {
 	const char *name; /**< qualified, without parameters; NULL if unknown */
-	uint64_t start;	  /**< its entry; of an inlined call, that of its code here; 0 = unknown */
-	bool inlined;	  /**< into the scope that follows */
-	const char *file; /**< of the position in this scope; NULL if unknown */
+	uint64_t
+		start; /**< its entry; of an inlined call, of its piece of code here; 0 = unknown */
+	bool inlined;  /**< into the scope that follows */
+	const char *file;      /**< of the position in this scope; NULL if unknown */
 	unsigned line, column; /**< 1-based; 0 = unknown */
 	uint64_t entity; /**< the same number for the same code's scope, another for any other */
 };

@@ -258,6 +258,32 @@ bool strobe_function_at(struct strobe_symbols *symbols, uint64_t address,
 	return true;
 }
 
+/** The range of an inlined call that holds an address, link-time. */
+struct piece {
+	uint64_t pc, start;
+	bool found;
+};
+
+static bool find_piece(void *context, uint64_t start, uint64_t end)
+{
+	struct piece *piece = context;
+	piece->found = start <= piece->pc && piece->pc < end;
+	if (piece->found)
+		piece->start = start;
+	return !piece->found;
+}
+
+// Inlined code may be in several pieces.
+static uint64_t piece_start(const struct code_scope *scope, uint64_t address)
+{
+	uint64_t bias = scope->unit->module->module->bias;
+	struct piece piece = {.pc = address - bias};
+	GUARD(scope->unit->module->debug_path);
+	Dwarf_Die die = scope->die;
+	die_ranges(scope->unit, &die, find_piece, &piece);
+	return piece.found ? piece.start + bias : scope->start;
+}
+
 size_t strobe_scopes_at(struct strobe_symbols *symbols, uint64_t address, struct strobe_scope *ret,
 			size_t limit)
 {
@@ -268,7 +294,7 @@ size_t strobe_scopes_at(struct strobe_symbols *symbols, uint64_t address, struct
 		const struct code_scope *scope = &position->scopes[i];
 		ret[i] = (struct strobe_scope){
 			.name = scope->function,
-			.start = scope->start,
+			.start = scope->inlined ? piece_start(scope, address) : scope->start,
 			.inlined = scope->inlined,
 			.file = scope->file,
 			.line = scope->line,

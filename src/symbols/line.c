@@ -9,7 +9,10 @@
 #include "symbols/line_table.h"
 #include "symbols/unit_index.h"
 
-bool strobe_line_at(struct strobe_symbols *symbols, uint64_t address, struct strobe_line *ret)
+typedef const struct line_row *(*row_find)(struct unit *unit, uint64_t pc, uint64_t *end);
+
+static bool find_row(struct strobe_symbols *symbols, uint64_t address, row_find find,
+		     struct strobe_line *ret)
 {
 	struct symbols_module *module = symbols_module_at(symbols, address);
 	if (!module || !module->dwarf)
@@ -17,7 +20,7 @@ bool strobe_line_at(struct strobe_symbols *symbols, uint64_t address, struct str
 	uint64_t bias = module->module->bias, end;
 	GUARD(module->debug_path);
 	struct unit *unit = unit_at(module, address - bias);
-	const struct line_row *row = unit ? line_table_find(unit, address - bias, &end) : NULL;
+	const struct line_row *row = unit ? find(unit, address - bias, &end) : NULL;
 	if (!row || !row->line)
 		return false;
 	*ret = (struct strobe_line){.file = unit_file(unit, row->file),
@@ -26,6 +29,16 @@ bool strobe_line_at(struct strobe_symbols *symbols, uint64_t address, struct str
 				    .start = row->address + bias,
 				    .end = end + bias};
 	return true;
+}
+
+bool strobe_line_at(struct strobe_symbols *symbols, uint64_t address, struct strobe_line *ret)
+{
+	return find_row(symbols, address, line_table_find, ret);
+}
+
+bool strobe_line_row_at(struct strobe_symbols *symbols, uint64_t address, struct strobe_line *ret)
+{
+	return find_row(symbols, address, line_table_row, ret);
 }
 
 bool line_path_matches(const char *path, const char *file)

@@ -34,6 +34,8 @@ struct line_table {
 	ARRAY(struct file_entry) files;
 	ARRAY(struct line_row) rows;
 	bool run;
+	struct line_rows every; // all rows, those that gdb leaves out, too; made when first needed
+	bool run_every, keeps_every;
 };
 
 /** An entry's value in a DWARF 5 file or directory table. */
@@ -292,7 +294,7 @@ static void add_line(struct machine *machine, int64_t delta)
 static bool emit(struct line_table *table, struct machine *machine, bool end)
 {
 	// Line 0 marks code of no line: as with gdb, it belongs to the line before.
-	if (!end && is_left_out(machine))
+	if (!end && !table->keeps_every && is_left_out(machine))
 		return true;
 	// Rows without an instruction before the end would run on behind it.
 	while (end && table->rows.count > machine->sequence &&
@@ -460,8 +462,7 @@ static void sort(struct line_table *table)
 static void run(struct unit *unit, struct line_table *table)
 {
 	struct machine machine;
-	struct bytes *program = &table->program;
-	table->run = true;
+	struct bytes whole = table->program, *program = &table->program;
 	reset(table, &machine);
 	while (!program->bad && program->at < program->end) {
 		unsigned opcode = (unsigned)bytes_unsigned(program, 1);
@@ -484,6 +485,7 @@ static void run(struct unit *unit, struct line_table *table)
 	if (machine.sequence < table->rows.count)
 		table->rows.count = machine.sequence;
 	sort(table);
+	table->program = whole;
 }
 
 struct line_rows line_table_rows(struct unit *unit)
@@ -493,7 +495,29 @@ struct line_rows line_table_rows(struct unit *unit)
 		return (struct line_rows){0};
 	if (!table->run)
 		run(unit, table);
+	table->run = true;
 	return (struct line_rows){table->rows.items, table->rows.count};
+}
+
+/** As line_table_rows(), with the rows that gdb leaves out. */
+static struct line_rows every_row(struct unit *unit)
+{
+	struct line_rows rows = line_table_rows(unit);
+	struct line_table *table = unit->lines;
+	if (!table || table->run_every)
+		return table ? table->every : rows;
+	size_t files = table->files.count, capacity = table->rows.capacity;
+	table->run_every = table->keeps_every = true;
+	table->rows.items = NULL;
+	table->rows.count = table->rows.capacity = 0;
+	run(unit, table);
+	table->keeps_every = false;
+	table->every = (struct line_rows){table->rows.items, table->rows.count};
+	table->files.count = files; // it defines the same ones again
+	table->rows.items = (struct line_row *)rows.items;
+	table->rows.count = rows.count;
+	table->rows.capacity = capacity;
+	return table->every;
 }
 
 void line_table_free(struct unit *unit)
@@ -503,6 +527,7 @@ void line_table_free(struct unit *unit)
 	array_fini(&unit->lines->directories);
 	array_fini(&unit->lines->files);
 	array_fini(&unit->lines->rows);
+	free((void *)unit->lines->every.items);
 	free(unit->lines);
 	unit->lines = NULL;
 }
@@ -560,9 +585,9 @@ bool line_table_may_match(struct unit *unit, uint64_t number, const char *file)
 }
 
 /** The last row at or before `pc`'s address, of an address group. */
-const struct line_row *line_table_find(struct unit *unit, uint64_t pc, uint64_t *end)
+// The last row at or before `pc`; NULL if none.
+static const struct line_row *find_row(struct line_rows rows, uint64_t pc, uint64_t *end)
 {
-	struct line_rows rows = line_table_rows(unit);
 	size_t low = 0, high = rows.count;
 	while (low < high) { // the first row behind `pc`
 		size_t middle = low + (high - low) / 2;
@@ -571,20 +596,27 @@ const struct line_row *line_table_find(struct unit *unit, uint64_t pc, uint64_t 
 		else
 			high = middle;
 	}
-	if (!low)
+	if (!low || rows.items[low - 1].end)
 		return NULL;
-	const struct line_row *best = &rows.items[low - 1];
-	if (best->end)
-		return NULL;
+	*end = low < rows.count ? rows.items[low].address : rows.items[low - 1].address;
+	return &rows.items[low - 1];
+}
+
+const struct line_row *line_table_row(struct unit *unit, uint64_t pc, uint64_t *end)
+{
+	return find_row(every_row(unit), pc, end);
+}
+
+const struct line_row *line_table_find(struct unit *unit, uint64_t pc, uint64_t *end)
+{
+	struct line_rows rows = line_table_rows(unit);
+	const struct line_row *first = rows.items, *best = find_row(rows, pc, end);
 	// gdb: if the row is no statement, an earlier one of the same address that is counts.
-	for (const struct line_row *row = best; !best->statement; row--) {
-		if (row == rows.items || row[-1].address != best->address || row[-1].end)
+	for (const struct line_row *row = best; row && !best->statement; row--) {
+		if (row == first || row[-1].address != best->address || row[-1].end)
 			break;
-		if (row[-1].statement) {
-			best = &row[-1];
-			break;
-		}
+		if (row[-1].statement)
+			return &row[-1];
 	}
-	*end = low < rows.count ? rows.items[low].address : best->address;
 	return best;
 }

@@ -32,6 +32,9 @@ bool line_table_may_match(struct unit *unit, uint64_t number, const char *file);
 bool line_path_matches(const char *path, const char *file);
 /** The row that gdb shows for link-time `pc`; `*end` is where it ends. NULL if none. */
 const struct line_row *line_table_find(struct unit *unit, uint64_t pc, uint64_t *end);
+/** The last of all rows at or before `pc`, whether or not it begins a statement, or gdb leaves it out: what lldb shows.
+ *  Its line may be 0. NULL if none. */
+const struct line_row *line_table_row(struct unit *unit, uint64_t pc, uint64_t *end);
 void line_table_free(struct unit *unit);
 
 #endif
