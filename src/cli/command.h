@@ -16,7 +16,6 @@
 #include "json.h"
 #include "option.h"
 #include "output.h"
-#include "trace/not_yet.h"
 
 /** Exit statuses. */
 enum { STATUS_DONE = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };

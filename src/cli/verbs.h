@@ -35,6 +35,7 @@ extern const struct verb verb_trace_diff;
 extern const struct verb verb_trace_export;
 extern const struct verb verb_trace_find;
 extern const struct verb verb_trace_hot;
+extern const struct verb verb_trace_dump;
 extern const struct verb verb_trace_info;
 extern const struct verb verb_version;
 

@@ -96,7 +96,7 @@ static void describe(const struct window_note *note, char *text, size_t size)
 
 static const char *words_of(const struct strobe_cursor *cursor)
 {
-	if (cursor->note->text)
+	if (cursor->note->text && *cursor->note->text)
 		return cursor->note->text;
 	// The text's room is the cursor's: no visible change.
 	struct strobe_cursor *room = (struct strobe_cursor *)cursor;

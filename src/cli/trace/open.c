@@ -57,8 +57,6 @@ static int open_trace(struct command *command, const char *path, struct strobe_t
 	struct strobe_view_options view;
 	struct strobe_trace_options options;
 	struct progress progress;
-	if (!strobe_trace_open)
-		return command_fail(command, "traces cannot be opened yet");
 	int status = read_options(command, &view, &options);
 	if (status)
 		return status;

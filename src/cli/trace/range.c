@@ -46,6 +46,22 @@ int trace_place(const struct command *command, struct strobe_cursor *cursor, con
 	return command_usage(command, "%s: '%s' is no id, position or time (12.5us)", option, text);
 }
 
+void trace_thread_of(struct command *command, const char *position)
+{
+	char digits[16];
+	uint64_t tid;
+	size_t size = strspn(position, "0123456789");
+	if (position[size] != '#' || size >= sizeof(digits) || command_has(command, "thread"))
+		return;
+	memcpy(digits, position, size);
+	digits[size] = '\0';
+	if (!parse_number(digits, &tid) || tid > INT32_MAX)
+		return;
+	size_t index = strobe_trace_thread_index(command->trace, (int)tid);
+	if (index != SIZE_MAX)
+		command->thread_index = index;
+}
+
 int trace_range(const struct command *command, struct trace_range *ret)
 {
 	const char *from = command_option(command, "from"), *to = command_option(command, "to");
