@@ -34,6 +34,7 @@ const struct verb *const verbs[] = {
 	&verb_record,
 	&verb_trace_info,
 	&verb_trace_dump,
+	&verb_trace_step,
 	&verb_trace_calls,
 	&verb_trace_hot,
 	&verb_trace_find,

@@ -53,6 +53,7 @@ void progress_release(void)
 	release_signal(SIGINT);
 	release_signal(SIGTERM);
 	release_signal(SIGHUP);
+	interrupted = 0;
 }
 
 void progress_begin(struct progress *progress, const char *label, bool quiet)

@@ -21,7 +21,7 @@ void progress_begin(struct progress *progress, const char *label, bool quiet);
 bool progress_tell(void *context, uint64_t done_bytes, uint64_t total_bytes);
 /** Removes the bar. */
 void progress_end(struct progress *progress);
-/** The signals have their usual effect again. */
+/** The signals have their usual effect again; what came before is forgotten. */
 void progress_release(void);
 /** The signal that asked to stop, or 0. */
 int progress_interrupted(void);
