@@ -62,6 +62,7 @@ static void put_note(const struct prompt *prompt, struct strobe_cursor *cursor)
 {
 	printf("    %" PRIu64 ": ", strobe_cursor_id(cursor));
 	put_item(prompt->command, prompt->command->symbols, cursor);
+	putchar('\n');
 }
 
 static void show_json(struct prompt *prompt)
