@@ -115,7 +115,7 @@ static struct strobe_error *add_process_threads(struct opening *opening,
 		if (hash_get(&opening->tids, (uint32_t)thread->tid))
 			return error_new(STROBE_ERROR_FORMAT, "%s: thread %d is listed twice",
 					 opening->input->path, thread->tid);
-		error = add_thread(opening, process->pid, thread->tid, NULL);
+		error = add_thread(opening, process->pid, thread->tid, thread->name);
 		if (!error && thread->packets)
 			error = add_stream(opening, thread->packets, stream);
 	}
@@ -205,7 +205,7 @@ static void note_machine(struct opening *opening)
 	const struct description *description = &opening->description;
 	struct pt_input *input = opening->input;
 	input->format = "bundle";
-	input->technology = "intel-pt";
+	input->technology = description->technology ? description->technology : "intel-pt";
 	input->cpu_vendor = description->vendor;
 	input->cpu_family = description->family;
 	input->cpu_model = description->model;

@@ -161,6 +161,12 @@ static struct strobe_error *read_thread(const struct reader *reader, const struc
 	error = read_id(&tid, INT_MAX, &thread.tid);
 	if (!error && packets.value)
 		error = copy_path(reader, &packets, &thread.packets);
+	const struct json_place name = json_member(item, "name");
+	const char *text = NULL;
+	if (!error && name.value)
+		error = json_read_string(&name, &text);
+	if (!error && text && !(thread.name = arena_strdup(reader->arena, text)))
+		error = error_no_memory();
 	if (!error && packets.value && reader->out->per_cpu)
 		return error_new(STROBE_ERROR_FORMAT,
 				 "%s: thread %d has a trace of its own, and traceBundle.cpus says "
@@ -319,6 +325,12 @@ static struct strobe_error *read_ours(const struct reader *reader, const struct 
 	if (!error && ours.value && wall.value)
 		error = json_read_address(&wall, &offset);
 	out->wall_offset_ns = (int64_t)offset;
+	const struct json_place technology = json_member(&ours, "technology");
+	const char *text = NULL;
+	if (!error && ours.value && technology.value)
+		error = json_read_string(&technology, &text);
+	if (!error && text && !(out->technology = arena_strdup(reader->arena, text)))
+		error = error_no_memory();
 	return error;
 }
 

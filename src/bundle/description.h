@@ -16,6 +16,7 @@ struct file;
 struct bundle_thread {
 	int tid;
 	const char *packets; // path; NULL = none of its own
+	const char *name;    // ours; NULL = not told
 };
 
 struct bundle_module {
@@ -49,6 +50,7 @@ struct description {
 	unsigned mtc_frequency, nominal_frequency;
 	uint32_t cpuid_15_eax, cpuid_15_ebx;
 	int64_t wall_offset_ns;
+	const char *technology; // NULL = Intel PT
 	bool per_cpu, kernel;
 	ARRAY(struct bundle_process) processes; // of a kernel's: one, with the kernel as its module
 	ARRAY(struct bundle_cpu) cpus;

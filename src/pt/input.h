@@ -104,6 +104,9 @@ void pt_input_fini(struct pt_input *input);
 struct strobe_error *pt_source_open(struct pt_input *input, struct trace_source *ret)
 	STROBE_MUST_CHECK;
 
+/** What a source of pt_source_open() decodes; NULL for other sources. Borrowed from it. */
+const struct pt_input *pt_source_input(const struct trace_source *source);
+
 /** Clock value to ns of the perf clock and back: perf_event_open(2), time_zero. */
 uint64_t pt_clock_to_ns(const struct pt_input *input, uint64_t value);
 uint64_t pt_ns_to_clock(const struct pt_input *input, uint64_t ns);

@@ -314,3 +314,8 @@ struct strobe_error *pt_source_open(struct pt_input *input, struct trace_source 
 	*ret = (struct trace_source){.ops = &ops, .context = source};
 	return NULL;
 }
+
+const struct pt_input *pt_source_input(const struct trace_source *source)
+{
+	return source->ops == &ops ? &((const struct pt_source *)source->context)->input : NULL;
+}
