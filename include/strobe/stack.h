@@ -30,6 +30,7 @@ enum strobe_frame_trust {
 	STROBE_TRUST_GUESS_PLT,	    /**< a PLT or entry pattern: return address on top */
 	STROBE_TRUST_FRAME_POINTER, /**< rbp chain: no call frame information here */
 	STROBE_TRUST_SCAN,	    /**< a return address found by searching the stack */
+	STROBE_TRUST_TRACE,	    /**< a call that a trace shows: as sure as the trace */
 };
 
 /** A frame. Strings live as long as the `strobe_symbols`. */
@@ -47,7 +48,8 @@ struct strobe_frame {
 	bool inlined;	   /**< an inlined call: shares pc, cfa and registers with a later frame */
 	bool signal_frame; /**< the trampoline that a signal handler returns to */
 	enum strobe_frame_trust trust;
-	const char *trust_name; /**< "registers", "cfi", "inline", "plt", "frame-pointer", "scan" */
+	const char *
+		trust_name; /**< "registers", "cfi", "inline", "plt", "frame-pointer", "scan", "trace" */
 };
 
 /** Why a stack ends. */

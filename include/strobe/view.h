@@ -33,7 +33,8 @@ struct strobe_view_options {
 /**
  * Opens `target`: all digits are the id of a process, which is stopped for as long as it takes to
  * copy its registers and page tables and then read from that copy (strobe_snapshot_take()); "@NAME"
- * is a frozen copy that somebody holds (strobe_hold_take()); all else is the path of an ELF core
+ * is a frozen copy that somebody holds (strobe_hold_take()); "FILE@TID#ID" is what a trace tells of
+ * its process at that item (strobe_trace_view_at()); all else is the path of an ELF core
  * file (Strobe's, the kernel's, gdb's gcore, ...) or a minidump. A file whose name is all digits, or
  * begins with '@', is "./123".
  * A file is mapped, not read: cost is proportional to its program headers and notes.

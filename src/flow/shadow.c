@@ -20,6 +20,22 @@ void shadow_fini(struct shadow *shadow)
 	array_fini(&shadow->bases);
 }
 
+#define COPY_ARRAY(to, from)                                                                       \
+	(array_reserve((to), (from)->count) &&                                                     \
+	 ((from)->count == 0 ||                                                                    \
+	  memcpy((to)->items, (from)->items, (from)->count * sizeof(*(from)->items))) &&           \
+	 (((to)->count = (from)->count), true))
+
+bool shadow_copy(struct shadow *copy, const struct shadow *shadow)
+{
+	*copy = *shadow;
+	memset(&copy->frames, 0, sizeof(copy->frames));
+	memset(&copy->marks, 0, sizeof(copy->marks));
+	memset(&copy->bases, 0, sizeof(copy->bases));
+	return COPY_ARRAY(&copy->frames, &shadow->frames) &&
+	       COPY_ARRAY(&copy->marks, &shadow->marks) && COPY_ARRAY(&copy->bases, &shadow->bases);
+}
+
 static struct shadow_frame *top_of(struct shadow *shadow)
 {
 	assert(shadow->frames.count > 0);

@@ -143,6 +143,8 @@ struct shadow {
 };
 
 void shadow_fini(struct shadow *shadow);
+/** A copy with arrays of its own; false if memory is short, and then `copy` is to be released all the same. */
+bool shadow_copy(struct shadow *copy, const struct shadow *shadow);
 void shadow_plan_fini(struct shadow_plan *plan);
 
 /** Execution is at `address`, the first instruction of item `id`: what happened since the last run? */

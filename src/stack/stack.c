@@ -49,6 +49,8 @@ static const char *trust_name(enum strobe_frame_trust trust)
 		return "frame-pointer";
 	case STROBE_TRUST_SCAN:
 		return "scan";
+	case STROBE_TRUST_TRACE:
+		return "trace";
 	}
 	return "unknown";
 }
@@ -177,7 +179,7 @@ static bool moves_on(struct walk *walk, const struct physical_frame *frame,
 		     const struct physical_frame *caller)
 {
 	uint64_t inner = frame->registers[FRAME_RSP], outer = caller->registers[FRAME_RSP];
-	if (outer > inner || frame->chain)
+	if (outer > inner || frame->chain || walk->unwinder.recorded)
 		return true;
 	const struct strobe_view *view = walk->unwinder.view;
 	bool elsewhere = frame->signal_frame ||

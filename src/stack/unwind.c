@@ -9,11 +9,15 @@
 #include "stack/guess.h"
 #include "symbols/cfi.h"
 #include "symbols/expression.h"
+#include "view/recorded.h"
 #include "view/view.h"
 
 void unwinder_init(struct unwinder *unwinder, struct strobe_symbols *symbols)
 {
-	*unwinder = (struct unwinder){.symbols = symbols, .view = strobe_symbols_view(symbols)};
+	const struct strobe_view *view = strobe_symbols_view(symbols);
+	// Such a view has this one thread.
+	*unwinder = (struct unwinder){
+		.symbols = symbols, .view = view, .recorded = view_recorded_stack(view, 0)};
 }
 
 bool unwinder_read(struct unwinder *unwinder, uint64_t address, uint64_t *ret)
@@ -365,9 +369,26 @@ static void insert_chain(struct unwinder *unwinder, const struct physical_frame 
 	settle(unwinder, caller);
 }
 
+/** The next frame of a stack that a trace tells. */
+static bool step_recorded(struct unwinder *unwinder, const struct physical_frame *frame,
+			  struct physical_frame *caller, struct unwind_stop *stop)
+{
+	const struct recorded_stack *recorded = unwinder->recorded;
+	if (frame->index + 1 >= recorded->count)
+		return halt(stop, STROBE_STOP_NO_CALLER, "%s", recorded->end);
+	const struct recorded_frame *next = &recorded->frames[frame->index + 1];
+	*caller = (struct physical_frame){
+		.index = frame->index + 1, .innermost = next->exact, .trust = STROBE_TRUST_TRACE};
+	set(caller, FRAME_RIP, next->pc, 0);
+	settle(unwinder, caller);
+	return true;
+}
+
 bool unwind_step(struct unwinder *unwinder, struct physical_frame *frame,
 		 struct physical_frame *caller, struct unwind_stop *stop)
 {
+	if (unwinder->recorded)
+		return step_recorded(unwinder, frame, caller, stop);
 	if (frame->chain) {
 		step_in_chain(unwinder, frame, caller);
 		return true;

@@ -10,6 +10,7 @@
 struct unwinder {
 	struct strobe_symbols *symbols;
 	const struct strobe_view *view;
+	const struct recorded_stack *recorded; // the frames, where nothing is to be unwound; or NULL
 	const uint8_t *bytes; // of [start, start + size)
 	uint64_t start;
 	size_t size;

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "core/core.h"
 #include "hold/hold.h"
+#include "target/position.h"
 
 static bool is_number(const char *text)
 {
@@ -81,5 +82,7 @@ struct strobe_error *strobe_view_open(const char *target, const struct strobe_vi
 		return open_held(target + 1, options, ret);
 	if (is_number(target))
 		return open_process(target, options, ret);
-	return core_open_file(target, options, ret);
+	bool is_position;
+	struct strobe_error *error = position_open(target, options, &is_position, ret);
+	return error || is_position ? error : core_open_file(target, options, ret);
 }

@@ -150,6 +150,7 @@ struct strobe_view {
 	ARRAY(struct raw_note) notes;		 // all of the source's, in its order
 	struct overlay *overlay;		 // what was written on top; NULL = nothing ever was
 	const char *overlay_path;		 // where a journal of it is kept; NULL = nowhere
+	const struct recorded_stack *recorded;	 // of one thread (view/recorded.h); NULL = none
 	const struct xsave_layout *xsave_layout; // the same for all threads; NULL = not told
 
 	struct hash tids;		    // tid -> index + 1
