@@ -42,7 +42,7 @@ static void code_text(const struct calls_output *output, const struct strobe_cal
 	struct strobe_symbols *symbols = output->command->symbols;
 	if (call->function_start && start > call->function_start)
 		printf(" + %" PRIu64, start - call->function_start);
-	bool has_line = strobe_line_at(symbols, start, &line) && line.file && line.line;
+	bool has_line = strobe_line_row_at(symbols, start, &line) && line.file && line.line;
 	if (has_line) {
 		fputs_unlocked(" at ", stdout);
 		put_styled(stdout, output->command->color, STYLE_FILE, base_name(line.file));
@@ -52,7 +52,7 @@ static void code_text(const struct calls_output *output, const struct strobe_cal
 	}
 	if (output->filtered || start == last)
 		return;
-	if (has_line && strobe_line_at(symbols, last, &to) && to.line) {
+	if (has_line && strobe_line_row_at(symbols, last, &to) && to.line) {
 		fputs_unlocked(" to ", stdout);
 		if (to.file && strcmp(to.file, line.file) != 0) {
 			put_styled(stdout, output->command->color, STYLE_FILE, base_name(to.file));
