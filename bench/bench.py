@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measures Strobe against gdb and memmem side by side, in one run.
+"""Measures Strobe against gdb, memmem and lldb side by side, in one run.
 
-usage: bench.py --build BUILD [--write] [stacks|names|scale|sparse|search|capture|parity ...]
+usage: bench.py --build BUILD [--write] [stacks|names|scale|sparse|search|capture|parity|trace ...]
 
 --write puts the table into docs/performance.md. Programs and cores are kept in BUILD/bench.
 """
@@ -16,6 +16,7 @@ import sys
 import time
 
 from capture import bench_capture
+from trace import bench_trace, write_section
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
@@ -295,7 +296,7 @@ def write_table(bench):
 def main():
     parts = {"stacks": bench_stacks, "names": bench_names, "scale": bench_scale,
              "sparse": bench_sparse, "search": bench_search, "capture": bench_capture,
-             "parity": bench_parity}
+             "parity": bench_parity, "trace": bench_trace}
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))
     parser.add_argument("--write", action="store_true")
@@ -307,7 +308,9 @@ def main():
     bench = Bench(options.build)
     for part in options.parts or ["stacks", "names", "scale", "sparse", "search"]:
         parts[part](bench)
-    if options.write:
+    if options.write and options.parts == ["trace"]:
+        write_section(bench.rows, machine())
+    elif options.write:
         write_table(bench)
     sys.exit(1 if bench.failed else 0)
 
