@@ -235,7 +235,7 @@ static void count_step(struct call_nodes *nodes, const struct shadow_step *step)
 		summary->unwound_count += had - step->keep;
 		break;
 	case SHADOW_SWAP:
-		summary->tail_count++;
+		summary->tail_count += !step->returned;
 		break;
 	default:
 		break;
@@ -258,6 +258,13 @@ static void tell_gap(struct call_nodes *nodes)
 	nodes->gap.text = NULL;
 }
 
+static enum strobe_call_end end_of_swapped(const struct shadow_step *step)
+{
+	if (step->move == SHADOW_GAP)
+		return STROBE_CALL_LOST;
+	return step->returned ? STROBE_CALL_RETURNED : STROBE_CALL_JUMPED;
+}
+
 static bool take_step(void *context, const struct shadow_step *step, uint64_t id, uint64_t address)
 {
 	static const uint8_t ends[] = {
@@ -273,8 +280,7 @@ static bool take_step(void *context, const struct shadow_step *step, uint64_t id
 		if (step->keep < nodes->frame_nodes.count)
 			close_to(nodes, nodes->frame_nodes.items[step->keep],
 				 (enum strobe_call_end)ends[step->move]);
-		close_to(nodes, nodes->frame_nodes.items[first],
-			 step->move == SHADOW_GAP ? STROBE_CALL_LOST : STROBE_CALL_JUMPED);
+		close_to(nodes, nodes->frame_nodes.items[first], end_of_swapped(step));
 		nodes->frame_nodes.count = first;
 	}
 	if (step->move == SHADOW_GAP)

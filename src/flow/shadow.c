@@ -70,6 +70,7 @@ static void swap(struct shadow *shadow, const struct arrival *arrival)
 	struct shadow_frame *top = top_of(shadow);
 	arrival->step->move = SHADOW_SWAP;
 	arrival->step->swapped = true;
+	arrival->step->returned = shadow->pending == PENDING_RETURN;
 	top->function = arrival->place->function;
 	top->place = arrival->place->place;
 	top->saves |= arrival->place->saves;

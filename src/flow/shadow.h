@@ -78,6 +78,7 @@ struct shadow_step {
 	enum shadow_move move;
 	uint32_t keep;
 	bool swapped;
+	bool returned; // the function that ran in frame keep - 1 left by a return: to the end of a signal, say
 };
 
 /** What a first pass found out about fragment `id`. */

@@ -40,6 +40,12 @@ static void code_text(const struct calls_output *output, const struct strobe_cal
 {
 	struct strobe_line line, to;
 	struct strobe_symbols *symbols = output->command->symbols;
+	// Where calls are left out, what goes on may be in one of them.
+	struct strobe_function function;
+	if (output->filtered && start != call->address && !call->inlined &&
+	    (!strobe_function_at(symbols, start, &function) ||
+	     function.start != call->function_start))
+		return;
 	if (call->function_start && start > call->function_start)
 		printf(" + %" PRIu64, start - call->function_start);
 	bool has_line = strobe_line_row_at(symbols, start, &line) && line.file && line.line;
