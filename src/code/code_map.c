@@ -10,14 +10,12 @@
 #include "base/error.h"
 
 // Invariants:
-//  1. Stretch i is item i % STRETCHES_PER_CHUNK of chunk i / STRETCHES_PER_CHUNK; chunks never move.
+//  1. Stretch i is item i % CODE_STRETCH_CHUNK of chunk i / CODE_STRETCH_CHUNK; chunks never move.
 //  2. A stretch's lengths lie in one chunk of lengths, whole.
 //  3. Each stretch stands in one slot, which says for how many bits it was decoded. At most half of the
 //     slots are taken. One with a count of 0 remembers that there is no code.
 
 enum {
-	STRETCHES_PER_CHUNK = 512,
-	LENGTHS_PER_CHUNK = 16384,
 	MIN_SLOTS = 1024,
 	INSTRUCTION_MAX = 15,
 	// The most stretches: what a hostile trace can make of its code ends here.
@@ -38,6 +36,7 @@ struct code_map {
 	ZydisDecoder decoders[3]; // 16, 32, 64 bits
 	ARRAY(struct code_stretch *) stretches;
 	ARRAY(uint8_t *) lengths;
+	struct code_tables tables; // the items of both
 	uint32_t count;
 	uint32_t lengths_used; // of the last chunk
 	struct slot *slots;
@@ -107,7 +106,7 @@ struct code_map *code_map_free(struct code_map *map)
 
 static struct code_stretch *stretch_at(const struct code_map *map, uint32_t index)
 {
-	return &map->stretches.items[index / STRETCHES_PER_CHUNK][index % STRETCHES_PER_CHUNK];
+	return &map->stretches.items[index / CODE_STRETCH_CHUNK][index % CODE_STRETCH_CHUNK];
 }
 
 // Up to INSTRUCTION_MAX bytes at `address`; how many there are in `*size`.
@@ -211,19 +210,20 @@ static void decode(struct code_map *map, unsigned bits, struct code_stretch *str
 static struct strobe_error *store_lengths(struct code_map *map, struct code_stretch *stretch,
 					  const uint8_t *lengths)
 {
-	if (map->lengths.count == 0 || LENGTHS_PER_CHUNK - map->lengths_used < stretch->count) {
+	if (map->lengths.count == 0 || CODE_LENGTHS_CHUNK - map->lengths_used < stretch->count) {
 		if (map->lengths.count >= MAX_LENGTH_CHUNKS)
 			return error_new(STROBE_ERROR_LIMIT, "code of too many instructions");
-		uint8_t *chunk = malloc(LENGTHS_PER_CHUNK);
+		uint8_t *chunk = malloc(CODE_LENGTHS_CHUNK);
 		if (!chunk || !array_push(&map->lengths, chunk)) {
 			free(chunk);
 			return error_no_memory();
 		}
 		map->lengths_used = 0;
+		map->tables.lengths = map->lengths.items;
 	}
 	uint32_t chunk = (uint32_t)map->lengths.count - 1;
 	memcpy(map->lengths.items[chunk] + map->lengths_used, lengths, stretch->count);
-	stretch->lengths = chunk * LENGTHS_PER_CHUNK + map->lengths_used;
+	stretch->lengths = chunk * CODE_LENGTHS_CHUNK + map->lengths_used;
 	map->lengths_used += stretch->count;
 	return NULL;
 }
@@ -268,12 +268,13 @@ static struct strobe_error *make_room(struct code_map *map)
 		if (error)
 			return error;
 	}
-	if (map->count == map->stretches.count * STRETCHES_PER_CHUNK) {
-		struct code_stretch *chunk = malloc(STRETCHES_PER_CHUNK * sizeof(*chunk));
+	if (map->count == map->stretches.count * CODE_STRETCH_CHUNK) {
+		struct code_stretch *chunk = malloc(CODE_STRETCH_CHUNK * sizeof(*chunk));
 		if (!chunk || !array_push(&map->stretches, chunk)) {
 			free(chunk);
 			return error_no_memory();
 		}
+		map->tables.stretches = map->stretches.items;
 	}
 	return NULL;
 }
@@ -316,8 +317,8 @@ const struct code_stretch *code_map_stretch(const struct code_map *map, uint32_t
 
 const uint8_t *code_map_lengths(const struct code_map *map, const struct code_stretch *stretch)
 {
-	return map->lengths.items[stretch->lengths / LENGTHS_PER_CHUNK] +
-	       stretch->lengths % LENGTHS_PER_CHUNK;
+	return map->lengths.items[stretch->lengths / CODE_LENGTHS_CHUNK] +
+	       stretch->lengths % CODE_LENGTHS_CHUNK;
 }
 
 uint64_t code_map_address(const struct code_map *map, const struct code_stretch *stretch,
@@ -331,6 +332,11 @@ uint64_t code_map_address(const struct code_map *map, const struct code_stretch 
 	return address;
 }
 
+const struct code_tables *code_map_tables(const struct code_map *map)
+{
+	return &map->tables;
+}
+
 uint32_t code_map_count(const struct code_map *map)
 {
 	return map->count;
@@ -339,6 +345,6 @@ uint32_t code_map_count(const struct code_map *map)
 uint64_t code_map_bytes(const struct code_map *map)
 {
 	return sizeof(*map) + (uint64_t)map->slot_count * sizeof(*map->slots) +
-	       (uint64_t)map->stretches.count * STRETCHES_PER_CHUNK * sizeof(struct code_stretch) +
-	       (uint64_t)map->lengths.count * LENGTHS_PER_CHUNK;
+	       (uint64_t)map->stretches.count * CODE_STRETCH_CHUNK * sizeof(struct code_stretch) +
+	       (uint64_t)map->lengths.count * CODE_LENGTHS_CHUNK;
 }

@@ -26,6 +26,28 @@ struct code_stretch {
 	bool has_target;
 };
 
+enum { CODE_STRETCH_CHUNK = 512, CODE_LENGTHS_CHUNK = 16384 };
+/** Where a map keeps what it has; chunks never move, the tables of them may with the next code_map_find(). For those
+ *  who look at stretches by the million; others ask code_map_stretch(). */
+struct code_tables {
+	struct code_stretch **
+		stretches; // stretch i is item i % CODE_STRETCH_CHUNK of chunk i / CODE_STRETCH_CHUNK
+	uint8_t **lengths;
+};
+
+static inline const struct code_stretch *code_tables_stretch(const struct code_tables *tables,
+							     uint32_t index)
+{
+	return &tables->stretches[index / CODE_STRETCH_CHUNK][index % CODE_STRETCH_CHUNK];
+}
+
+static inline const uint8_t *code_tables_lengths(const struct code_tables *tables,
+						 const struct code_stretch *stretch)
+{
+	return tables->lengths[stretch->lengths / CODE_LENGTHS_CHUNK] +
+	       stretch->lengths % CODE_LENGTHS_CHUNK;
+}
+
 struct code_map;
 
 /** A map of the code in `view`, which must outlive it; `view` is only read, and may be shared by maps in
@@ -46,6 +68,8 @@ const uint8_t *code_map_lengths(const struct code_map *map, const struct code_st
 /** Address of instruction `index` < count. */
 uint64_t code_map_address(const struct code_map *map, const struct code_stretch *stretch,
 			  unsigned index);
+/** Its tables, which live as long as the map. */
+const struct code_tables *code_map_tables(const struct code_map *map);
 uint32_t code_map_count(const struct code_map *map);
 uint64_t code_map_bytes(const struct code_map *map);
 

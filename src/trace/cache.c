@@ -96,6 +96,21 @@ static void keep_budget(struct window_cache *cache)
 	}
 }
 
+/** A copy of the parts, with an end behind the last. */
+static bool copy_parts(struct window *to, const struct window *from)
+{
+	size_t count = from->parts.count;
+	to->parts.items = reallocarray(NULL, count + 1, sizeof(*to->parts.items));
+	if (!to->parts.items)
+		return false;
+	if (count)
+		memcpy(to->parts.items, from->parts.items, count * sizeof(*to->parts.items));
+	to->parts.items[count] = (struct window_part){.first_item = from->item_count};
+	to->parts.count = count;
+	to->parts.capacity = count + 1;
+	return true;
+}
+
 #define COPY(to, from)                                                                             \
 	((from)->count == 0 || (array_reserve_exactly((void **)&(to)->items, (from)->items,        \
 						      (from)->count, sizeof(*(from)->items)) &&    \
@@ -117,7 +132,7 @@ static struct cached_window *copy_to_size(struct window *from)
 		return NULL;
 	struct window *to = &entry->window;
 	window_init(to);
-	if (!COPY(&to->parts, &from->parts) || !COPY(&to->notes, &from->notes) ||
+	if (!copy_parts(to, from) || !COPY(&to->notes, &from->notes) ||
 	    !COPY(&to->clocks, &from->clocks) || !COPY(&to->cuts, &from->cuts)) {
 		free_entry(entry);
 		return NULL;
@@ -129,7 +144,7 @@ static struct cached_window *copy_to_size(struct window *from)
 	to->cpu = from->cpu;
 	to->arena = from->arena;
 	from->arena = (struct arena){0};
-	entry->bytes = sizeof(*entry) + to->parts.count * sizeof(*to->parts.items) +
+	entry->bytes = sizeof(*entry) + to->parts.capacity * sizeof(*to->parts.items) +
 		       to->notes.count * sizeof(*to->notes.items) +
 		       to->clocks.count * sizeof(*to->clocks.items) +
 		       to->cuts.count * sizeof(*to->cuts.items) + to->arena.size_bytes;

@@ -7,7 +7,8 @@
 // Invariants:
 //  1. An entry is *listed* (found by its key) or pinned, or both; else it is freed.
 //  2. No two listed entries have the same key.
-//  3. bytes is the sum over listed entries; it is over the budget only by pinned ones.
+//  3. Behind a window's parts stands one that begins where they end: where a part ends needs no question.
+//  4. bytes is the sum over listed entries; it is over the budget only by pinned ones.
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -28,7 +29,7 @@ struct cached_window {
 	struct cached_window *next;	     // with the same hash
 };
 
-enum { CACHE_BUCKETS = 1024 };
+enum { CACHE_BUCKETS = 4096 };
 
 struct window_cache {
 	uint64_t budget_bytes, bytes;

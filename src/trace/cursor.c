@@ -28,6 +28,8 @@ void cursor_leave(struct strobe_cursor *cursor, bool before)
 	cursor->stretch = NULL;
 	cursor->note = NULL;
 	cursor->at = cursor->count = 0;
+	cursor->parts_first = UINT32_MAX;
+	cursor->parts_end = 0;
 	cursor->before = before;
 	cursor->kind = STROBE_ITEM_ERROR;
 	cursor->id = STROBE_NO_ID;
@@ -46,44 +48,46 @@ static void stand_at_note(struct strobe_cursor *cursor, const struct window_note
 	cursor->kind = note->is_error ? STROBE_ITEM_ERROR : STROBE_ITEM_EVENT;
 }
 
-static uint32_t part_end(const struct strobe_cursor *cursor, uint32_t part)
-{
-	const struct window *window = &cursor->window->window;
-	return part + 1 < window->parts.count ? cursor->parts[part + 1].first_item
-					      : window->item_count;
-}
-
-/** Stands at instruction `at` of the run that part `part` is. */
-static void stand_in_run(struct strobe_cursor *cursor, uint32_t part, uint32_t at)
+/** Stands in part `part`, a run: at its first or last instruction, or at the one numbered `at`. */
+static inline void stand_in_run(struct strobe_cursor *cursor, uint32_t part, uint32_t at)
 {
 	const struct window_part *what = &cursor->parts[part];
-	const struct code_stretch *stretch = code_map_stretch(cursor->trace->map, what->what);
-	const uint8_t *lengths = code_map_lengths(cursor->trace->map, stretch);
-	cursor->count = part_end(cursor, part) - what->first_item;
+	const struct code_stretch *stretch = code_tables_stretch(cursor->code, what->what);
+	const uint8_t *lengths = code_tables_lengths(cursor->code, stretch);
+	cursor->part = part;
+	cursor->count = what[1].first_item - what->first_item;
 	cursor->stretch = stretch;
 	cursor->lengths = lengths;
 	cursor->note = NULL;
 	cursor->at = at;
 	cursor->kind = STROBE_ITEM_INSTRUCTION;
-	if (at + 1u == stretch->count) {
-		cursor->address = stretch->end - lengths[at];
-		return;
-	}
 	uint64_t address = stretch->address;
-	for (uint32_t i = 0; i < at; i++)
-		address += lengths[i];
+	if (at + 1u == stretch->count)
+		address = stretch->end - lengths[at];
+	else
+		for (uint32_t i = 0; i < at; i++)
+			address += lengths[i];
 	cursor->address = address;
 }
 
-/** Stands at the item of the window that `offset` of part `part` is. */
-static void stand_in_part(struct strobe_cursor *cursor, uint32_t part, uint32_t at)
+/** Stands in part `part` of the window, `at` items behind its first. */
+static inline void stand_in_part(struct strobe_cursor *cursor, uint32_t part, uint32_t at)
 {
 	uint32_t what = cursor->parts[part].what;
-	cursor->part = part;
-	if (what & WINDOW_NOTE)
-		stand_at_note(cursor, &cursor->window->window.notes.items[what & ~WINDOW_NOTE]);
-	else
+	if (__builtin_expect(!(what & WINDOW_NOTE), 1)) {
 		stand_in_run(cursor, part, at);
+		return;
+	}
+	cursor->part = part;
+	stand_at_note(cursor, &cursor->window->window.notes.items[what & ~WINDOW_NOTE]);
+}
+
+/** Stands at a note that no part of a window is. */
+static void stand_at_own_note(struct strobe_cursor *cursor)
+{
+	cursor->parts_first = UINT32_MAX;
+	cursor->parts_end = 0;
+	stand_at_note(cursor, &cursor->own);
 }
 
 /** An error in the place of what cannot be decoded; the window is let go, so that it is tried again. */
@@ -92,14 +96,14 @@ static void stand_at_gap(struct strobe_cursor *cursor, const char *why)
 	snprintf(cursor->text, sizeof(cursor->text), "%s", why);
 	release_window(cursor);
 	cursor->own = (struct window_note){.is_error = true, .text = cursor->text};
-	stand_at_note(cursor, &cursor->own);
+	stand_at_own_note(cursor);
 }
 
 static void stand_at_cpu_change(struct strobe_cursor *cursor)
 {
 	cursor->own = (struct window_note){.type = STROBE_EVENT_CPU_CHANGED,
 					   .value = (uint64_t)cursor->unit.cpu};
-	stand_at_note(cursor, &cursor->own);
+	stand_at_own_note(cursor);
 }
 
 struct strobe_error *cursor_unit_window(struct strobe_trace *trace, const struct unit *unit,
@@ -125,6 +129,13 @@ void cursor_unit_extent(const struct unit *unit, const struct window *window, ui
 						      : window->item_count;
 }
 
+/** Number of the part that begins at `item`, which is a cut's first or the window's end. */
+static uint32_t part_from(const struct window *window, uint32_t item)
+{
+	return item < window->item_count ? window_part_at(window, item)
+					 : (uint32_t)window->parts.count;
+}
+
 /** Has the unit's window decoded at least up to item `enough` of the cut; false = it stands at a gap now. */
 static bool get_window(struct strobe_cursor *cursor, uint32_t enough)
 {
@@ -144,6 +155,8 @@ static bool get_window(struct strobe_cursor *cursor, uint32_t enough)
 	cursor->window = window;
 	cursor->parts = window->window.parts.items;
 	cursor_unit_extent(unit, &window->window, &cursor->window_first, &cursor->window_end);
+	cursor->unit_parts_first = part_from(&window->window, cursor->window_first);
+	cursor->unit_parts_end = part_from(&window->window, cursor->window_end);
 	return true;
 }
 
@@ -165,6 +178,8 @@ static void stand_in_unit(struct strobe_cursor *cursor, uint64_t offset, bool al
 	}
 	uint32_t at = cursor->window_first + (uint32_t)item;
 	uint32_t part = window_part_at(&cursor->window->window, at);
+	cursor->parts_first = cursor->unit_parts_first;
+	cursor->parts_end = cursor->unit_parts_end;
 	stand_in_part(cursor, part, at - cursor->parts[part].first_item);
 }
 
@@ -198,7 +213,8 @@ void cursor_enter(struct strobe_cursor *cursor, uint64_t id)
 	stand_in_unit(cursor, id - unit->first_id, false);
 }
 
-bool cursor_step_forwards(struct strobe_cursor *cursor)
+/** To another unit's item, to one that must be decoded yet, or off the end. */
+static bool leave_parts_forwards(struct strobe_cursor *cursor)
 {
 	if (cursor->count == 0) {
 		uint64_t id = cursor->before ? 0 : cursor->off;
@@ -207,15 +223,6 @@ bool cursor_step_forwards(struct strobe_cursor *cursor)
 		return cursor->count != 0;
 	}
 	uint64_t next = cursor->id + (cursor->count - cursor->at) - cursor->unit.first_id;
-	if (cursor->parts && cursor->note != &cursor->own) {
-		uint32_t part = cursor->part + 1;
-		if (part < cursor->window->window.parts.count &&
-		    cursor->parts[part].first_item < cursor->window_end) {
-			cursor->id += cursor->count - cursor->at;
-			stand_in_part(cursor, part, 0);
-			return true;
-		}
-	}
 	if (next < cursor->unit.item_count)
 		stand_in_unit(cursor, next, true);
 	else if (cursor->unit_index + 1 < units_count(cursor->trace, cursor->thread))
@@ -225,24 +232,12 @@ bool cursor_step_forwards(struct strobe_cursor *cursor)
 	return cursor->count != 0;
 }
 
-/** To the last item of part `part`, from the first one of the part behind it. */
-static void stand_at_end_of_part(struct strobe_cursor *cursor, uint32_t part)
-{
-	cursor->id -= cursor->at + 1;
-	stand_in_part(cursor, part, part_end(cursor, part) - cursor->parts[part].first_item - 1);
-}
-
-bool cursor_step_backwards(struct strobe_cursor *cursor)
+static bool leave_parts_backwards(struct strobe_cursor *cursor)
 {
 	if (cursor->count == 0) {
 		if (!cursor->before && cursor->off > 0)
 			cursor_enter(cursor, cursor->off - 1);
 		return cursor->count != 0;
-	}
-	if (cursor->parts && cursor->note != &cursor->own && cursor->part > 0 &&
-	    cursor->parts[cursor->part].first_item > cursor->window_first) {
-		stand_at_end_of_part(cursor, cursor->part - 1);
-		return true;
 	}
 	uint64_t offset = cursor->id - cursor->at - cursor->unit.first_id;
 	if (offset > 0) {
@@ -256,16 +251,37 @@ bool cursor_step_backwards(struct strobe_cursor *cursor)
 	return cursor->count != 0;
 }
 
+bool cursor_step_forwards(struct strobe_cursor *cursor)
+{
+	uint32_t part = cursor->part + 1;
+	if (__builtin_expect(part >= cursor->parts_end, 0))
+		return leave_parts_forwards(cursor);
+	cursor->id += cursor->count - cursor->at;
+	stand_in_part(cursor, part, 0);
+	return true;
+}
+
+bool cursor_step_backwards(struct strobe_cursor *cursor)
+{
+	uint32_t part = cursor->part;
+	if (__builtin_expect(part <= cursor->parts_first, 0))
+		return leave_parts_backwards(cursor);
+	cursor->id -= cursor->at + 1;
+	stand_in_part(cursor, part - 1,
+		      cursor->parts[part].first_item - cursor->parts[part - 1].first_item - 1);
+	return true;
+}
+
 bool strobe_cursor_next(struct strobe_cursor *cursor)
 {
 	if (cursor->forwards) {
-		if (__builtin_expect(cursor->at + 1 >= cursor->count, 0))
+		if (cursor->at + 1 >= cursor->count)
 			return cursor_step_forwards(cursor);
 		cursor->address += cursor->lengths[cursor->at++];
 		cursor->id++;
 		return true;
 	}
-	if (__builtin_expect(cursor->at == 0, 0))
+	if (cursor->at == 0)
 		return cursor_step_backwards(cursor);
 	cursor->address -= cursor->lengths[--cursor->at];
 	cursor->id--;
@@ -283,6 +299,7 @@ struct strobe_error *strobe_cursor_open(struct strobe_trace *trace, size_t threa
 		return error_no_memory();
 	cursor->trace = trace;
 	cursor->thread = thread_index;
+	cursor->code = code_map_tables(trace->map);
 	trace->cursor_count++;
 	cursor_leave(cursor, false);
 	cursor_step_backwards(cursor);
@@ -394,6 +411,8 @@ void cursor_check(const struct strobe_cursor *cursor)
 	if (cursor->note == &cursor->own)
 		return;
 	const struct window_part *part = &cursor->parts[cursor->part];
+	assert(cursor->part >= cursor->parts_first && cursor->part < cursor->parts_end);
+	assert(cursor->count == part[1].first_item - part->first_item);
 	assert(cursor->window->pins > 0);
 	assert(part->first_item + cursor->at ==
 	       cursor->window_first + (cursor->id - unit->first_id) - unit->cpu_changed);

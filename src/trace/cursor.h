@@ -9,7 +9,9 @@
 //  1. count == 0: no value; then `off` is the id just past the end where it is, with BEFORE as -1.
 //  2. count > 0: 0 <= at < count; `id` is that of the item; the part's items have ids [id - at, id - at + count).
 //  3. lengths != NULL: an instruction at `address`; stretch is its code. Else note is an event or error.
-//  4. window is pinned while the cursor stands in one of its parts. Notes that no window has (a change of the CPU,
+//  4. In a part of the window: parts_first <= part < parts_end, which are those of the unit. Else parts_first is the
+//     highest number and parts_end 0, so that no step goes from part to part.
+//  5. window is pinned while the cursor stands in one of its parts. Notes that no window has (a change of the CPU,
 //     what cannot be decoded) stand in `own`.
 
 #include <stdbool.h>
@@ -36,8 +38,10 @@ struct strobe_cursor {
 	bool before; // off the older end, if count == 0
 	uint8_t kind;
 	// Where it stands.
-	uint32_t part;			 // of the window
+	uint32_t part; // of the window
+	uint32_t parts_first, parts_end;
 	const struct window_part *parts; // of the window
+	const struct code_tables *code;
 	const struct code_stretch *stretch;
 	const struct window_note *note;
 	uint64_t off; // id just past the newer end, if count == 0 and not before
@@ -47,6 +51,7 @@ struct strobe_cursor {
 	struct unit unit;
 	struct cached_window *window;	   // NULL: none is needed
 	uint32_t window_first, window_end; // the unit's items in it, as far as they are decoded
+	uint32_t unit_parts_first, unit_parts_end;
 	struct window_note own;
 	struct clock_interval interval; // the last one that was asked for
 	char text[160];

@@ -66,6 +66,7 @@ static struct strobe_error *scan_parts(struct scanned_block *block, struct scann
 	uint32_t pops = 0, depth = 0, instructions = 0;
 	size_t i = *part, count = window->parts.count;
 	const struct window_part *parts = window->parts.items;
+	const struct code_tables *tables = code_map_tables(map);
 	struct strobe_error *error = NULL;
 	for (; i < count && parts[i].first_item < end && !error; i++) {
 		if (parts[i].what & WINDOW_NOTE) {
@@ -75,16 +76,15 @@ static struct strobe_error *scan_parts(struct scanned_block *block, struct scann
 		}
 		uint32_t size = (i + 1 < count ? parts[i + 1].first_item : window->item_count) -
 				parts[i].first_item;
-		const struct code_stretch *stretch = code_map_stretch(map, parts[i].what);
+		const struct code_stretch *stretch = code_tables_stretch(tables, parts[i].what);
 		instructions += size;
 		if (size < stretch->count)
 			continue;
-		if (stretch->flow == STROBE_FLOW_CALL)
-			depth++;
-		else if (stretch->flow == STROBE_FLOW_RETURN && depth)
-			depth--;
-		else if (stretch->flow == STROBE_FLOW_RETURN)
-			pops++;
+		// Without branches: what follows what is not to be foreseen.
+		uint32_t returns = stretch->flow == STROBE_FLOW_RETURN;
+		uint32_t empty = returns & (depth == 0);
+		depth += (stretch->flow == STROBE_FLOW_CALL) - (returns - empty);
+		pops += empty;
 	}
 	scanned->unit.pops = pops;
 	scanned->unit.pushes = depth;
