@@ -10,6 +10,7 @@
 #include "pt/decoding.h"
 #include "pt/events.h"
 #include "pt/header.h"
+#include "pt/plain.h"
 
 enum {
 	// Straight code without a packet: more than that is a loop that never ends, or code that is not what ran.
@@ -35,6 +36,8 @@ struct strobe_error *decoder_new(void *source, void **ret, struct code_map **ret
 		error = runs_init(&decoder->runs, decoder->map);
 	decoder->damage.image = &shared->image;
 	decoder->damage.map = decoder->map;
+	if (!error)
+		error = plain_new(decoder->map, &decoder->plain);
 	if (error) {
 		decoder_free(decoder);
 		return error;
@@ -57,6 +60,7 @@ void decoder_free(void *context)
 	if (!decoder)
 		return;
 	close_slice(decoder);
+	plain_free(decoder->plain);
 	runs_fini(&decoder->runs);
 	pt_image_free(decoder->image);
 	code_map_free(decoder->map);
@@ -90,17 +94,14 @@ static struct strobe_error *open_libipt(struct decoder *decoder)
 	return NULL;
 }
 
-static struct strobe_error *note_sync(struct decoder *decoder)
+static struct strobe_error *note_sync(struct decoder *decoder, const uint64_t *clock)
 {
 	struct window_note note = {
 		.type = STROBE_EVENT_SYNC_POINT,
 		.value = decoder->start + decoder->slice,
 		.text = "",
 	};
-	uint64_t time = 0;
-	struct strobe_error *error = NULL;
-	if (pt_blk_time(decoder->pt, &time, NULL, NULL) >= 0)
-		error = decoding_tick(decoder, time);
+	struct strobe_error *error = clock ? decoding_tick(decoder, *clock) : NULL;
 	return error ? error : decoding_note(decoder, &note);
 }
 
@@ -123,26 +124,83 @@ static void cut_at_zeros(struct decoder *decoder)
 	decoder->cut.text = "zero bytes where packets should be";
 }
 
-static struct strobe_error *start_slice(struct decoder *decoder)
+// Where the next PSB says that execution was. False if memory is short.
+static bool find_next(struct decoder *decoder)
 {
-	cut_at_zeros(decoder);
+	const struct stream *stream = &decoder->source->streams.items[decoder->stream];
+	uint8_t bytes[PSB_HEADER_MAX];
+	struct psb_header header = {0};
+	uint64_t end = decoder->start + decoder->slice_end;
+	decoder->has_next = !decoder->cut.text && end < stream->size;
+	if (!decoder->has_next)
+		return true;
+	size_t size = stream_copy(stream, end, bytes, sizeof(bytes));
+	if (!psb_header_read(&decoder->source->config, bytes, size, &header))
+		return false;
+	// A header that is damaged says nothing.
+	decoder->has_next = header.whole;
+	decoder->next_has_ip = header.has_ip;
+	decoder->next_ip = header.ip;
+	return true;
+}
+
+static struct strobe_error *start_libipt(struct decoder *decoder)
+{
+	uint64_t time = 0;
 	struct strobe_error *error = open_libipt(decoder);
 	if (error)
 		return error;
-	decoder->tail = false;
-	decoder->idle = 0;
-	decoder->has_last = decoder->came = false;
-	decoder->in_window = true;
-	decoder->first_item = decoder->window->item_count;
 	// The stream ends within PSB+: nothing was executed behind it.
 	if (decoder->status == -pte_eos && is_last_slice(decoder)) {
 		close_slice(decoder);
 		return NULL;
 	}
-	error = note_sync(decoder);
+	bool has_time = pt_blk_time(decoder->pt, &time, NULL, NULL) >= 0;
+	error = note_sync(decoder, has_time ? &time : NULL);
 	if (!error && decoder->status < 0)
 		error = refuse(decoder, decoder->status, 0);
 	return error;
+}
+
+// Decodes the slice without libipt, if it is plain.
+static struct strobe_error *try_plain(struct decoder *decoder, bool *done)
+{
+	bool has_clock = false;
+	uint64_t clock = 0;
+	enum plain_outcome outcome = PLAIN_REFUSED;
+	*done = false;
+	if (!decoder->plain || decoder->cut.text || decoder->strict ||
+	    !plain_begin(decoder->plain, decoder, &has_clock, &clock))
+		return NULL;
+	if (!find_next(decoder))
+		return error_no_memory();
+	struct strobe_error *error = note_sync(decoder, has_clock ? &clock : NULL);
+	if (!error)
+		error = plain_decode(decoder->plain, decoder, &outcome);
+	if (error)
+		return error;
+	*done = outcome != PLAIN_REFUSED;
+	if (outcome == PLAIN_DONE)
+		close_slice(decoder);
+	if (outcome == PLAIN_REFUSED) {
+		window_truncate(decoder->window, decoder->first_item);
+		decoder->now = decoder->before;
+		runs_close(&decoder->runs);
+	}
+	return NULL;
+}
+
+static struct strobe_error *start_slice(struct decoder *decoder)
+{
+	bool done = false;
+	decoder->tail = false;
+	decoder->idle = 0;
+	decoder->has_last = decoder->came = false;
+	decoder->in_window = true;
+	decoder->first_item = decoder->window->item_count;
+	cut_at_zeros(decoder);
+	struct strobe_error *error = try_plain(decoder, &done);
+	return error || done ? error : start_libipt(decoder);
 }
 
 // The next PSB of the block behind the one at `slice`.
@@ -175,23 +233,14 @@ static struct strobe_error *next_slice(struct decoder *decoder)
 // No packet is left: how far does the code go on?
 static bool enter_tail(struct decoder *decoder)
 {
-	const struct stream *stream = &decoder->source->streams.items[decoder->stream];
-	uint8_t bytes[PSB_HEADER_MAX];
-	struct psb_header header = {0};
-	uint64_t end = decoder->start + decoder->slice_end;
 	decoder->tail = true;
 	decoder->idle = 0;
-	decoder->has_next = !decoder->cut.text && end < stream->size;
-	if (!decoder->has_next)
-		return true;
-	size_t size = stream_copy(stream, end, bytes, sizeof(bytes));
-	if (!psb_header_read(&decoder->source->config, bytes, size, &header))
-		return false;
-	// A header that is damaged says nothing.
-	decoder->has_next = header.whole;
-	decoder->next_has_ip = header.has_ip;
-	decoder->next_ip = header.ip;
-	return true;
+	return find_next(decoder);
+}
+
+static bool is_packet_error(int status)
+{
+	return status == -pte_bad_opc || status == -pte_bad_packet;
 }
 
 // Begins the slice anew, with what is known of it now.
@@ -203,11 +252,6 @@ static struct strobe_error *restart_slice(struct decoder *decoder)
 	decoder->now = decoder->before;
 	runs_close(&decoder->runs);
 	return start_slice(decoder);
-}
-
-static bool is_packet_error(int status)
-{
-	return status == -pte_bad_opc || status == -pte_bad_packet;
 }
 
 // The packets of this slice are not those of this code: something is wrong before.
@@ -469,8 +513,10 @@ static struct strobe_error *fill(struct decoder *decoder, struct window *window)
 			       decoder->schedule ? decoder->now.clock : 0);
 	if (!error && decoder->now.clock)
 		error = window_add_clock(window, decoder->now.clock);
-	while (!error && !full && (decoder->pt || decoder->slice < decoder->size))
+	while (!error && !full && (decoder->pt || decoder->slice < decoder->size)) {
 		error = decoder->pt ? follow(decoder, &full) : next_slice(decoder);
+		full = full || window->item_count > decoder->enough;
+	}
 	window->more = decoder->pt || decoder->slice < decoder->size;
 	window->complete = window->item_count <= decoder->enough || !window->more;
 	if (!window->complete)

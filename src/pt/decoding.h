@@ -8,6 +8,8 @@
 #include "pt/runs.h"
 #include "pt/shared.h"
 
+struct plain;
+
 /** Why a slice is decoded up to `end` only, and what is said there. */
 struct slice_cut {
 	uint64_t end;	  // in the block; UINT64_MAX = not cut
@@ -35,6 +37,7 @@ struct decoder {
 	struct pt_image *image;
 	struct runs runs;
 	struct damage damage;
+	struct plain *plain; // NULL = libipt decodes all
 	struct window *window;
 	uint32_t enough;
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pt/decoding.h"
+#include "pt/plain.h"
 #include "view/build.h"
 
 static void must(struct strobe_error *error)
@@ -127,7 +129,8 @@ void items_add(struct items *items, const struct window *window, const struct co
 	}
 }
 
-void items_read(struct items *items, const struct trace_source *source, size_t stream)
+static void read_items(struct items *items, const struct trace_source *source, size_t stream,
+		       bool slowly)
 {
 	static const struct source_want all = {.enough = UINT32_MAX};
 	struct code_map *map = NULL;
@@ -135,6 +138,10 @@ void items_read(struct items *items, const struct trace_source *source, size_t s
 	void *decoder = NULL;
 	window_init(&window);
 	must(source->ops->decoder_new(source->context, &decoder, &map));
+	if (slowly) {
+		struct decoder *inside = decoder;
+		inside->plain = plain_free(inside->plain);
+	}
 	uint64_t count = source->ops->block_count(source->context, stream);
 	for (uint64_t block = 0; block < count; block++) {
 		struct source_want want = all;
@@ -146,6 +153,16 @@ void items_read(struct items *items, const struct trace_source *source, size_t s
 	}
 	source->ops->decoder_free(decoder);
 	window_fini(&window);
+}
+
+void items_read(struct items *items, const struct trace_source *source, size_t stream)
+{
+	read_items(items, source, stream, false);
+}
+
+void items_read_slowly(struct items *items, const struct trace_source *source, size_t stream)
+{
+	read_items(items, source, stream, true);
 }
 
 void items_fini(struct items *items)

@@ -45,6 +45,8 @@ struct items {
 void items_add(struct items *items, const struct window *window, const struct code_map *map);
 /** All items of a stream, blocks in order; checks each window. */
 void items_read(struct items *items, const struct trace_source *source, size_t stream);
+/** The same, all by libipt: the fast way through plain packets is not taken. */
+void items_read_slowly(struct items *items, const struct trace_source *source, size_t stream);
 void items_fini(struct items *items);
 /** True if both are the same; else says where they differ first. */
 bool items_equal(const struct items *a, const struct items *b);

@@ -75,6 +75,10 @@ static void read_trace(const char *packets, const char *code, size_t piece, stru
 	memset(ret, 0, sizeof(*ret));
 	open_trace(packets, code, piece, &source, &bytes);
 	items_read(ret, &source, 0);
+	struct items slow = {0};
+	items_read_slowly(&slow, &source, 0);
+	CHECK(items_equal(ret, &slow));
+	items_fini(&slow);
 	source.ops->close(source.context);
 	free(bytes.data);
 }

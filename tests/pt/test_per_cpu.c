@@ -128,6 +128,10 @@ static void test_kernel(void)
 		struct items items = {0};
 		uint32_t thread = 9;
 		items_read(&items, &source, i);
+		struct items slow = {0};
+		items_read_slowly(&slow, &source, i);
+		CHECK(items_equal(&items, &slow));
+		items_fini(&slow);
 		CHECK_EQUAL(items.instructions, counts[i]);
 		CHECK_EQUAL(items.errors, 0);
 		CHECK(source.ops->stream_thread(source.context, i, &thread));

@@ -105,11 +105,13 @@ static void check_situation(const struct situation *situation, uint64_t seed)
 {
 	struct made_trace trace;
 	struct trace_source source;
-	struct items items = {0}, pieces = {0};
+	struct items items = {0}, pieces = {0}, slow = {0};
 	printf("# %s, seed %d\n", situation->name, (int)seed);
 	make_trace(&trace, situation, seed, INSTRUCTIONS);
 	open_source(situation, &trace, 0, &source);
 	items_read(&items, &source, 0);
+	items_read_slowly(&slow, &source, 0);
+	CHECK(items_equal(&items, &slow));
 	source.ops->close(source.context);
 	size_t certain = made_trace_certain(&trace);
 	CHECK_EQUAL(match(&items, &trace, certain), certain);
@@ -124,6 +126,7 @@ static void check_situation(const struct situation *situation, uint64_t seed)
 	CHECK(items_equal(&items, &pieces));
 	items_fini(&items);
 	items_fini(&pieces);
+	items_fini(&slow);
 	made_trace_fini(&trace);
 }
 
