@@ -20,8 +20,10 @@ extern "C" {
  * any item, what was called and has not returned. Callers from before the trace are there if the thread returned
  * into them later.
  *
- * The first question walks through the trace (twice, as calls do), and remembers stacks on the way; later ones
- * walk from the nearest of these. Memory: some hundred stacks. The trace's thread; closed before it and `symbols`.
+ * Where nothing but calls and returns happened, the index says which stretches hold a call that encloses the item, and
+ * only these are decoded. Where there were signals, jumps further out or gaps, the first question walks through
+ * the trace (twice, as calls do), and remembers stacks on the way; later ones walk from the nearest of these.
+ * Memory: some hundred stacks. The trace's thread; closed before it and `symbols`.
  */
 struct strobe_trace_stacks;
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The stack at a position: a walk from a stack that is remembered.
+// The stack at a position: by the index where that tells it, else by a walk from a stack that is remembered.
+
+#include "flow/stacks.h"
 
 #include <stdlib.h>
-#include <strobe/trace_state.h>
 
 #include "base/error.h"
+#include "flow/unit_stack.h"
 #include "flow/walk.h"
 
 enum {
@@ -31,6 +33,7 @@ struct strobe_trace_stacks {
 	ARRAY(struct checkpoint) checkpoints;
 	uint64_t every;
 	ARRAY(struct strobe_trace_frame) frames;
+	struct unit_stack known;
 };
 
 struct strobe_error *strobe_trace_stacks_open(struct strobe_trace *trace, size_t thread_index,
@@ -70,6 +73,7 @@ struct strobe_trace_stacks *strobe_trace_stacks_close(struct strobe_trace_stacks
 	forget(stacks);
 	array_fini(&stacks->checkpoints);
 	array_fini(&stacks->frames);
+	array_fini(&stacks->known.returns);
 	places_fini(&stacks->places);
 	strobe_cursor_close(stacks->cursor);
 	free(stacks);
@@ -189,16 +193,21 @@ static struct strobe_error *list_frames(struct strobe_trace_stacks *stacks,
 	return NULL;
 }
 
-struct strobe_error *strobe_trace_stacks_at(struct strobe_trace_stacks *stacks, uint64_t id,
-					    const struct strobe_trace_frame **ret,
-					    size_t *ret_count)
+static struct strobe_error *check_id(const struct strobe_trace_stacks *stacks, uint64_t id)
+{
+	uint64_t count = strobe_trace_thread(stacks->trace, stacks->thread_index)->item_count;
+	return id < count ? NULL
+			  : error_new(STROBE_ERROR_INVALID, "the thread has no item %llu",
+				      (unsigned long long)id);
+}
+
+struct strobe_error *stacks_walk_to(struct strobe_trace_stacks *stacks, uint64_t id,
+				    const struct strobe_trace_frame **ret, size_t *ret_count)
 {
 	uint64_t address;
-	uint64_t count = strobe_trace_thread(stacks->trace, stacks->thread_index)->item_count;
-	if (id >= count)
-		return error_new(STROBE_ERROR_INVALID, "the thread has no item %llu",
-				 (unsigned long long)id);
-	struct strobe_error *error = make_plan(stacks);
+	struct strobe_error *error = check_id(stacks, id);
+	if (!error)
+		error = make_plan(stacks);
 	stacks->frames.count = 0;
 	if (!error && find_instruction(stacks, &id, &address)) {
 		struct walk walk = {.cursor = stacks->cursor, .places = &stacks->places};
@@ -207,6 +216,50 @@ struct strobe_error *strobe_trace_stacks_at(struct strobe_trace_stacks *stacks, 
 			error = list_frames(stacks, &walk.shadow, address);
 		shadow_fini(&walk.shadow);
 	}
+	if (error)
+		return error;
+	*ret = stacks->frames.items;
+	*ret_count = stacks->frames.count;
+	return NULL;
+}
+
+bool stacks_have_walked(const struct strobe_trace_stacks *stacks)
+{
+	return stacks->planned;
+}
+
+static struct strobe_error *list_returns(struct strobe_trace_stacks *stacks, uint64_t address)
+{
+	const struct unit_stack *known = &stacks->known;
+	size_t count = known->returns.count;
+	stacks->frames.count = 0;
+	if (!array_reserve(&stacks->frames, count + 1))
+		return error_no_memory();
+	for (size_t i = 0; i <= count; i++) {
+		struct strobe_trace_frame frame = {.pc = i ? known->returns.items[i - 1] : address,
+						   .kind = STROBE_CALL_CALLED};
+		// Each but the outermost calls from before the trace was entered by a call that it shows.
+		if (i + known->caller_count >= count)
+			frame.kind = i + known->caller_count == count ? STROBE_CALL_FIRST
+								      : STROBE_CALL_CALLER;
+		stacks->frames.items[stacks->frames.count++] = frame;
+	}
+	return NULL;
+}
+
+struct strobe_error *strobe_trace_stacks_at(struct strobe_trace_stacks *stacks, uint64_t id,
+					    const struct strobe_trace_frame **ret,
+					    size_t *ret_count)
+{
+	uint64_t address, at = id;
+	struct strobe_error *error = check_id(stacks, id);
+	if (error || stacks->planned || !find_instruction(stacks, &at, &address))
+		return error ? error : stacks_walk_to(stacks, id, ret, ret_count);
+	error = unit_stack_at(stacks->cursor, &stacks->places, at, &stacks->known);
+	if (!error && !stacks->known.is_known)
+		return stacks_walk_to(stacks, id, ret, ret_count);
+	if (!error)
+		error = list_returns(stacks, address);
 	if (error)
 		return error;
 	*ret = stacks->frames.items;

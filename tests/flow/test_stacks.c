@@ -6,6 +6,8 @@
 #include <strobe/stack.h>
 #include <strobe/trace_state.h>
 
+#include "flow/stacks.h"
+
 enum { POSITIONS = 1000, DEPTH = 64 };
 
 /** A trace, opened. */
@@ -91,7 +93,7 @@ static void choose_positions(uint64_t first, uint64_t count)
 	qsort(truths, POSITIONS, sizeof(truths[0]), by_id);
 }
 
-static void look_everywhere(const char *path)
+static void look_everywhere(const char *path, bool walk)
 {
 	struct opened opened;
 	const struct strobe_trace_frame *frames;
@@ -102,22 +104,90 @@ static void look_everywhere(const char *path)
 	for (unsigned i = 0; i < POSITIONS; i++) {
 		// Not in order: nothing may depend on what was asked before.
 		const struct truth *truth = &truths[i * 617 % POSITIONS];
-		CHECK_OK(strobe_trace_stacks_at(opened.stacks, truth->id, &frames, &count));
+		CHECK_OK((walk ? stacks_walk_to : strobe_trace_stacks_at)(opened.stacks, truth->id,
+									  &frames, &count));
 		CHECK_EQUAL(count, truth->count);
 		for (size_t j = 0; j < count; j++)
 			CHECK_EQUAL(frames[j].pc, truth->pcs[j]);
 	}
+	CHECK(stacks_have_walked(opened.stacks) == walk);
 	close_trace(&opened);
 }
 
-static void stacks_are_those_of_a_walk(void)
+static void stacks_of_a_walk(void)
 {
-	look_everywhere(TRACES "/calls1/trace.json");
+	look_everywhere(TRACES "/calls1/trace.json", true);
+}
+
+static void stacks_by_the_index(void)
+{
+	look_everywhere(TRACES "/calls1/trace.json", false);
 }
 
 static void stacks_of_a_longer_trace(void)
 {
-	look_everywhere(TRACES "/calls6/trace.json");
+	look_everywhere(TRACES "/calls6/trace.json", false);
+}
+
+static bool same(const struct strobe_trace_frame *a, size_t a_count,
+		 const struct strobe_trace_frame *b, size_t b_count)
+{
+	if (a_count != b_count)
+		return false;
+	for (size_t i = 0; i < a_count; i++)
+		if (a[i].pc != b[i].pc)
+			return false;
+	return true;
+}
+
+static void callers_from_before_the_trace(void)
+{
+	struct opened part, whole;
+	const struct strobe_trace_frame *frames, *truth;
+	size_t count, truth_count, callers = 0;
+	open_trace(&part, TRACES "/faulty/nohead.json"); // its beginning is lost
+	open_trace(&whole, TRACES "/calls1/trace.json");
+	uint64_t end = strobe_trace_thread(part.trace, 0)->item_count;
+	uint64_t whole_end = strobe_trace_thread(whole.trace, 0)->item_count;
+	for (uint64_t i = 0; i < 100; i++) {
+		uint64_t back = 1 + i * (end - 10) / 100;
+		CHECK_OK(strobe_trace_stacks_at(part.stacks, end - back, &frames, &count));
+		CHECK_OK(strobe_trace_stacks_at(whole.stacks, whole_end - back, &truth,
+						&truth_count));
+		CHECK(same(frames, count, truth, truth_count));
+		callers += frames[count - 1].kind == STROBE_CALL_CALLER;
+	}
+	CHECK(callers > 50);
+	close_trace(&part);
+	close_trace(&whole);
+}
+
+static void both_ways_say_the_same(void)
+{
+	static const char *const paths[] = {
+		TRACES "/dso/trace.json",      TRACES "/faulty/nohead.json",
+		TRACES "/faulty/garbled.json", TRACES "/faulty/trunc.json",
+		TRACES "/faulty/hole.json",    TRACES "/mcpu/trace.json"};
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		struct opened opened;
+		const struct strobe_trace_frame *frames;
+		struct strobe_trace_frame copy[DEPTH];
+		size_t count, walked;
+		open_trace(&opened, paths[i]);
+		uint64_t end = strobe_trace_thread(opened.trace, 0)->item_count;
+		for (uint64_t j = 0; j < 30; j++) {
+			struct strobe_trace_stacks *fresh;
+			CHECK_OK(strobe_trace_stacks_open(opened.trace, 0, opened.symbols, &fresh));
+			CHECK_OK(strobe_trace_stacks_at(fresh, end * j / 30, &frames, &count));
+			CHECK(count < DEPTH);
+			if (count)
+				memcpy(copy, frames, count * sizeof(*frames));
+			CHECK_OK(stacks_walk_to(opened.stacks, end * j / 30, &frames, &walked));
+			CHECK(same(copy, count, frames, walked));
+			strobe_trace_stacks_close(fresh);
+		}
+		close_trace(&opened);
+	}
 }
 
 static void code_that_is_missing_does_not_cut_a_stack(void)
@@ -187,8 +257,10 @@ static void a_position_is_a_target(void)
 		    STROBE_ERROR_SYSTEM);
 }
 
-CHECK_MAIN({"stacks are those of a walk", stacks_are_those_of_a_walk},
+CHECK_MAIN({"stacks, by a walk", stacks_of_a_walk}, {"stacks, by the index", stacks_by_the_index},
 	   {"stacks of a longer trace", stacks_of_a_longer_trace},
+	   {"callers from before the trace", callers_from_before_the_trace},
+	   {"both ways say the same", both_ways_say_the_same},
 	   {"code that is missing does not cut a stack", code_that_is_missing_does_not_cut_a_stack},
 	   {"a view has the stack, and no data", a_view_has_the_stack_and_no_data},
 	   {"a position is a target", a_position_is_a_target})
