@@ -73,6 +73,9 @@ static bool load_run(struct step_stream *stream)
 	if (stream->end_id - stream->run.first_id < stream->run.count) {
 		stream->run.count = (uint32_t)(stream->end_id - stream->run.first_id);
 		stream->run.flow = STROBE_FLOW_OTHER; // its end does not count
+		stream->run.last_address = stream->run.address;
+		for (uint32_t i = 0; i + 1 < stream->run.count; i++)
+			stream->run.last_address += stream->run.lengths[i];
 	}
 	stream->address = stream->run.address;
 	for (uint32_t i = 0; i < stream->index; i++)
@@ -266,7 +269,10 @@ uint32_t step_stream_skip_equal(struct step_stream *a, struct step_stream *b, st
 	struct step_stream *both[2] = {a, b};
 	for (int i = 0; i < 2; i++) {
 		struct step_stream *stream = both[i];
-		for (uint32_t j = 0; j + 1 < count; j++)
+		bool whole = stream->index + count == stream->run.count;
+		if (whole)
+			stream->address = stream->run.last_address;
+		for (uint32_t j = 0; !whole && j + 1 < count; j++)
 			stream->address += stream->run.lengths[stream->index + j];
 		stream->index += count - 1;
 		bool more = read_instruction(stream, &last[i]);

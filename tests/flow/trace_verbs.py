@@ -56,7 +56,7 @@ def find():
     text = strobe("find", CALLS1, "quick", "-e", "-n", "5")
     check([int(i) for i in re.findall(r"^    (\d+):", text, re.M)] ==
           [hit["id"] for hit in found[0]["found"][:5]], text)
-    check("892 more" in text and "897 found" in text, text)
+    check("5 shown, there are more" in text, text)
     check("897 found in 306817 items" in strobe("find", CALLS1, "quick", "-e", "-c"))
     both = document("find", THREADS2, "fib", "-e", "--all-threads")["threads"]
     check([thread["tid"] for thread in both] == list(TIDS), both)
@@ -65,11 +65,13 @@ def find():
     # A position, a time and an id lead to the same.
     third = found[0]["found"][2]
     for place in (third["id"], third["position"]):
-        part = document("find", CALLS1, "quick", "-e", "--from", place, "-n", 1)["threads"][0]
-        check(part["found"][0] == third, part)
+        part = document("find", CALLS1, "quick", "-e", "--from", place)["threads"][0]
+        check(part["found"][0] == third and not part["limited"], part)
         check(part["count"] == 895, part["count"])
-    part = document("find", CALLS1, "quick", "-e", "--to", third["id"], "-b", "-n", 1)["threads"][0]
+    part = document("find", CALLS1, "quick", "-e", "--to", third["id"], "-b")["threads"][0]
     check(part["found"][0] == third and part["count"] == 3, part)
+    part = document("find", CALLS1, "quick", "-e", "-n", 2)["threads"][0]
+    check(part["count"] == 2 and part["limited"] and part["found"] == found[0]["found"][:2], part)
     steps = document("find", CALLS1, "fib -> quick -> vm")["threads"][0]["found"]
     check([step["function"] for step in steps[0]["steps"]] == ["fib", "quick", "vm"], steps)
 

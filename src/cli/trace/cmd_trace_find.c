@@ -18,7 +18,7 @@ static const struct option options[] = {
 	{"within", 0, "N", NULL,
 	 "Of sequences: only those whose last item comes at most N items after the first."},
 	{"limit", 'n', "N", NULL,
-	 "Show at most N of each thread; 0 is all. Default: 100, with --json all."},
+	 "End after N of each thread; 0 is all. Default: 100, with --json all."},
 	{"count", 'c', NULL, NULL, "Only count."},
 	OPTIONS_TRACE_RANGE,
 };
@@ -35,6 +35,7 @@ struct finding {
 	struct json json;
 	// Of the thread at hand.
 	uint64_t found, items;
+	bool more; // than were shown
 	uint64_t start_ns;
 };
 
@@ -90,13 +91,19 @@ static void hit_json(struct finding *finding, struct strobe_trace_find *find,
 	json_object_end(json);
 }
 
+// What is behind the limit is not even looked for.
 static void tell_hits(struct finding *finding, struct strobe_trace_find *find)
 {
 	struct strobe_trace_hit hit;
 	finding->found = 0;
-	while (strobe_trace_find_next(find, &hit)) {
+	finding->more = false;
+	while (!finding->more && strobe_trace_find_next(find, &hit)) {
+		finding->more =
+			finding->limit && finding->found == finding->limit && !finding->count_only;
+		if (finding->more)
+			break;
 		finding->found++;
-		if (finding->count_only || (finding->limit && finding->found > finding->limit))
+		if (finding->count_only)
 			continue;
 		if (finding->command->json)
 			hit_json(finding, find, &hit);
@@ -109,6 +116,7 @@ static void end_json(struct finding *finding, uint64_t took_ns)
 {
 	json_array_end(&finding->json);
 	json_unsigned(&finding->json, "count", finding->found);
+	json_bool(&finding->json, "limited", finding->more);
 	json_unsigned(&finding->json, "items", finding->items);
 	json_unsigned(&finding->json, "took_ns", took_ns);
 	json_object_end(&finding->json);
@@ -117,8 +125,12 @@ static void end_json(struct finding *finding, uint64_t took_ns)
 static void end_text(const struct finding *finding, int tid, uint64_t took_ns)
 {
 	double seconds = (double)(took_ns ? took_ns : 1) / 1e9;
-	if (finding->limit && finding->found > finding->limit && !finding->count_only)
-		printf("    ... %" PRIu64 " more (--limit)\n", finding->found - finding->limit);
+	if (finding->more) {
+		printf("    ... (--limit)\n  thread %d: %" PRIu64
+		       " shown, there are more; %.3f s\n",
+		       tid, finding->found, seconds);
+		return;
+	}
 	printf("%sthread %d: %" PRIu64 " found in %" PRIu64
 	       " items, %.3f s, %.1f million a second\n",
 	       finding->count_only ? "" : "  ", tid, finding->found, finding->items, seconds,
