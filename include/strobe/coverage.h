@@ -14,10 +14,10 @@ extern "C" {
 #endif
 
 /**
- * Which source lines a trace executed, and how often. Executions of every instruction are counted exactly;
- * of a line, each copy of its code (of its function, of each inlined call of it) counts as often as the most
- * executed of the line's statements in it began, and the copies add up. A line of which any instruction was
- * executed never counts 0. What was compiled without optimisation counts as gcov counts it.
+ * Which source lines a trace executed, and how often. Executions of every instruction are counted exactly. A
+ * line's code may stand at several places: in its function, and wherever that is inlined. Of each such copy, the
+ * instruction of the line that was executed most often counts, and the copies add up. This is what gcov
+ * counts of code that is not optimised: of a loop's line, how often its condition was evaluated.
  */
 struct strobe_coverage;
 

@@ -15,8 +15,7 @@
 struct record {
 	uint32_t file, line, site;
 	bool executed;
-	uint64_t statements; // executions of the statement that began most often
-	uint64_t most;	     // of the instruction that was executed most often
+	uint64_t most; // executions of the instruction that was executed most often
 };
 
 struct strobe_coverage {
@@ -212,8 +211,6 @@ static bool add_row(void *context, const struct code_line *line)
 		coverage->has_line[i] = true;
 		if (at->executions > record.most)
 			record.most = at->executions;
-		if (line->statement && at->address == line->start)
-			record.statements = at->executions;
 	}
 	if (record.file == SITE_NONE)
 		return !coverage->failed;
@@ -246,8 +243,6 @@ static void join_records(struct strobe_coverage *coverage)
 			continue;
 		}
 		last->executed |= records[i].executed;
-		if (records[i].statements > last->statements)
-			last->statements = records[i].statements;
 		if (records[i].most > last->most)
 			last->most = records[i].most;
 	}
@@ -276,8 +271,7 @@ static bool make_lines(struct strobe_coverage *coverage)
 			coverage->files.items[record->file].line_count++;
 		}
 		file = record->file;
-		line->count = add_saturated(line->count,
-					    record->statements ? record->statements : record->most);
+		line->count = add_saturated(line->count, record->most);
 	}
 	return true;
 }
