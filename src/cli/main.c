@@ -41,6 +41,8 @@ const struct verb *const verbs[] = {
 	&verb_trace_diff,
 	&verb_trace_cover,
 	&verb_trace_export,
+	&verb_trace_save,
+	&verb_trace_trim,
 	&verb_help,
 	&verb_version,
 	&verb_completion,

@@ -37,7 +37,9 @@ extern const struct verb verb_trace_find;
 extern const struct verb verb_trace_hot;
 extern const struct verb verb_trace_dump;
 extern const struct verb verb_trace_info;
+extern const struct verb verb_trace_save;
 extern const struct verb verb_trace_step;
+extern const struct verb verb_trace_trim;
 extern const struct verb verb_version;
 
 #endif

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs `strobe trace find`, `diff`, `cover` and `export` on traces whose every address is known. TAP on stdout.
+"""Runs `strobe trace find`, `diff`, `cover`, `export`, `save` and `trim` on traces whose every address is known. TAP on stdout.
 
 usage: trace_verbs.py STROBE TRACES
 
@@ -248,6 +248,29 @@ def export_mistakes():
     check(not (FOLDER / "x").exists())
 
 
+def save():
+    """what is saved is the same trace; what is trimmed holds what was asked for"""
+    told = document("save", CALLS1, FOLDER / "saved")
+    check(told["threads"] == 1 and told["packet_bytes"] == 21838 and told["first_id"] is None, told)
+    saved = FOLDER / "saved/trace.json"
+    check(document("find", saved, "quick", "-e")["threads"][0]["count"] == 897)
+    same = document("diff", CALLS1, saved)["threads"][0]
+    check(same["count"] == 0 and same["common"] == 306791, same)
+    check(strobe("save", CALLS1, FOLDER / "saved", status=1))
+    part = document("trim", CALLS1, FOLDER / "part", "--from", 100000, "--to", 120000)
+    check(part["first_id"] <= 100000 and part["last_id"] >= 120000, part)
+    check(part["last_id"] - part["first_id"] < 100000, part)
+    kept = document("find", FOLDER / "part/trace.json", "0x401000+4096")["threads"][0]["found"]
+    check(sum(hit["instructions"] for hit in kept) > 20000)
+    one = document("save", THREADS2, FOLDER / "one", "--thread", 5002)
+    check(one["threads"] == 1 and one["packet_bytes"] == (TRACES / "threads2/5002.pt").stat().st_size, one)
+    early = document("trim", THREADS2, FOLDER / "early", "--to", "20us")
+    check(early["threads"] == 2, early)
+    check("--from" in strobe("trim", CALLS1, FOLDER / "none", status=2))
+    check("later" in strobe("trim", CALLS1, FOLDER / "none", "--from", "2us", "--to", "1us", status=2))
+    check(not (FOLDER / "none").exists())
+
+
 def damaged():
     """a trace with errors in it: they are found, exported, and no call is lost"""
     garbled = TRACES / "faulty/garbled.json"
@@ -265,7 +288,7 @@ def damaged():
 
 
 def main():
-    cases = [find, find_mistakes, diff, cover, perfetto, perfetto_filters, folded, ctf, export_mistakes, damaged]
+    cases = [find, find_mistakes, diff, cover, perfetto, perfetto_filters, folded, ctf, export_mistakes, save, damaged]
     print(f"1..{len(cases)}")
     failed = False
     for number, case in enumerate(cases, 1):

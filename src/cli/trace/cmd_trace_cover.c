@@ -156,6 +156,7 @@ static int read_options(struct covering *covering, struct strobe_coverage_option
 	struct command *command = covering->command;
 	struct trace_range range = {0};
 	const char *test = command_option(command, "test");
+	trace_thread_of_range(command);
 	covering->lcov = command_option(command, "lcov");
 	covering->functions = command_has(command, "functions");
 	covering->executed_only = command_has(command, "executed");

@@ -50,6 +50,7 @@ static int read_options(struct command *command, struct strobe_trace_export_opti
 	const char *duration = command_option(command, "min-duration");
 	const char *by = command_option(command, "by");
 	uint64_t depth = 0;
+	trace_thread_of_range(command);
 	*ret = (struct strobe_trace_export_options){
 		.size = sizeof(*ret),
 		.thread_index = command->thread_index,

@@ -209,6 +209,8 @@ static int search(struct finding *finding)
 {
 	struct command *command = finding->command;
 	bool all = command_has(command, "all-threads");
+	if (!all)
+		trace_thread_of_range(command);
 	size_t first = all ? 0 : command->thread_index;
 	size_t end = all ? strobe_trace_thread_count(command->trace) : first + 1;
 	if (end > strobe_trace_thread_count(command->trace))

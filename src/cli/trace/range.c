@@ -62,9 +62,21 @@ void trace_thread_of(struct command *command, const char *position)
 		command->thread_index = index;
 }
 
+void trace_thread_of_range(struct command *command)
+{
+	static const char *const names[] = {"from", "to"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *text = command_option(command, names[i]);
+		if (text)
+			trace_thread_of(command, text);
+	}
+}
+
 int trace_range(const struct command *command, struct trace_range *ret)
 {
 	const char *from = command_option(command, "from"), *to = command_option(command, "to");
+	if (command->thread_index >= strobe_trace_thread_count(command->trace))
+		return command_fail(command, "%s: no thread is in it", command->arguments[0]);
 	uint64_t count = strobe_trace_thread(command->trace, command->thread_index)->item_count;
 	struct strobe_cursor *cursor = NULL;
 	bool found = true;

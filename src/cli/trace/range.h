@@ -37,6 +37,8 @@ int trace_place(const struct command *command, struct strobe_cursor *cursor, con
 		const char *text, bool *ret_found) STROBE_MUST_CHECK;
 /** Without --thread, the thread becomes that of the position "TID#ID..."; else, and for other texts, nothing happens. */
 void trace_thread_of(struct command *command, const char *position);
+/** The same for what --from and --to say. */
+void trace_thread_of_range(struct command *command);
 /** What --from and --to say of the thread `command->thread_index`. */
 int trace_range(const struct command *command, struct trace_range *ret) STROBE_MUST_CHECK;
 
