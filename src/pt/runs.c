@@ -22,11 +22,9 @@ struct strobe_error *runs_init(struct runs *runs, struct code_map *map)
 {
 	memset(runs, 0, sizeof(*runs));
 	runs->map = map;
-	runs->entries = aligned_alloc(sizeof(*runs->entries), ENTRIES * sizeof(*runs->entries));
-	if (!runs->entries)
-		return error_no_memory();
-	memset(runs->entries, 0, ENTRIES * sizeof(*runs->entries));
-	return NULL;
+	// Zero pages until they are used: few blocks need it where packets are plain.
+	runs->entries = calloc(ENTRIES, sizeof(*runs->entries));
+	return runs->entries ? NULL : error_no_memory();
 }
 
 void runs_fini(struct runs *runs)
