@@ -155,8 +155,14 @@ void json_string_size(struct json *json, const char *key, const char *value, siz
 
 void json_unsigned(struct json *json, const char *key, uint64_t value)
 {
+	char digits[24];
+	size_t at = sizeof(digits);
 	before(json, key);
-	fprintf(json->out, "%" PRIu64, value);
+	do {
+		digits[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value);
+	put(json, digits + at, sizeof(digits) - at);
 }
 
 void json_signed(struct json *json, const char *key, int64_t value)

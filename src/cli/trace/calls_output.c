@@ -7,12 +7,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "trace/emit.h"
 #include "trace/short_time.h"
 
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	return slash ? slash + 1 : path;
+}
+
+static void put_number(uint64_t number)
+{
+	char text[DECIMAL_SIZE];
+	fwrite_unlocked(text, 1, (size_t)(write_decimal(text, number) - text), stdout);
+}
+
+/** "5" or "5:12". */
+static void put_place(unsigned line, unsigned column)
+{
+	put_number(line);
+	if (!column)
+		return;
+	putc_unlocked(':', stdout);
+	put_number(column);
+}
+
+static void put_offset(uint64_t offset)
+{
+	fputs_unlocked(" + ", stdout);
+	put_number(offset);
+}
+
+static void put_ids(const char *before, uint64_t first, uint64_t last)
+{
+	fputs_unlocked(before, stdout);
+	put_number(first);
+	fputs_unlocked(", ", stdout);
+	put_number(last);
+	putc_unlocked(']', stdout);
 }
 
 static void indent(unsigned depth)
@@ -47,14 +79,13 @@ static void code_text(const struct calls_output *output, const struct strobe_cal
 	     function.start != call->function_start))
 		return;
 	if (call->function_start && start > call->function_start)
-		printf(" + %" PRIu64, start - call->function_start);
+		put_offset(start - call->function_start);
 	bool has_line = strobe_line_row_at(symbols, start, &line) && line.file && line.line;
 	if (has_line) {
 		fputs_unlocked(" at ", stdout);
 		put_styled(stdout, output->command->color, STYLE_FILE, base_name(line.file));
-		printf(":%u", line.line);
-		if (line.column)
-			printf(":%u", line.column);
+		putc_unlocked(':', stdout);
+		put_place(line.line, line.column);
 	}
 	if (output->filtered || start == last)
 		return;
@@ -64,7 +95,7 @@ static void code_text(const struct calls_output *output, const struct strobe_cal
 			put_styled(stdout, output->command->color, STYLE_FILE, base_name(to.file));
 			putc_unlocked(':', stdout);
 		}
-		printf(to.column ? "%u:%u" : "%u", to.line, to.column);
+		put_place(to.line, to.column);
 	} else if (!has_line && call->function_start && last > call->function_start) {
 		printf(" to <+%" PRIu64 ">", last - call->function_start);
 	}
@@ -91,7 +122,7 @@ static void stretch_text(struct calls_output *output, struct open_call *open, ui
 	indent(open->call.depth);
 	name_text(output, &open->call);
 	code_text(output, &open->call, open->start_address, last_address);
-	printf("  [%" PRIu64 ", %" PRIu64 "]", open->start_id, last_id);
+	put_ids("  [", open->start_id, last_id);
 	if (!open->told)
 		fputs_unlocked(kind_text(open->call.kind), stdout);
 	open->told = true;
@@ -154,11 +185,15 @@ static void totals_text(const struct open_call *open, const struct strobe_call *
 {
 	struct short_time text;
 	if (!whole && call->first_id != STROBE_NO_ID)
-		printf("  = [%" PRIu64 ", %" PRIu64 "]", call->first_id, call->last_id);
-	printf("  %" PRIu64 " instruction%s", call->instruction_count,
-	       call->instruction_count == 1 ? "" : "s");
-	if (call->has_time)
-		printf(", %s", short_time_text(call->last_time_ns - call->first_time_ns, &text));
+		put_ids("  = [", call->first_id, call->last_id);
+	fputs_unlocked("  ", stdout);
+	put_number(call->instruction_count);
+	fputs_unlocked(call->instruction_count == 1 ? " instruction" : " instructions", stdout);
+	if (call->has_time) {
+		fputs_unlocked(", ", stdout);
+		fputs_unlocked(short_time_text(call->last_time_ns - call->first_time_ns, &text),
+			       stdout);
+	}
 	switch (call->end) {
 	case STROBE_CALL_UNWOUND:
 		fputs_unlocked(", left by no return", stdout);

@@ -2,7 +2,9 @@
 #include "trace/short_time.h"
 
 #include <math.h>
-#include <stdio.h>
+#include <string.h>
+
+#include "trace/emit.h"
 
 const char *short_time_text(double ns, struct short_time *ret)
 {
@@ -13,6 +15,11 @@ const char *short_time_text(double ns, struct short_time *ret)
 	unsigned at = 0;
 	while (at < 3 && fabs(ns) < units[at].ns)
 		at++;
-	snprintf(ret->text, sizeof(ret->text), "%.3f %s", ns / units[at].ns, units[at].name);
+	char *end = ret->text;
+	if (ns < 0)
+		*end++ = '-';
+	end = write_fixed(end, fabs(ns) / units[at].ns, 3);
+	*end++ = ' ';
+	strcpy(end, units[at].name);
 	return ret->text;
 }
