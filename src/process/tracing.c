@@ -15,7 +15,10 @@
 
 // Children are told of, and are traced from their beginning: no instruction of a new thread is missed.
 static const long options = PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK |
-			    PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT;
+			    PTRACE_O_TRACEVFORKDONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT |
+			    PTRACE_O_TRACESYSGOOD;
+
+enum { CALL_STOP = 0x80 }; // PTRACE_O_TRACESYSGOOD
 
 #ifndef TRAP_HWBKPT
 #define TRAP_HWBKPT 4
@@ -139,6 +142,10 @@ static bool classify(int status, struct tracing_event *ret)
 		ret->message = message;
 		return true;
 	}
+	if (ret->signal == (SIGTRAP | CALL_STOP)) {
+		ret->kind = TRACING_CALL;
+		return true;
+	}
 	if (ptrace(PTRACE_GETSIGINFO, ret->tid, 0, &ret->info))
 		return false;
 	ret->kind = ret->signal == SIGTRAP ? classify_trap(&ret->info) : TRACING_SIGNAL;
@@ -171,6 +178,31 @@ bool tracing_step(pid_t tid, int signal)
 bool tracing_continue(pid_t tid, int signal)
 {
 	return resume(PTRACE_CONT, tid, signal);
+}
+
+bool tracing_call(pid_t tid)
+{
+	return resume(PTRACE_SYSCALL, tid, 0);
+}
+
+static const uint64_t trap_bit = UINT64_C(1) << (SIGTRAP - 1);
+
+bool tracing_unblock_trap(pid_t tid)
+{
+	uint64_t mask;
+	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(mask), &mask) || !(mask & trap_bit))
+		return false;
+	mask &= ~trap_bit;
+	return ptrace(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask) == 0;
+}
+
+void tracing_block_trap(pid_t tid)
+{
+	uint64_t mask;
+	if (ptrace(PTRACE_GETSIGMASK, tid, sizeof(mask), &mask))
+		return;
+	mask |= trap_bit;
+	ptrace(PTRACE_SETSIGMASK, tid, sizeof(mask), &mask);
 }
 
 bool tracing_listen(pid_t tid)
@@ -221,14 +253,38 @@ bool tracing_set_breakpoints(pid_t tid, const uint64_t *addresses, unsigned coun
 	return done && (!control || set_debug_register(tid, 7, control));
 }
 
+/** True if a trap of ours has come, and is not told yet: an interrupt is told before. */
+static bool has_pending_trap(pid_t tid)
+{
+	enum { LOOKED_AT = 64 };
+	struct __ptrace_peeksiginfo_args what = {.nr = LOOKED_AT};
+	siginfo_t queue[LOOKED_AT];
+	long count = ptrace(PTRACE_PEEKSIGINFO, tid, &what, queue);
+	for (long i = 0; i < count; i++)
+		if (queue[i].si_signo == SIGTRAP && classify_trap(&queue[i]) != TRACING_SIGNAL)
+			return true;
+	return false;
+}
+
 void tracing_release(pid_t tid, int signal)
 {
+	enum { ROUNDS = 8 };
+	int status;
 	tracing_set_breakpoints(tid, NULL, 0);
+	// Let go with it, the thread would die of it: it is told at once, before anything else is executed.
+	for (unsigned round = 0; !signal && round < ROUNDS && has_pending_trap(tid); round++) {
+		if (!tracing_continue(tid, 0) || waitpid(tid, &status, __WALL) != tid ||
+		    !WIFSTOPPED(status))
+			return; // it was killed
+		bool plain = status >> 16 == 0 && WSTOPSIG(status) != SIGTRAP;
+		signal = plain && WSTOPSIG(status) != (SIGTRAP | CALL_STOP) ? WSTOPSIG(status) : 0;
+	}
 	ptrace(PTRACE_DETACH, tid, 0, (void *)(long)signal);
 }
 
 /** Waits for any stop of a thread that was asked to, and lets it go from there. */
-static bool release_one(struct threads *threads, struct stopped_thread *thread, int64_t deadline_ns)
+static bool release_one(struct threads *threads, struct stopped_thread *thread, bool trap_blocked,
+			int64_t deadline_ns)
 {
 	int status;
 	int result = threads_wait_one(thread->tid, deadline_ns, &status);
@@ -236,7 +292,8 @@ static bool release_one(struct threads *threads, struct stopped_thread *thread, 
 		return true; // it has ended
 	if (result == 0)
 		return false;
-	if (status >> 16 == 0 && WSTOPSIG(status) != SIGTRAP)
+	if (status >> 16 == 0 && WSTOPSIG(status) != SIGTRAP &&
+	    WSTOPSIG(status) != (SIGTRAP | CALL_STOP))
 		thread->signal = WSTOPSIG(status);
 	if (status >> 16 == 0 && WSTOPSIG(status) == SIGTRAP) {
 		siginfo_t info;
@@ -244,26 +301,31 @@ static bool release_one(struct threads *threads, struct stopped_thread *thread, 
 		thread->signal = known && classify_trap(&info) == TRACING_SIGNAL ? SIGTRAP : 0;
 	}
 	threads_mend_call(threads, thread);
+	if (trap_blocked)
+		tracing_block_trap(thread->tid);
 	tracing_release(thread->tid, thread->signal);
 	return true;
 }
 
-bool tracing_release_running(pid_t pid, const pid_t *tids, size_t count, unsigned limit_ms)
+bool tracing_release_running(pid_t pid, const struct tracing_thread *list, size_t count,
+			     unsigned limit_ms)
 {
 	struct threads threads = {.pid = pid, .mem_fd = -1};
 	int64_t deadline = threads_clock_ns() + (int64_t)limit_ms * 1000000;
 	bool done = true;
+	if (!array_reserve(&threads.list, count))
+		return !count; // they stay traced until we end
 	threads_open_memory(&threads);
 	for (size_t i = 0; i < count; i++) {
-		struct stopped_thread thread = {.tid = tids[i], .wait.kind = -1};
-		restart_observe(pid, thread.tid, &thread.wait);
-		if (!array_push(&threads.list, thread))
-			done = false; // it stays traced until we end
-		else
-			tracing_interrupt(tids[i]);
+		struct stopped_thread *thread = &threads.list.items[threads.list.count++];
+		*thread = (struct stopped_thread){.tid = list[i].tid, .wait.kind = -1};
+		restart_observe(pid, thread->tid, &thread->wait);
+		tracing_interrupt(thread->tid);
 	}
-	for (size_t i = 0; i < threads.list.count; i++)
-		done = release_one(&threads, &threads.list.items[i], deadline) && done;
+	for (size_t i = 0; i < count; i++)
+		done = release_one(&threads, &threads.list.items[i], list[i].trap_blocked,
+				   deadline) &&
+		       done;
 	threads_fini(&threads);
 	return done;
 }

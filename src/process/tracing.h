@@ -20,6 +20,7 @@
 /** What a thread stopped for. */
 enum tracing_kind {
 	TRACING_STEPPED,     // an instruction was executed, or a system call ended
+	TRACING_CALL,	     // it begins a system call, or has ended one: tracing_call()
 	TRACING_HANDLER,     // it stands at a signal handler's first instruction
 	TRACING_BREAKPOINT,  // it stands at one of ours
 	TRACING_SIGNAL,	     // it is about to take `signal`: give it to it, or do not
@@ -70,6 +71,8 @@ int tracing_wait(struct tracing_event *ret);
 /** Each lets a stopped thread go on, with `signal` (0 = none). False if it is gone. */
 bool tracing_step(pid_t tid, int signal);
 bool tracing_continue(pid_t tid, int signal);
+/** To the beginning of a system call, or to its end: without a trap, so that nothing of ours shows. */
+bool tracing_call(pid_t tid);
 /** In a group stop: it stays stopped, and tells when that ends. */
 bool tracing_listen(pid_t tid);
 /** Asks a running thread to stop: TRACING_INTERRUPTED, if nothing else comes before. */
@@ -83,13 +86,26 @@ enum { TRACING_BREAKPOINTS = 4 };
 /** Stops it before it executes one of `count` addresses; 0 = none. False if the kernel refuses. */
 bool tracing_set_breakpoints(pid_t tid, const uint64_t *addresses, unsigned count);
 
+/**
+ * The kernel forces the SIGTRAP of a step: it takes it out of the signals that are blocked, and takes its handler away
+ * if it is one of them. Takes it out before that: true if it was in.
+ */
+bool tracing_unblock_trap(pid_t tid);
+/** Puts it back. */
+void tracing_block_trap(pid_t tid);
+
 /** A stopped thread goes its own way, with `signal`. */
 void tracing_release(pid_t tid, int signal);
 /**
- * Running ones do: each is stopped for a moment, and a call in which that ends is set up again. `tids` are
- * `count` threads of process `pid`. For at most `limit_ms`; false if some did not stop by then.
+ * Running ones do: each is stopped for a moment, and a call in which that ends is set up again. `threads` are
+ * `count` of process `pid`. For at most `limit_ms`; false if some did not stop by then.
  */
-bool tracing_release_running(pid_t pid, const pid_t *tids, size_t count, unsigned limit_ms);
+struct tracing_thread {
+	pid_t tid;
+	bool trap_blocked; // tracing_unblock_trap() said so
+};
+bool tracing_release_running(pid_t pid, const struct tracing_thread *threads, size_t count,
+			     unsigned limit_ms);
 
 /** Reads memory of process `pid`; bytes read from the start on. */
 size_t tracing_read(pid_t pid, uint64_t address, void *buffer, size_t size);

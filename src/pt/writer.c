@@ -410,6 +410,8 @@ size_t pt_writer_whole(const struct pt_writer *writer)
 void pt_writer_take(struct pt_writer *writer, size_t size)
 {
 	assert(size <= writer->bytes.count);
+	if (!size)
+		return;
 	writer->bytes.count -= size;
 	memmove(writer->bytes.items, writer->bytes.items + size, writer->bytes.count);
 	writer->psb -= size < writer->psb ? size : writer->psb;

@@ -21,6 +21,18 @@ static void note_call(struct follower *follower, const struct user_regs_struct *
 	};
 }
 
+void calling_hide_trap(struct follower *follower)
+{
+	follower->trap_blocked = tracing_unblock_trap(follower->trace.tid);
+}
+
+void calling_show_trap(struct follower *follower)
+{
+	if (follower->trap_blocked)
+		tracing_block_trap(follower->trace.tid);
+	follower->trap_blocked = false;
+}
+
 void calling_prepare(struct follower *follower)
 {
 	struct user_regs_struct regs;
@@ -109,6 +121,7 @@ struct strobe_error *calling_end(struct stepper *stepper, struct follower *follo
 	if (error)
 		return error;
 	follower->in_call = false;
+	calling_hide_trap(follower);
 	error = tell_result(follower, &regs);
 	if (!error && changes_code(&trace->call))
 		error = code_watch_scan(trace->watch);

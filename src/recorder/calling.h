@@ -2,14 +2,17 @@
 #ifndef RECORDER_CALLING_H
 #define RECORDER_CALLING_H
 
-// System calls of a thread that is stepped. A step over `syscall` ends when the call has ended, or ends the thread, or
-// executes another program; before that, stops tell of what it does. A call that a signal interrupted
-// may be made again by the kernel, without its instruction's being seen.
+// System calls of a thread that is stepped: it stops where a call begins and where it has ended. Where a signal is
+// delivered at the `syscall` instruction, the call is stepped over, and there is one stop, at its end. A call that a
+// signal interrupted may be made again by the kernel, without its instruction's being seen.
 
 #include "recorder/stepper.h"
 
 /** The next instruction is `syscall`: notes what it will do. */
 void calling_prepare(struct follower *follower);
+/** SIGTRAP is blocked in the thread only as far as it can be while it is stepped; _show: as the thread has it. */
+void calling_hide_trap(struct follower *follower);
+void calling_show_trap(struct follower *follower);
 /** A stop within the call: its instruction was executed. Nothing if there is none. */
 struct strobe_error *calling_begin(struct stepper *stepper, struct follower *follower)
 	STROBE_MUST_CHECK;

@@ -264,12 +264,14 @@ static const struct watched_mapping *mapping_at(const struct code_watch *watch, 
 	return low < watch->mappings.count && found->start <= address ? found : NULL;
 }
 
-bool code_is_pushf(const uint8_t *bytes, size_t size)
+enum code_flags code_flags(const uint8_t *bytes, size_t size)
 {
 	size_t at = 0;
-	while (at < size && (bytes[at] == 0x66 || (bytes[at] & 0xf0) == 0x40))
+	while (at < size && (bytes[at] & 0xf0) == 0x40)
 		at++;
-	return at < size && bytes[at] == 0x9c;
+	if (at < size && bytes[at] == 0x9c)
+		return CODE_PUSHES_FLAGS;
+	return at < size && bytes[at] == 0x9d ? CODE_POPS_FLAGS : CODE_NO_FLAGS;
 }
 
 /** Looks at a stretch that was not executed before. */
@@ -282,11 +284,11 @@ static struct strobe_error *learn(struct code_watch *watch, uint32_t index,
 	const struct watched_mapping *mapping = mapping_at(watch, stretch->address);
 	*ret = (struct watched_stretch){.stretch = stretch,
 					.lengths = code_map_lengths(watch->map, stretch),
-					.pushf = PUSHF_NONE};
+					.flags = FLAGS_NONE};
 	size = tracing_read(watch->pid, stretch->address, bytes, size);
 	for (unsigned i = 0; i < stretch->count && at < size; at += ret->lengths[i++])
-		if (ret->pushf == PUSHF_NONE && code_is_pushf(bytes + at, size - at))
-			ret->pushf = (uint16_t)i;
+		if (ret->flags == FLAGS_NONE && code_flags(bytes + at, size - at))
+			ret->flags = (uint16_t)i;
 	ret->system_call = stretch->flow == STROBE_FLOW_FAR_CALL && size >= 2 &&
 			   bytes[size - 2] == 0x0f && bytes[size - 1] == 0x05;
 	ret->copied = !mapping || (mapping->copied && !*mapping->path);

@@ -15,7 +15,7 @@
 #include "code/code_map.h"
 #include "recording/writer.h"
 
-enum { PUSHF_NONE = UINT16_MAX };
+enum { FLAGS_NONE = UINT16_MAX };
 
 /** An executable mapping. */
 struct watched_mapping {
@@ -29,7 +29,7 @@ struct watched_stretch {
 	const struct code_stretch *stretch; // NULL: no code is there
 	const uint8_t *lengths;
 	bool system_call; // its last instruction is `syscall`
-	uint16_t pushf;	  // index of the first pushf; PUSHF_NONE = none
+	uint16_t flags;	  // index of the first pushf or popf; FLAGS_NONE = none
 	bool copied;
 	uint64_t hash; // of its bytes, if it is copied
 };
@@ -57,8 +57,9 @@ struct strobe_error *code_watch_find(struct code_watch *watch, uint64_t address,
 struct strobe_error *code_watch_view(const struct code_watch *watch, struct strobe_view **ret)
 	STROBE_MUST_CHECK;
 
-/** True if `bytes` begin with an instruction that pushes the flags. */
-bool code_is_pushf(const uint8_t *bytes, size_t size);
+enum code_flags { CODE_NO_FLAGS, CODE_PUSHES_FLAGS, CODE_POPS_FLAGS };
+/** Whether `bytes` begin with an instruction that pushes or pops all the flags. */
+enum code_flags code_flags(const uint8_t *bytes, size_t size);
 
 /** The clock of single steps: CLOCK_MONOTONIC in ns. */
 uint64_t record_clock(void);

@@ -5,17 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
 
 #include "base/error.h"
 #include "process/proc.h"
-#include "process/restart.h"
 #include "recorder/calling.h"
+#include "recorder/flags.h"
 #include "recorder/going.h"
 #include "recorder/starting.h"
-
-static const uint64_t trap_flag = 0x100;
 
 static struct strobe_error *tell_signal(struct follower *follower, bool handled, uint64_t handler)
 {
@@ -39,22 +35,6 @@ static struct strobe_error *tell_signal(struct follower *follower, bool handled,
 	return step_thread_event(&follower->trace, &event);
 }
 
-/** Flags that were pushed have ours in them. */
-static void mend_pushed_flags(struct follower *follower)
-{
-	struct user_regs_struct regs;
-	uint64_t word;
-	uint8_t bytes[4];
-	pid_t pid = follower->trace.pid, tid = follower->trace.tid;
-	size_t size = tracing_read(pid, follower->trace.pc, bytes, sizeof(bytes));
-	if (!code_is_pushf(bytes, size) || !tracing_registers(tid, &regs) ||
-	    tracing_read(pid, regs.rsp, &word, sizeof(word)) != sizeof(word))
-		return;
-	// The kernel shows the flag only where the program has set it.
-	if (word & trap_flag && !(regs.eflags & trap_flag))
-		tracing_write_word(tid, regs.rsp, word & ~trap_flag);
-}
-
 static void note_return(struct follower *follower, uint64_t address)
 {
 	if (follower->return_count == RETURNS_KEPT) {
@@ -66,12 +46,10 @@ static void note_return(struct follower *follower, uint64_t address)
 }
 
 /** The instruction at trace.pc was executed; `next` comes next. */
-static struct strobe_error *execute(struct stepper *stepper, struct follower *follower,
-				    uint64_t next)
+static struct strobe_error *execute_one(struct stepper *stepper, struct follower *follower,
+					uint64_t next)
 {
 	struct step_thread *trace = &follower->trace;
-	if (step_thread_at_pushf(trace))
-		mend_pushed_flags(follower);
 	stepper_count(stepper);
 	if (next == stepper->job->limits.until && next)
 		stepper_end(stepper, STROBE_RECORD_UNTIL);
@@ -82,6 +60,19 @@ static struct strobe_error *execute(struct stepper *stepper, struct follower *fo
 	follower->state = FOLLOW_SKIPPING;
 	struct strobe_error *error = step_thread_left(trace, next);
 	return error ? error : stepper_arm(stepper, follower);
+}
+
+static struct strobe_error *execute(struct stepper *stepper, struct follower *follower,
+				    uint64_t next)
+{
+	struct step_thread *trace = &follower->trace;
+	if (step_thread_at_flags(trace))
+		flags_mend_pushed(trace);
+	struct strobe_error *error = execute_one(stepper, follower, next);
+	while (!error && !stepper->ending && follower->state == FOLLOW_STEPPING &&
+	       step_thread_at_flags(trace) && flags_pop(trace, &next))
+		error = execute_one(stepper, follower, next);
+	return error;
 }
 
 static struct strobe_error *on_step(struct stepper *stepper, struct follower *follower,
@@ -105,6 +96,22 @@ static struct strobe_error *on_step(struct stepper *stepper, struct follower *fo
 	return execute(stepper, follower, pc);
 }
 
+static struct strobe_error *on_call(struct stepper *stepper, struct follower *follower,
+				    const struct tracing_event *event)
+{
+	struct step_thread *trace = &follower->trace;
+	uint64_t pc;
+	(void)event;
+	if (follower->state != FOLLOW_STEPPING)
+		return NULL;
+	if (follower->in_call)
+		return calling_end(stepper, follower);
+	if (trace->call.pending || follower->restarting)
+		return calling_begin(stepper, follower);
+	// The end of the execve() with which it was started.
+	return tracing_pc(trace->tid, &pc) ? stepper_enter(stepper, follower, pc) : NULL;
+}
+
 static struct strobe_error *on_handler(struct stepper *stepper, struct follower *follower,
 				       const struct tracing_event *event)
 {
@@ -114,6 +121,7 @@ static struct strobe_error *on_handler(struct stepper *stepper, struct follower 
 		return NULL;
 	follower->restarting = false;
 	follower->trace.call.pending = false;
+	calling_hide_trap(follower);
 	struct strobe_error *error = step_thread_pause(&follower->trace);
 	if (!error && follower->has_signal)
 		error = tell_signal(follower, true, pc);
@@ -223,11 +231,17 @@ static struct strobe_error *on_end(struct stepper *stepper, struct follower *fol
 typedef struct strobe_error *(*handle)(struct stepper *stepper, struct follower *follower,
 				       const struct tracing_event *event);
 static const handle handles[] = {
-	[TRACING_STEPPED] = on_step,	      [TRACING_HANDLER] = on_handler,
-	[TRACING_BREAKPOINT] = on_breakpoint, [TRACING_SIGNAL] = on_signal,
-	[TRACING_GROUP_STOP] = on_group_stop, [TRACING_INTERRUPTED] = on_interrupt,
-	[TRACING_CLONE] = on_child,	      [TRACING_FORK] = on_child,
-	[TRACING_EXEC] = starting_exec,	      [TRACING_EXIT] = on_end,
+	[TRACING_STEPPED] = on_step,
+	[TRACING_CALL] = on_call,
+	[TRACING_HANDLER] = on_handler,
+	[TRACING_BREAKPOINT] = on_breakpoint,
+	[TRACING_SIGNAL] = on_signal,
+	[TRACING_GROUP_STOP] = on_group_stop,
+	[TRACING_INTERRUPTED] = on_interrupt,
+	[TRACING_CLONE] = on_child,
+	[TRACING_FORK] = on_child,
+	[TRACING_EXEC] = starting_exec,
+	[TRACING_EXIT] = on_end,
 };
 
 /** The first that is heard of a thread: a new one, or that of a new process. */

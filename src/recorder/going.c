@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recorder/going.h"
 
+#include <stdio.h>
+
+#include "process/proc.h"
 #include "recorder/calling.h"
 
 struct strobe_error *going_begin(struct stepper *stepper, struct follower *follower)
@@ -20,7 +23,20 @@ struct strobe_error *going_begin(struct stepper *stepper, struct follower *follo
 		return error;
 	if (calling_was_interrupted(follower, &regs))
 		return NULL;
+	calling_hide_trap(follower);
 	return stepper_enter(stepper, follower, regs.rip);
+}
+
+static bool is_handled(const struct step_thread *trace, int signal)
+{
+	struct text status = {0};
+	char name[64];
+	uint64_t caught = 0;
+	snprintf(name, sizeof(name), "%d/task/%d/status", (int)trace->pid, (int)trace->tid);
+	if (proc_read(name, &status) == 0)
+		proc_field_number(text_string(&status), "SigCgt", 16, &caught);
+	text_fini(&status);
+	return caught >> (signal - 1) & 1;
 }
 
 struct strobe_error *going_resume(struct stepper *stepper, struct follower *follower)
@@ -34,16 +50,17 @@ struct strobe_error *going_resume(struct stepper *stepper, struct follower *foll
 		tracing_continue(trace->tid, signal);
 		return NULL;
 	}
-	if (step_thread_at_call(trace) && !trace->call.pending)
+	bool at_call = step_thread_at_call(trace);
+	if (at_call && !trace->call.pending)
 		calling_prepare(follower);
+	// A signal is followed to its handler, which the end of a call is not.
+	if (!signal && (at_call || follower->in_call || follower->restarting || !trace->enabled)) {
+		calling_show_trap(follower);
+		tracing_call(trace->tid);
+		return NULL;
+	}
+	if (signal && is_handled(trace, signal))
+		calling_show_trap(follower); // the handler's frame keeps it
 	tracing_step(trace->tid, signal);
 	return NULL;
-}
-
-struct strobe_error *going_conclude(struct stepper *stepper, struct follower *follower)
-{
-	// A step over a system call that has not ended: it waits there.
-	if (follower->state != FOLLOW_STEPPING || follower->stopped)
-		return NULL;
-	return calling_begin(stepper, follower);
 }

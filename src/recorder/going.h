@@ -10,8 +10,5 @@ struct strobe_error *going_begin(struct stepper *stepper, struct follower *follo
 /** Lets it go on, with what it was to be given. */
 struct strobe_error *going_resume(struct stepper *stepper, struct follower *follower)
 	STROBE_MUST_CHECK;
-/** The recording ends while it is in a system call: says so. */
-struct strobe_error *going_conclude(struct stepper *stepper, struct follower *follower)
-	STROBE_MUST_CHECK;
 
 #endif

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "recorder/follow.h"
-#include "recorder/going.h"
+#include "recorder/calling.h"
 #include "recorder/starting.h"
 
 enum { TENDS_A_SECOND = 10, SYNC_TENDS = 5, RELEASE_LIMIT_MS = 2000 };
@@ -97,19 +97,20 @@ static struct strobe_error *loop(struct stepper *stepper)
 /** Threads of `pid` that are not stopped. */
 static struct strobe_error *release_running(struct stepper *stepper, pid_t pid)
 {
-	ARRAY(pid_t) tids = {0};
+	ARRAY(struct tracing_thread) threads = {0};
 	struct strobe_error *error = NULL;
 	for (size_t i = 0; i < stepper->followers.count; i++) {
 		const struct follower *follower = stepper->followers.items[i];
 		if (follower->trace.pid == pid && !follower->stopped &&
-		    !array_push(&tids, follower->trace.tid))
+		    !array_push(&threads, (struct tracing_thread){follower->trace.tid,
+								  follower->trap_blocked}))
 			error = error_no_memory();
 	}
-	if (!tracing_release_running(pid, tids.items, tids.count, RELEASE_LIMIT_MS) && !error)
+	if (!tracing_release_running(pid, threads.items, threads.count, RELEASE_LIMIT_MS) && !error)
 		error = error_new(STROBE_ERROR_LIMIT,
 				  "a thread of process %d did not stop within %d ms to be let go",
 				  (int)pid, RELEASE_LIMIT_MS);
-	array_fini(&tids);
+	array_fini(&threads);
 	return error;
 }
 
@@ -119,8 +120,10 @@ static struct strobe_error *release(struct stepper *stepper)
 	struct strobe_error *error = NULL;
 	for (size_t i = 0; i < stepper->followers.count; i++) {
 		struct follower *follower = stepper->followers.items[i];
-		if (follower->stopped)
-			tracing_release(follower->trace.tid, follower->give);
+		if (!follower->stopped)
+			continue;
+		calling_show_trap(follower);
+		tracing_release(follower->trace.tid, follower->give);
 	}
 	for (size_t i = 0; i < stepper->processes.count; i++) {
 		struct strobe_error *other =
@@ -138,9 +141,7 @@ static struct strobe_error *write_rest(struct stepper *stepper)
 	struct strobe_error *error = NULL;
 	while (!error && stepper->followers.count) {
 		struct follower *follower = stepper->followers.items[0];
-		error = going_conclude(stepper, follower);
-		if (!error)
-			error = stepper_remove(stepper, follower);
+		error = stepper_remove(stepper, follower);
 	}
 	return error;
 }
@@ -170,7 +171,8 @@ struct strobe_error *step_run(struct record_job *job)
 	struct recording_clock clock = {.multiplier = 1, .wall_offset_ns = wall_offset()};
 	struct strobe_error *error = recording_set_clock(job->writer, &clock);
 	start_clock();
-	if (!error)
+	check_end(&stepper); // whoever wanted it may be gone already
+	if (!error && !stepper.ending)
 		error = starting_begin(&stepper);
 	if (!error)
 		error = loop(&stepper);

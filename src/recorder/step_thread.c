@@ -57,7 +57,7 @@ static struct strobe_error *locate(struct step_thread *thread)
 	thread->stretch = *found.stretch;
 	memcpy(thread->lengths, found.lengths, found.stretch->count);
 	thread->system_call = found.system_call;
-	thread->pushf = found.pushf;
+	thread->flags = found.flags;
 	return NULL;
 }
 
@@ -97,10 +97,10 @@ bool step_thread_at_call(const struct step_thread *thread)
 	return thread->enabled && is_last(thread) && thread->system_call;
 }
 
-bool step_thread_at_pushf(const struct step_thread *thread)
+bool step_thread_at_flags(const struct step_thread *thread)
 {
 	// Two in a stretch are rare: whatever follows the first one is looked at.
-	return thread->enabled && thread->known && thread->at >= thread->pushf;
+	return thread->enabled && thread->known && thread->at >= thread->flags;
 }
 
 static struct pt_step make_step(const struct step_thread *thread)

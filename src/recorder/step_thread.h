@@ -36,7 +36,7 @@ struct step_thread {
 	struct code_stretch stretch;
 	uint8_t lengths[CODE_STRETCH_MAX];
 	bool system_call; // as in struct watched_stretch
-	uint16_t pushf;
+	uint16_t flags;
 	unsigned at; // index of the instruction at `pc`
 	uint64_t instructions, events;
 	struct step_call call;
@@ -65,7 +65,8 @@ struct strobe_error *step_thread_event(struct step_thread *thread, struct record
 
 /** True if the next instruction is `syscall`. */
 bool step_thread_at_call(const struct step_thread *thread);
-bool step_thread_at_pushf(const struct step_thread *thread);
+/** True if the next instruction may be a pushf or popf. */
+bool step_thread_at_flags(const struct step_thread *thread);
 /** How the next instruction goes on; STROBE_FLOW_OTHER if it is not known. */
 enum strobe_flow step_thread_flow(const struct step_thread *thread);
 /** Address behind the next instruction; `pc` if it is not known. */

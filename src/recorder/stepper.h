@@ -33,11 +33,12 @@ struct follower {
 	struct step_thread trace;
 	enum follow_state state;
 	bool stopped;
-	int give;	  // the signal to go on with
-	bool has_signal;  // one was given to it, and what it did to it is not known yet
-	siginfo_t signal; // that one
-	bool in_call;	  // its system call has begun, and not ended
-	bool restarting;  // the kernel makes trace.call again, unless a handler runs
+	int give;	   // the signal to go on with
+	bool has_signal;   // one was given to it, and what it did to it is not known yet
+	siginfo_t signal;  // that one
+	bool trap_blocked; // it blocks SIGTRAP, and does not while it is stepped
+	bool in_call;	   // its system call has begun, and not ended
+	bool restarting;   // the kernel makes trace.call again, unless a handler runs
 	uint64_t returns[RETURNS_KEPT]; // where calls out of the ranges return to
 	unsigned return_count;
 };

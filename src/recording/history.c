@@ -61,7 +61,8 @@ static struct strobe_error *keep_rest(struct history *history, const struct reco
 		above.start = end;
 		above.size -= cut;
 		above.offset += cut;
-		above.data += above.data ? cut : 0;
+		if (above.data)
+			above.data += cut;
 		error = insert(history, &above);
 	}
 	return error;
@@ -82,8 +83,9 @@ struct strobe_error *history_end(struct history *history, int pid, uint64_t star
 		if (code->start < start || code->start + code->size > end)
 			edges[edge_count++] = *code; // the first and the last: they are disjoint
 	}
-	memmove(history->alive.items + first, history->alive.items + last,
-		(history->alive.count - last) * sizeof(*history->alive.items));
+	if (first != last)
+		memmove(history->alive.items + first, history->alive.items + last,
+			(history->alive.count - last) * sizeof(*history->alive.items));
 	history->alive.count -= last - first;
 	struct strobe_error *error = NULL;
 	for (unsigned i = 0; !error && i < edge_count; i++)
@@ -96,6 +98,13 @@ struct strobe_error *history_add(struct history *history, const struct recorded_
 	struct strobe_error *error =
 		history_end(history, code->pid, code->start, code->size, code->from);
 	return error ? error : insert(history, code);
+}
+
+bool history_is_free(const struct history *history, int pid, uint64_t start, uint64_t size)
+{
+	size_t index = find(history, pid, start);
+	return index == history->alive.count || at(history, index)->pid != pid ||
+	       at(history, index)->start - start >= size;
 }
 
 void history_fini(struct history *history)

@@ -4,6 +4,7 @@
 
 // Which code was where, and when.
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <strobe/error.h>
 
@@ -35,6 +36,8 @@ struct strobe_error *history_add(struct history *history, const struct recorded_
 /** At `clock` process `pid` lost what was at [start, start + size); UINT64_MAX: up to the end. */
 struct strobe_error *history_end(struct history *history, int pid, uint64_t start, uint64_t size,
 				 uint64_t clock) STROBE_MUST_CHECK;
+/** True if nothing of `pid` is alive in [start, start + size). */
+bool history_is_free(const struct history *history, int pid, uint64_t start, uint64_t size);
 void history_fini(struct history *history);
 
 #endif

@@ -43,6 +43,28 @@ static bool add_place(struct places *places, const struct recorded_code *code)
 								  .offset = code->offset});
 }
 
+/** Adds what is gone, the newest first, where nothing stands now: nobody else would show it. */
+static struct strobe_error *add_gone(const struct recording *recording, struct places *places)
+{
+	struct history shown = {0};
+	struct strobe_error *error = NULL;
+	size_t count = recording->history.code.count;
+	for (size_t i = 0; !error && i < count; i++)
+		if (is_last(recording, &recording->history.code.items[i]))
+			error = history_add(&shown, &recording->history.code.items[i]);
+	for (size_t i = count; !error && i-- > 0;) {
+		struct recorded_code code = recording->history.code.items[i];
+		if (is_last(recording, &code) ||
+		    !history_is_free(&shown, recording->pid, code.start, code.size))
+			continue;
+		code.pid = recording->pid;
+		code.until = UINT64_MAX;
+		error = add_place(places, &code) ? history_add(&shown, &code) : error_no_memory();
+	}
+	history_fini(&shown);
+	return error;
+}
+
 static struct strobe_error *make_view(struct recording *recording,
 				      const struct strobe_view_options *options,
 				      struct pt_input *input)
@@ -54,9 +76,9 @@ static struct strobe_error *make_view(struct recording *recording,
 		if (is_last(recording, code))
 			done = add_place(&places, code);
 	}
-	struct strobe_error *error =
-		!done ? error_no_memory()
-		      : module_view_new(recording->pid, places.modules.items, places.modules.count,
+	struct strobe_error *error = done ? add_gone(recording, &places) : error_no_memory();
+	if (!error)
+		error = module_view_new(recording->pid, places.modules.items, places.modules.count,
 					places.memory.items, places.memory.count, options,
 					&input->view);
 	array_fini(&places.modules);

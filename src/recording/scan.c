@@ -319,6 +319,19 @@ static struct strobe_error *take_finished(struct recording *recording, struct pt
 		    finished.lost_bytes, 0);
 }
 
+/** So many mappings are no reason to show nothing. */
+static struct strobe_error *go_on(struct recording *recording, struct pt_input *input,
+				  struct strobe_error *error)
+{
+	if (!error || strobe_error_code(error) != STROBE_ERROR_LIMIT)
+		return error;
+	strobe_error_free(error);
+	if (recording->code_left_out)
+		return NULL;
+	recording->code_left_out = true;
+	return warn(input, "more mappings than are believed: code is missing", 0, 0);
+}
+
 typedef struct strobe_error *(*take)(struct recording *recording, struct pt_input *input,
 				     const struct chunk *chunk);
 static const take takers[] = {
@@ -400,7 +413,9 @@ static struct strobe_error *take_next(struct recording *recording, struct pt_inp
 	if (!good) // the decoder says where
 		error = warn(input, "packets of stream %" PRIu64 " at 0x%" PRIx64 " are damaged",
 			     chunk.header.stream, chunk.offset);
-	return error ? error : takers[chunk.header.type](recording, input, &chunk);
+	if (error)
+		return error;
+	return go_on(recording, input, takers[chunk.header.type](recording, input, &chunk));
 }
 
 struct strobe_error *recording_scan(struct recording *recording, struct pt_input *input)

@@ -17,7 +17,7 @@ struct recording {
 	struct growing_file file;
 	uint64_t scanned;
 	bool marked_finished; // by its writer
-	bool damaged;	      // a warning said so
+	bool code_left_out;   // a warning said so
 	int pid;
 	uint32_t method;
 	struct hash events; // id + 1 to its record
