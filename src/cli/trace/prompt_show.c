@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strobe/trace_state.h>
 
 #include "describe.h"
 #include "progress.h"
@@ -234,20 +235,69 @@ static void put_frame(struct prompt *prompt, struct strobe_cursor *cursor, uint6
 	printf("  [%" PRIu64 "]\n", strobe_cursor_id(cursor));
 }
 
+/** A frame of which the trace does not have the call. */
+static void put_far_frame(struct prompt *prompt, const struct strobe_trace_frame *frame,
+			  uint64_t index)
+{
+	struct place place;
+	struct code_place code;
+	char text[1024];
+	place_find(prompt->command, frame->pc, &place);
+	if (prompt->command->json) {
+		json_object(&prompt->json, NULL);
+		json_unsigned(&prompt->json, "index", index);
+		json_null(&prompt->json, "id");
+		code_place_find(prompt->command->symbols, frame->pc, &code);
+		code_place_json(&prompt->json, &code);
+		json_object_end(&prompt->json);
+		return;
+	}
+	place_text(&place, text, sizeof(text));
+	printf("  frame #%" PRIu64 ": ", index);
+	put_styled(stdout, prompt->command->color, STYLE_FUNCTION, text);
+	puts(frame->uncertain ? "  (what it called is not known)" : "");
+}
+
+/** Frames from `index` on that later returns tell: beyond a gap, or from before the trace. How many frames there are
+ *  then. */
+static uint64_t put_far_frames(struct prompt *prompt, uint64_t index, uint64_t limit)
+{
+	struct strobe_trace_stacks *stacks = NULL;
+	const struct strobe_trace_frame *frames = NULL;
+	size_t count = 0;
+	struct command *command = prompt->command;
+	struct strobe_error *error = strobe_trace_stacks_open(command->trace, command->thread_index,
+							      command->symbols, &stacks);
+	if (!error)
+		error = strobe_trace_stacks_at(stacks, strobe_cursor_id(prompt->cursor), &frames,
+					       &count);
+	for (; !error && index < count && index < limit; index++)
+		put_far_frame(prompt, &frames[index], index);
+	if (error)
+		prompt_fail(prompt, "%s", strobe_error_message(error));
+	strobe_error_free(error);
+	strobe_trace_stacks_close(stacks);
+	return index;
+}
+
 static void put_frames(struct prompt *prompt, struct strobe_cursor *cursor, uint64_t limit)
 {
 	enum step_result result = STEP_DONE;
 	struct progress progress;
+	uint64_t shown = 0, known;
 	progress_begin(&progress, "stack", true);
 	strobe_cursor_set_forwards(cursor, false);
-	for (uint64_t i = 0; i < limit && result == STEP_DONE; i++) {
-		put_frame(prompt, cursor, i);
+	for (; shown < limit && result == STEP_DONE; shown++) {
+		put_frame(prompt, cursor, shown);
 		result = step_move(prompt->command, cursor, STEP_OUT);
 	}
 	progress_release();
+	known = shown;
+	if (result != STEP_DONE && result != STEP_INTERRUPTED)
+		known = put_far_frames(prompt, shown, limit);
 	if (prompt->command->json)
 		return;
-	if (result == STEP_GAP)
+	if (result == STEP_GAP && known == shown)
 		puts("  callers before the gap are not known");
 	else if (result == STEP_INTERRUPTED)
 		puts("  interrupted");
