@@ -175,11 +175,14 @@ struct strobe_error *window_cache_get(struct window_cache *cache, const struct t
 		*ret = entry;
 		return NULL;
 	}
+	struct source_want wanted = *want;
+	if (entry) // a part of it was not enough: all of it, so that no window is decoded a third time
+		wanted.enough = UINT32_MAX;
 	struct strobe_error *error =
-		source->ops->decode(decoder, stream, block, want, &cache->scratch);
+		source->ops->decode(decoder, stream, block, &wanted, &cache->scratch);
 	if (error)
 		return error;
-	assert(has_enough(&cache->scratch, want));
+	assert(has_enough(&cache->scratch, &wanted));
 	cache->decoded++;
 	struct cached_window *fresh = copy_to_size(&cache->scratch);
 	if (!fresh)

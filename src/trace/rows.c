@@ -220,17 +220,87 @@ static struct strobe_error *scan_ranges(struct strobe_trace *trace, struct build
 	return error;
 }
 
+/** What rows were before they grew. */
+struct rows_mark {
+	struct trace_row *rows; // copies; their arrays are not
+	uint64_t *indexed, *errors;
+	bool has_clock;
+	uint64_t lowest_clock;
+};
+
+static void forget_mark(struct rows_mark *mark)
+{
+	free(mark->rows);
+	free(mark->indexed);
+	free(mark->errors);
+}
+
+static struct strobe_error *set_mark(const struct strobe_trace *trace, struct rows_mark *mark)
+{
+	size_t texts = 0, at = 0;
+	for (size_t i = 0; i < trace->rows.count; i++)
+		texts += trace->rows.items[i].errors.count;
+	*mark = (struct rows_mark){.has_clock = trace->has_clock,
+				   .lowest_clock = trace->lowest_clock};
+	mark->rows = calloc(trace->rows.count + 1, sizeof(*mark->rows));
+	mark->indexed = calloc(trace->indexed.count + 1, sizeof(*mark->indexed));
+	mark->errors = calloc(texts + 1, sizeof(*mark->errors));
+	if (!mark->rows || !mark->indexed || !mark->errors)
+		return error_no_memory();
+	for (size_t i = 0; i < trace->rows.count; i++) {
+		const struct trace_row *row = &trace->rows.items[i];
+		mark->rows[i] = *row;
+		for (size_t k = 0; k < row->errors.count; k++)
+			mark->errors[at++] = row->errors.items[k].count;
+	}
+	for (size_t i = 0; i < trace->indexed.count; i++)
+		mark->indexed[i] = trace->indexed.items[i];
+	return NULL;
+}
+
+/** As if nothing had been appended; CPUs that were met stay listed. */
+static void go_back_to(struct strobe_trace *trace, const struct rows_mark *mark)
+{
+	size_t at = 0;
+	trace->has_clock = mark->has_clock;
+	trace->lowest_clock = mark->lowest_clock;
+	for (size_t i = 0; i < trace->rows.count; i++) {
+		struct trace_row *row = &trace->rows.items[i];
+		const struct trace_row *before = &mark->rows[i];
+		row->info = before->info;
+		row->grown.count = before->grown.count;
+		row->last_cpu = before->last_cpu;
+		row->has_clock = before->has_clock;
+		row->first_clock = before->first_clock;
+		row->last_clock = before->last_clock;
+		row->errors.count = before->errors.count;
+		for (size_t k = 0; k < row->errors.count; k++)
+			row->errors.items[k].count = mark->errors[at++];
+	}
+	for (size_t i = 0; i < trace->indexed.count; i++)
+		trace->indexed.items[i] = mark->indexed[i];
+}
+
 struct strobe_error *rows_extend(struct strobe_trace *trace)
 {
 	size_t count = trace->source.ops->stream_count(trace->source.context);
+	struct rows_mark mark;
 	while (trace->indexed.count < count)
 		if (!array_push(&trace->indexed, 0))
 			return error_no_memory();
 	if (count == 0)
 		return NULL;
-	struct build_range *ranges = calloc(count, sizeof(*ranges));
-	struct strobe_error *error = ranges ? scan_ranges(trace, ranges, count) : error_no_memory();
+	struct strobe_error *error = set_mark(trace, &mark);
+	struct build_range *ranges = error ? NULL : calloc(count, sizeof(*ranges));
+	if (!error && !ranges)
+		error = error_no_memory();
+	if (!error) {
+		error = scan_ranges(trace, ranges, count);
+		if (error)
+			go_back_to(trace, &mark);
+	}
 	free(ranges);
+	forget_mark(&mark);
 	return error;
 }
 

@@ -11,7 +11,8 @@
 
 /** Rows for the source's threads that have none yet. */
 struct strobe_error *rows_add_threads(struct strobe_trace *trace) STROBE_MUST_CHECK;
-/** Scans the blocks that are not in the index yet, and appends their units. */
+/** Scans the blocks that are not in the index yet, and appends their units: all, or none if it
+ *  fails. */
 struct strobe_error *rows_extend(struct strobe_trace *trace) STROBE_MUST_CHECK;
 /** Asserts the invariants of units. */
 void rows_check(const struct strobe_trace *trace);
