@@ -476,6 +476,46 @@ static void release(struct decoder *decoder)
 	decoder->touched_start = decoder->touched_end = decoder->start;
 }
 
+// The clock at the PSB that a block begins with: 0 for the first block, UINT64_MAX behind the last.
+static bool read_first_clock(const struct decoder *decoder, uint64_t start, uint64_t *ret)
+{
+	const struct stream *stream = &decoder->source->streams.items[decoder->stream];
+	uint8_t bytes[PSB_HEADER_MAX];
+	struct psb_header header = {0};
+	*ret = start ? UINT64_MAX : 0;
+	if (start == 0 || start >= stream->size)
+		return true;
+	size_t size = stream_copy(stream, start, bytes, sizeof(bytes));
+	if (!psb_header_read(&decoder->source->config, bytes, size, &header))
+		return false;
+	if (header.has_clock)
+		*ret = header.clock;
+	return true;
+}
+
+// Which of the sideband's events are this block's.
+static struct strobe_error *find_events(struct decoder *decoder)
+{
+	const struct pt_input *input = &decoder->source->input;
+	uint64_t from = 0;
+	size_t low = 0, high = input->events.count;
+	decoder->events_until = 0;
+	if (high == 0)
+		return NULL;
+	if (!read_first_clock(decoder, decoder->start, &from) ||
+	    !read_first_clock(decoder, decoder->start + decoder->size, &decoder->events_until))
+		return error_no_memory();
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (input->events.items[middle].clock <= from && decoder->start > 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	decoder->now.event = low;
+	return NULL;
+}
+
 static struct strobe_error *start_block(struct decoder *decoder, size_t stream_index,
 					uint64_t block)
 {
@@ -496,7 +536,8 @@ static struct strobe_error *start_block(struct decoder *decoder, size_t stream_i
 	if (!next || decoder->touched_end - decoder->touched_start > RELEASE_EVERY)
 		release(decoder);
 	decoder->touched_end = decoder->start + decoder->size;
-	return gather(decoder);
+	struct strobe_error *error = find_events(decoder);
+	return error ? error : gather(decoder);
 }
 
 // Fills the window from where the decoder is.
@@ -518,6 +559,8 @@ static struct strobe_error *fill(struct decoder *decoder, struct window *window)
 		full = full || window->item_count > decoder->enough;
 	}
 	window->more = decoder->pt || decoder->slice < decoder->size;
+	if (!error && !window->more)
+		error = decoding_events(decoder, decoder->events_until);
 	window->complete = window->item_count <= decoder->enough || !window->more;
 	if (!window->complete)
 		window->more = false;

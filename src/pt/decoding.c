@@ -92,11 +92,41 @@ static struct strobe_error *cut_at(struct decoder *decoder, uint64_t clock)
 	return window_add_cut(window, decoder->now.owner, clock);
 }
 
+// Is the event one of this stream's?
+static bool concerns(const struct decoder *decoder, const struct pt_sideband_event *event)
+{
+	const struct pt_stream *stream = &decoder->source->input.streams.items[decoder->stream];
+	return (event->tid < 0 || event->tid == stream->tid) &&
+	       (event->cpu < 0 || event->cpu == stream->cpu);
+}
+
+struct strobe_error *decoding_events(struct decoder *decoder, uint64_t clock)
+{
+	const struct pt_input *input = &decoder->source->input;
+	struct strobe_error *error = NULL;
+	if (clock > decoder->events_until)
+		clock = decoder->events_until;
+	while (!error && decoder->now.event < input->events.count &&
+	       input->events.items[decoder->now.event].clock <= clock) {
+		const struct pt_sideband_event *event = &input->events.items[decoder->now.event++];
+		struct window_note note = event->note;
+		if (!concerns(decoder, event))
+			continue;
+		note.text = note.text ? note.text : "";
+		error = cut_at(decoder, event->clock);
+		if (!error)
+			error = decoding_note(decoder, &note);
+	}
+	return error;
+}
+
 struct strobe_error *decoding_clock(struct decoder *decoder, uint64_t value)
 {
 	if (value <= decoder->now.clock && decoder->now.clock)
 		return NULL;
-	struct strobe_error *error = cut_at(decoder, value);
+	struct strobe_error *error = decoding_events(decoder, value);
+	if (!error)
+		error = cut_at(decoder, value);
 	decoder->now.clock = value;
 	return error ? error : window_add_clock(decoder->window, value);
 }

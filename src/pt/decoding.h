@@ -23,6 +23,7 @@ struct moment {
 	uint32_t owner; // thread, or WINDOW_NOBODY
 	bool owner_known;
 	uint64_t owner_from, owner_until; // no other one in [from, until) of the clock
+	size_t event;			  // of the input's: the next that may come
 };
 
 /**
@@ -71,6 +72,7 @@ struct decoder {
 	uint64_t last;
 
 	struct moment now, before;		// `before`: when the slice began
+	uint64_t events_until;			// later events are other blocks'
 	const struct pt_cpu_schedule *schedule; // of the stream's CPU; NULL = all is one thread's
 
 	// Packets decoded since their pages were given back.
@@ -88,5 +90,8 @@ struct strobe_error *decoding_error(struct decoder *decoder, const char *format,
 struct strobe_error *decoding_tick(struct decoder *decoder, uint64_t value) STROBE_MUST_CHECK;
 /** The clock reads `value`, and no item says so. */
 struct strobe_error *decoding_clock(struct decoder *decoder, uint64_t value) STROBE_MUST_CHECK;
+
+/** Items for the sideband's events up to `clock`. */
+struct strobe_error *decoding_events(struct decoder *decoder, uint64_t clock) STROBE_MUST_CHECK;
 
 #endif

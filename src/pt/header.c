@@ -28,6 +28,10 @@ bool psb_header_read(const struct pt_config *config, const uint8_t *bytes, size_
 		if (status < 0)
 			break;
 		ret->whole = packet.type == ppt_psbend;
+		if (packet.type == ppt_tsc) {
+			ret->has_clock = true;
+			ret->clock = packet.payload.tsc.tsc;
+		}
 		if (packet.type == ppt_fup && packet.payload.ip.ipc != pt_ipc_suppressed) {
 			ret->has_ip = true;
 			ret->ip = full_address(&packet.payload.ip);

@@ -12,6 +12,8 @@ struct psb_header {
 	bool whole;  // ended with PSBEND
 	bool has_ip; // tracing was on
 	uint64_t ip;
+	bool has_clock;
+	uint64_t clock;
 };
 
 /** More than PSB+ ever has: SDM 3C, "Packet Stream Boundary (PSB) Packet". */

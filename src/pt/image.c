@@ -116,24 +116,31 @@ static struct strobe_error *add_mapping(struct image *image, const struct strobe
 	return error;
 }
 
+static struct strobe_error *register_section(struct image *image, struct image_section *section)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", section->fd);
+	section->id = pt_iscache_add_file(image->cache, path, section->offset, section->size,
+					  section->start);
+	if (section->id == -pte_nomem)
+		return error_no_memory();
+	if (section->id <= 0)
+		return error_new(STROBE_ERROR_SYSTEM, "code at 0x%llx: %s",
+				 (unsigned long long)section->start,
+				 pt_errstr(pt_errcode(section->id)));
+	return NULL;
+}
+
 static struct strobe_error *register_sections(struct image *image)
 {
-	for (size_t i = 0; i < image->sections.count; i++) {
+	struct strobe_error *error = NULL;
+	for (size_t i = 0; i < image->sections.count && !error; i++) {
 		struct image_section *section = &image->sections.items[i];
-		char path[32];
 		if (section->fd == image->copy)
 			section->data = image->copy_data + section->offset;
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", section->fd);
-		section->id = pt_iscache_add_file(image->cache, path, section->offset,
-						  section->size, section->start);
-		if (section->id == -pte_nomem)
-			return error_no_memory();
-		if (section->id <= 0)
-			return error_new(STROBE_ERROR_SYSTEM, "code at 0x%llx: %s",
-					 (unsigned long long)section->start,
-					 pt_errstr(pt_errcode(section->id)));
+		error = register_section(image, section);
 	}
-	return NULL;
+	return error;
 }
 
 static struct strobe_error *make(struct image *image, const struct strobe_view *view)
@@ -177,6 +184,9 @@ void image_fini(struct image *image)
 		munmap((void *)image->copy_data, image->copy_size);
 	if (image->copy >= 0)
 		close(image->copy);
+	for (size_t i = 0; i < image->files.count; i++)
+		file_close(image->files.items[i]);
+	array_fini(&image->files);
 	array_fini(&image->sections);
 	memset(image, 0, sizeof(*image));
 	image->copy = -1;
@@ -228,4 +238,44 @@ size_t image_read(void *context, uint64_t address, void *buffer, size_t size)
 		done += piece;
 	}
 	return done;
+}
+
+struct strobe_error *image_add_file(struct image *image, const char *path, uint64_t offset,
+				    uint64_t start, uint64_t size, bool *ret_added)
+{
+	size_t at = find(image, start);
+	struct file *file = NULL;
+	*ret_added = false;
+	if (size == 0 ||
+	    (at < image->sections.count && image->sections.items[at].start - start < size) ||
+	    (at < image->sections.count && image->sections.items[at].start < start))
+		return NULL;
+	struct strobe_error *error = file_open(path, &file);
+	if (error || offset >= file->size) {
+		file_close(file);
+		if (error && strobe_error_code(error) == STROBE_ERROR_NO_MEMORY)
+			return error;
+		strobe_error_free(error);
+		return NULL;
+	}
+	struct image_section section = {
+		.start = start,
+		.size = size < file->size - offset ? size : file->size - offset,
+		.data = file->data + offset,
+		.fd = file->fd,
+		.offset = offset,
+	};
+	if (!array_push(&image->files, file)) {
+		file_close(file);
+		return error_no_memory();
+	}
+	error = register_section(image, &section);
+	if (error || !array_reserve(&image->sections, image->sections.count + 1))
+		return error ? error : error_no_memory();
+	memmove(&image->sections.items[at + 1], &image->sections.items[at],
+		(image->sections.count - at) * sizeof(section));
+	image->sections.items[at] = section;
+	image->sections.count++;
+	*ret_added = true;
+	return NULL;
 }

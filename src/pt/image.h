@@ -6,12 +6,14 @@
 // pages, code made at run time) is copied into a file in memory. It does not change once made, and
 // several decoders read it at the same time.
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <strobe/view.h>
 
 #include "base/array.h"
 
+struct file;
 struct pt_image;
 struct pt_image_section_cache;
 
@@ -31,6 +33,7 @@ struct image_section {
 struct image {
 	ARRAY(struct image_section) sections;
 	struct pt_image_section_cache *cache;
+	ARRAY(struct file *) files; // what image_add_file() opened
 	int copy;
 	const uint8_t *copy_data;
 	uint64_t copy_size;
@@ -38,6 +41,11 @@ struct image {
 
 /** All executable mappings of `view`. Errors: out of memory, SYSTEM. */
 struct strobe_error *image_init(struct image *image, const struct strobe_view *view)
+	STROBE_MUST_CHECK;
+/** `size` bytes of a file, from `offset` on, were at `start` at some time. `*ret_added` is false where there is other
+ *  code, or no such file. */
+struct strobe_error *image_add_file(struct image *image, const char *path, uint64_t offset,
+				    uint64_t start, uint64_t size, bool *ret_added)
 	STROBE_MUST_CHECK;
 void image_fini(struct image *image);
 /** The same for a decoder, which frees it with pt_image_free() before image_fini(). */

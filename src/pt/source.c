@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pt/shared.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -208,6 +209,29 @@ static struct strobe_error *configure(struct pt_source *source)
 	return text && array_push(&input->warnings, text) ? NULL : error_no_memory();
 }
 
+// Code that was there at some time only. Where other code is at other times, the view's is taken, or the first one's.
+static struct strobe_error *add_code(struct pt_source *source)
+{
+	struct pt_input *input = &source->input;
+	struct strobe_error *error = NULL;
+	for (size_t i = 0; i < input->code.count && !error; i++) {
+		const struct pt_code *code = &input->code.items[i];
+		bool added = false;
+		error = image_add_file(&source->image, code->path, code->offset, code->start,
+				       code->size, &added);
+		if (error || added)
+			continue;
+		const char *text = arena_printf(
+			&input->arena,
+			"%s at 0x%" PRIx64
+			": not there, or other code is there at another time: not used",
+			code->path, code->start);
+		if (!text || !array_push(&input->warnings, text))
+			error = error_no_memory();
+	}
+	return error;
+}
+
 struct digest {
 	uint64_t parts[2];
 };
@@ -304,6 +328,8 @@ struct strobe_error *pt_source_open(struct pt_input *input, struct trace_source 
 	struct strobe_error *error = configure(source);
 	if (!error)
 		error = image_init(&source->image, source->input.view);
+	if (!error)
+		error = add_code(source);
 	if (!error)
 		error = update(source);
 	if (error) {

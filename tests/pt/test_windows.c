@@ -151,5 +151,50 @@ static void test_growth(void)
 	forget();
 }
 
-CHECK_MAIN({"a block too large for a window goes on in the next ones", test_parts},
+static void test_sideband(void)
+{
+	enum { EVENTS = 200 };
+	size_t size = 0;
+	const uint8_t *bytes = walk_far(GROWING, 256, &size);
+	struct trace_source source;
+	struct pt_input input;
+	struct items items = {0};
+	input_make(&input, program.base, program.code.items, program.code.count);
+	input_add_thread(&input, 1, bytes, size, 0);
+	for (uint64_t i = 0; i < EVENTS; i++) {
+		struct pt_sideband_event event = {
+			.clock = 1000000 + i * (GROWING + 5000) / EVENTS,
+			.tid = i % 3   ? -1
+			       : i % 2 ? 1
+				       : 2,
+			.cpu = -1,
+			.note = {.type = STROBE_EVENT_EXEC, .value = i},
+		};
+		CHECK(array_push(&input.events, event));
+	}
+	CHECK_OK(pt_source_open(&input, &source));
+	CHECK(source.ops->block_count(source.context, 0) > 3);
+	items_read(&items, &source, 0);
+	check_instructions(&items);
+	// Each once, in order, and not before its time.
+	uint64_t next = 0, last = 0;
+	for (size_t i = 0; i < items.items.count; i++) {
+		const struct item *item = &items.items.items[i];
+		if (item->kind == STROBE_ITEM_EVENT && item->note.type == STROBE_EVENT_EXEC) {
+			while (next % 3 == 0 && next % 2 == 0)
+				next++;
+			CHECK_EQUAL(item->note.value, next);
+			CHECK(last <= 1000000 + next * (GROWING + 5000) / EVENTS);
+			next++;
+		}
+		last = item->clock;
+	}
+	CHECK_EQUAL(next, EVENTS);
+	source.ops->close(source.context);
+	items_fini(&items);
+	forget();
+}
+
+CHECK_MAIN({"events of the sideband come in their time", test_sideband},
+	   {"a block too large for a window goes on in the next ones", test_parts},
 	   {"a stream grows, and what was there stays", test_growth}, )
