@@ -39,6 +39,10 @@ enum {
 static const uint64_t helper_flags = CLONE_VM | CLONE_FS | CLONE_PARENT_SETTID;
 static const uint64_t clone_flags = 0; // and no exit signal
 static const int64_t millisecond_ns = 1000000;
+// What is left of a chain takes some 100 us, and longer only where there is no processor for it. Not to
+// wait for it means to copy instead, which takes longer.
+static const int64_t last_chain_ns = 50 * 1000000, last_chain_step_ns = 20 * 1000;
+static const int64_t own_chain_ns = 500 * 1000000; // nobody stands meanwhile
 static const int64_t first_look_ns = 5 * 1000000, later_look_ns = 50 * 1000000;
 // Copying page tables takes some 13 ms per GiB: longer than this, something is wrong.
 static const int64_t patience_ns = INT64_C(120) * 1000000000;
@@ -271,6 +275,20 @@ static bool dispatches_calls(pid_t tid)
 	return ptrace(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, tid, sizeof(configuration),
 		      configuration) == 0 &&
 	       configuration[0] != 0;
+}
+
+void clone_end_last(struct threads *threads)
+{
+	static const uint64_t all = ~(UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1));
+	int64_t deadline = threads_clock_ns() + last_chain_ns;
+	for (size_t i = 0; i < threads->list.count; i++) {
+		struct stopped_thread *thread = &threads->list.items[i];
+		while (thread->state == THREAD_STOPPED && !thread->signal && thread->has_blocked &&
+		       thread->blocked == all && threads_clock_ns() < deadline &&
+		       chain_is_running(threads->mem_fd, &thread->regs) &&
+		       threads_let_run(threads, thread, last_chain_step_ns))
+			continue;
+	}
 }
 
 /** Writes the chain: links of the maker, the helper and the clone. */
@@ -574,6 +592,16 @@ void clone_finish(struct clone *clone, struct threads *threads)
 		kill(threads->pid, SIGSTOP);
 		threads->stop_again = false;
 	}
+}
+
+void clone_await_end(const struct clone *clone)
+{
+	struct timespec pause = {.tv_nsec = last_chain_step_ns};
+	int64_t deadline = threads_clock_ns() + own_chain_ns;
+	// The maker waits for its helper, then does nothing more but go back to its own code.
+	while (clone->helper > 0 && (kill(clone->helper, 0) == 0 || errno == EPERM) &&
+	       threads_clock_ns() < deadline)
+		nanosleep(&pause, NULL);
 }
 
 void clone_drop(struct clone *clone)

@@ -78,6 +78,8 @@ struct strobe_error *threads_wait(struct threads *threads) STROBE_MUST_CHECK;
 /** Lets a thread that stopped for a signal take it: it stands then where its handler begins. False if
  *  it ended, or stands for another. */
 bool threads_deliver(struct threads *threads, struct stopped_thread *thread);
+/** Lets a stopped thread run for `run_ns`. False if it ended, or did not stop in time. */
+bool threads_let_run(struct threads *threads, struct stopped_thread *thread, int64_t run_ns);
 /** Waits until one thread stops, at most until `deadline_ns`. `*status` as waitpid(2). Returns 1,
  *  0 (not in time) or -1 (gone). */
 int threads_wait_one(pid_t tid, int64_t deadline_ns, int *status);

@@ -221,14 +221,16 @@ static void closed_in_any_order(void)
 	for (unsigned round = 0; round < 6; round++) {
 		struct strobe_snapshot *snapshots[3];
 		struct strobe_error *errors[3];
-		// While the last chain still ends, a child is copied instead of cloned.
-		usleep(100000);
 		strobe_snapshot_take_all(pids, 3, NULL, snapshots, errors);
 		for (unsigned i = 0; i < 3; i++)
 			CHECK_OK(errors[i]);
 		for (unsigned i = 0; i < 3; i++) {
 			unsigned now = orders[round][i];
-			int clone = strobe_snapshot_info(snapshots[now])->clone_pid;
+			const struct strobe_snapshot_info *info =
+				strobe_snapshot_info(snapshots[now]);
+			int clone = info->clone_pid;
+			if (info->method_why)
+				printf("# %s\n", info->method_why);
 			CHECK(clone > 0 && child_state(clone, clone) == 't');
 			CHECK_EQUAL(word_of(snapshots[now]), 4700 + now);
 			CHECK(!strobe_snapshot_close(snapshots[now]));
@@ -239,6 +241,24 @@ static void closed_in_any_order(void)
 	CHECK(!strobe_snapshot_close(NULL));
 	for (unsigned i = 0; i < 3; i++)
 		child_end(pids[i]);
+}
+
+/** The thread that makes a clone is on its way to its own code when the next capture comes. */
+static void one_right_after_the_other(void)
+{
+	enum { TIMES = 100 };
+	pid_t pid = make_child(0);
+	for (unsigned i = 0; i < TIMES; i++) {
+		struct strobe_snapshot *snapshot;
+		CHECK_OK(strobe_snapshot_take(pid, NULL, &snapshot));
+		const struct strobe_snapshot_info *info = strobe_snapshot_info(snapshot);
+		if (info->method != STROBE_SNAPSHOT_CLONE)
+			printf("# %u: %s\n", i, info->method_why);
+		CHECK_EQUAL(info->method, STROBE_SNAPSHOT_CLONE);
+		strobe_snapshot_close(snapshot);
+	}
+	CHECK(goes_on(0));
+	child_end(pid);
 }
 
 /** Which processor a thread runs on, the kernel writes into it whenever that changes. */
@@ -382,6 +402,7 @@ CHECK_MAIN({"several threads take one child each", several_threads_take_theirs},
 	   {"several threads take the same child", several_threads_take_the_same},
 	   {"some of many are refused", some_of_many_are_refused},
 	   {"closed in any order", closed_in_any_order},
+	   {"one right after the other", one_right_after_the_other},
 	   {"a clone holds all memory", a_clone_holds_all},
 	   {"a copy holds all memory", a_copy_holds_all},
 	   {"over the budget", what_is_over_budget_is_not_atomic},
