@@ -259,6 +259,9 @@ void freeze_take(struct frozen *frozen, const pid_t *pids, size_t count,
 		release(&frozen[i]);
 	setpriority(PRIO_PROCESS, 0, priority);
 	for (size_t i = 0; i < count; i++)
+		if (errors[i])
+			threads_give_up(&frozen[i].threads);
+	for (size_t i = 0; i < count; i++)
 		if (frozen[i].cloned)
 			clone_await_end(&frozen[i].clone);
 	for (size_t i = 0; i < count; i++)

@@ -509,6 +509,13 @@ void threads_release(struct threads *threads, const struct stopped_thread *but)
 		threads->released_ns = threads_clock_ns();
 }
 
+void threads_give_up(struct threads *threads)
+{
+	threads_interrupt(threads);
+	collect(threads, threads->first_stop_ns + (int64_t)threads->stop_limit_ns);
+	threads_release(threads, NULL);
+}
+
 static bool bury(struct threads *threads, struct stopped_thread *thread)
 {
 	int status;

@@ -87,6 +87,9 @@ int threads_wait_one(pid_t tid, int64_t deadline_ns, int *status);
 void threads_release_one(struct threads *threads, struct stopped_thread *thread);
 /** Lets all go that are stopped, but for `but` (NULL = none). */
 void threads_release(struct threads *threads, const struct stopped_thread *but);
+/** Of a process that is not captured after all: lets those go that were seized only. They have to
+ *  stop for that. */
+void threads_give_up(struct threads *threads);
 /** Looks after those that did not stop in time, and lets them go when they do at last; and after
  *  those that were killed while they stood. False when none is left. */
 bool threads_tend(struct threads *threads);
