@@ -34,7 +34,7 @@ struct clone {
 /** Before the stop: finds code, and what speaks against a clone (`why` is set then). */
 void clone_prepare(struct clone *clone, const struct threads *threads);
 /** In the stop: threads that a capture before this one left on their chain go to its end; what stands
- *  in their registers until then is ours, not theirs. Takes some 100 us, at most 50 ms. */
+ *  in their registers until then is ours, not theirs. Takes some 100 us, at most as long as a stop may. */
 void clone_end_last(struct threads *threads);
 /** In the stop: makes it. `maps`: the process's at this moment. False with `why` if it cannot be
  *  had; every thread stands still then. */

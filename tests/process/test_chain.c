@@ -286,7 +286,7 @@ static pid_t leave_on_chain(struct gadgets *gadgets)
 /** Who captures finds a thread on the chain of a capture before: it is let go to the end. */
 static void let_end(bool with_restorer)
 {
-	enum { LIMIT_MS = 1000, TRIES = 1000 };
+	enum { LIMIT_MS = 200, TRIES = 100 };
 	struct gadgets gadgets;
 	make_room(&gadgets, with_restorer);
 	CHECK(fcntl(told[0], F_SETFL, 0) == 0); // to wait for the byte
