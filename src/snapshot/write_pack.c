@@ -9,11 +9,11 @@ size_t pack_spare(const struct layout *layout)
 {
 	uint64_t pages = layout_left_out(layout, LAYOUT_STORED) / PAGE_SIZE_BYTES;
 	size_t count = layout->loads.count;
-	if (pages < PACK_MIN_PAGES || count >= LAYOUT_LOADS)
+	if (pages < PACK_MIN_PAGES || count >= PACK_LOADS)
 		return 0;
 	// No more than every fourth page begins another stretch, else headers get larger than what
 	// they are for.
-	return pages / 4 < LAYOUT_LOADS - count ? (size_t)(pages / 4) : LAYOUT_LOADS - count;
+	return pages / 4 < PACK_LOADS - count ? (size_t)(pages / 4) : PACK_LOADS - count;
 }
 
 /** Passes what is not stored. */

@@ -131,7 +131,7 @@ static void small_ones_are_left_as_they_are(void)
 	CHECK_OK(layout_add(&layout, 0, 0, (PACK_MIN_PAGES - 1) * PAGE, LAYOUT_STORED));
 	CHECK_EQUAL(pack_spare(&layout), 0);
 	CHECK_OK(layout_add(&layout, 0, PACK_MIN_PAGES * PAGE, UINT64_C(1) << 40, LAYOUT_STORED));
-	CHECK_EQUAL(pack_spare(&layout), LAYOUT_LOADS - layout.loads.count);
+	CHECK_EQUAL(pack_spare(&layout), PACK_LOADS - layout.loads.count);
 	layout_fini(&layout);
 }
 
