@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Cores on their way through the crash handler: headers, notes, segments, in one pass.
 #include <stdio.h>
+#include <stdlib.h>
 #include <strobe/crash.h>
 #include <strobe/view.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 						    .debug_directories = "/nonexistent",
 						    .no_debuginfod = true};
 	int fd = memory_file("core", data, size);
+	if (fd < 0 || lseek(fd, 0, SEEK_SET) != 0) // it is read as from a pipe
+		abort();
 	snprintf(path, sizeof(path), "/dev/shm/strobe-fuzz-crash-%d", (int)getpid());
 	struct strobe_error *error = strobe_crash_save(fd, path, &options, &saved);
 	if (!error) {

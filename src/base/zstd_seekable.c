@@ -59,6 +59,7 @@ struct zstd_seekable {
 	uint32_t zero_index;
 	bool zero_known, zero;
 	bool damaged;
+	uint8_t *bad; // a bit for each frame that was found damaged: it is not tried again; or NULL
 	char problem[160];
 };
 
@@ -180,6 +181,7 @@ struct zstd_seekable *zstd_seekable_close(struct zstd_seekable *seekable)
 	for (size_t i = 0; i < KEPT_FRAMES; i++)
 		free(seekable->kept[i].bytes);
 	ZSTD_freeDCtx(seekable->context);
+	free(seekable->bad);
 	free(seekable->marks);
 	free(seekable);
 	return NULL;
@@ -223,9 +225,19 @@ static void find(struct zstd_seekable *seekable, uint64_t position, struct frame
 	seekable->last = *frame;
 }
 
+static bool is_bad(const struct zstd_seekable *seekable, const struct frame *frame)
+{
+	return seekable->bad && seekable->bad[frame->index / 8] >> frame->index % 8 & 1;
+}
+
 static bool complain(struct zstd_seekable *seekable, const struct frame *frame, const char *what)
 {
 	seekable->damaged = true;
+	// A frame may take long until it turns out to be damaged, at each of its pages.
+	if (!seekable->bad)
+		seekable->bad = calloc(seekable->frame_count / 8 + 1, 1);
+	if (seekable->bad)
+		seekable->bad[frame->index / 8] |= (uint8_t)(1 << frame->index % 8);
 	snprintf(seekable->problem, sizeof(seekable->problem),
 		 "damaged: frame %" PRIu32 " at file offset 0x%" PRIx64 ": %s", frame->index,
 		 frame->packed_at, what);
@@ -235,6 +247,8 @@ static bool complain(struct zstd_seekable *seekable, const struct frame *frame, 
 /** Unpacks a frame into `buffer`, which has room for it. */
 static bool unpack(struct zstd_seekable *seekable, const struct frame *frame, uint8_t *buffer)
 {
+	if (is_bad(seekable, frame))
+		return false;
 	size_t size = ZSTD_decompressDCtx(seekable->context, buffer, frame->size,
 					  seekable->bytes + frame->packed_at, frame->packed_size);
 	if (ZSTD_isError(size))
@@ -282,10 +296,14 @@ static const uint8_t *bytes_of(struct zstd_seekable *seekable, const struct fram
 			return kept->bytes;
 		}
 	}
+	if (is_bad(seekable, frame))
+		return NULL;
 	struct kept *kept = make_room(seekable, frame->size);
 	uint8_t *bytes = malloc(frame->size);
 	if (!bytes) {
-		complain(seekable, frame, "out of memory");
+		seekable->damaged = true; // not the file's fault, and tried again
+		snprintf(seekable->problem, sizeof(seekable->problem),
+			 "frame %" PRIu32 ": out of memory", frame->index);
 		return NULL;
 	}
 	if (!unpack(seekable, frame, bytes)) {

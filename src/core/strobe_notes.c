@@ -67,6 +67,7 @@ static int64_t known_time(uint64_t time_ns)
 
 static void read_capture(struct strobe_view *view, const struct elf_note *note, uint64_t offset)
 {
+	enum { METHOD_CRASH = 3 };
 	static const char *const methods[] = {NULL, "clone", "copy", "crash"};
 	static const char *const contents[] = {"changed", "full", "stacks"};
 	struct strobe_note_capture raw;
@@ -80,7 +81,9 @@ static void read_capture(struct strobe_view *view, const struct elf_note *note, 
 	capture->contents = raw.contents < 3 ? contents[raw.contents] : NULL;
 	capture->time_ns = known_time(raw.realtime_ns);
 	capture->boot_time_ns = known_time(raw.boottime_ns);
-	capture->pause_ns = raw.pause_ns <= INT64_MAX ? (int64_t)raw.pause_ns : -1;
+	// Who crashed did not run on.
+	bool paused = raw.pause_ns <= INT64_MAX && raw.method != METHOD_CRASH;
+	capture->pause_ns = paused ? (int64_t)raw.pause_ns : -1;
 	capture->redacted = raw.redacted & ~redacted_matches;
 	capture->redacted_matches = raw.redacted & redacted_matches;
 	view->info.source_kind = "snapshot";

@@ -5,6 +5,7 @@
 #include <cpuid.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 enum {
 	// arch/x86/include/uapi/asm/ucontext.h
@@ -98,6 +99,33 @@ static void init_frame(struct frame *frame)
 	// No flags that sigaltstack() takes: the kernel refuses, and the thread's stays as it is.
 	frame->stack_flags = 0x7fffffff;
 	frame->blocked = ~UINT64_C(0);
+}
+
+/** A `syscall` at, before or soon after the pc: a chain's thread is always near one. */
+static bool is_at_call(int mem_fd, uint64_t pc)
+{
+	enum { BEFORE = 2, AROUND = 12 }; // `syscall` is two bytes, `mov $15, %rax` up to seven
+	static const uint8_t syscall_code[2] = {0x0f, 0x05};
+	uint8_t code[AROUND];
+	ssize_t size = pread(mem_fd, code, sizeof(code), (off_t)(pc - BEFORE));
+	if (size <= 0) // the pc is where a mapping begins
+		size = pread(mem_fd, code, sizeof(code), (off_t)pc);
+	return size > 0 && memmem(code, (size_t)size, syscall_code, sizeof(syscall_code));
+}
+
+bool chain_is_running(int mem_fd, const struct user_regs_struct *regs)
+{
+	enum { HEAD_MAX = 24 }; // of which the stack pointer is anywhere, see put_head()
+	struct frame wanted;
+	uint8_t stack[HEAD_MAX + offsetof(struct frame, stack_size)];
+	init_frame(&wanted);
+	// No kernel made frame has these flags for its stack.
+	if (pread(mem_fd, stack, sizeof(stack), (off_t)regs->rsp) != sizeof(stack))
+		return false;
+	for (size_t at = 0; at <= HEAD_MAX; at += 8)
+		if (memcmp(stack + at, &wanted, offsetof(struct frame, stack_size)) == 0)
+			return is_at_call(mem_fd, regs->rip);
+	return false;
 }
 
 static void put_frame(struct chain *chain, size_t at, const struct frame *frame)

@@ -46,6 +46,8 @@ uint64_t chain_argument(uint64_t link, const struct chain *chain, unsigned index
  */
 uint64_t chain_add_end(struct chain *chain, const struct user_regs_struct *regs, uint64_t blocked,
 		       const uint8_t *xstate, size_t xstate_size);
+/** Do a stopped thread's registers stand on a chain, whoever made it? `mem_fd` reads its memory. */
+bool chain_is_running(int mem_fd, const struct user_regs_struct *regs);
 /** Bytes that a link takes, and the end with `xstate_size` of extended state. */
 size_t chain_link_size(void);
 size_t chain_end_size(size_t xstate_size);

@@ -39,6 +39,10 @@ enum {
 static const uint64_t helper_flags = CLONE_VM | CLONE_FS | CLONE_PARENT_SETTID;
 static const uint64_t clone_flags = 0; // and no exit signal
 static const int64_t millisecond_ns = 1000000;
+// What is left of a chain takes some 100 us, and longer only where there is no processor for it. Who is
+// asked to stop before it got one has not come any further: each time it is given twice as long.
+static const int64_t step_ns = 20 * 1000, step_limit_ns = 50 * 1000000;
+static const int64_t own_chain_ns = 500 * 1000000; // nobody stands meanwhile
 static const int64_t first_look_ns = 5 * 1000000, later_look_ns = 50 * 1000000;
 // Copying page tables takes some 13 ms per GiB: longer than this, something is wrong.
 static const int64_t patience_ns = INT64_C(120) * 1000000000;
@@ -273,6 +277,26 @@ static bool dispatches_calls(pid_t tid)
 	       configuration[0] != 0;
 }
 
+static int64_t next_step(int64_t step)
+{
+	return 2 * step < step_limit_ns ? 2 * step : step_limit_ns;
+}
+
+void clone_end_last(struct threads *threads)
+{
+	static const uint64_t all = ~(UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1));
+	// Not to wait for it would mean to copy instead, which takes longer.
+	int64_t deadline = threads_clock_ns() + (int64_t)threads->stop_limit_ns, step = step_ns;
+	for (size_t i = 0; i < threads->list.count; i++) {
+		struct stopped_thread *thread = &threads->list.items[i];
+		while (thread->state == THREAD_STOPPED && !thread->signal && thread->has_blocked &&
+		       thread->blocked == all && threads_clock_ns() < deadline &&
+		       chain_is_running(threads->mem_fd, &thread->regs) &&
+		       threads_let_run(threads, thread, step))
+			step = next_step(step);
+	}
+}
+
 /** Writes the chain: links of the maker, the helper and the clone. */
 static bool write_chain(struct clone *clone, const struct threads *threads, struct chain *chain,
 			uint64_t base, struct user_regs_struct *start)
@@ -396,11 +420,21 @@ static bool wait_for_birth(pid_t pid)
 	return threads_wait_one(pid, threads_clock_ns() + 10000 * millisecond_ns, &status) == 1;
 }
 
+/** The helper copies the page tables, for which the whole process stands: it need not wait for a
+ *  processor as well. It ends right after, and what it makes does not inherit this. */
+static void hurry(pid_t helper)
+{
+	struct sched_param priority = {.sched_priority = 1};
+	// Without CAP_SYS_NICE it takes as long as it takes.
+	(void)sched_setscheduler(helper, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority);
+}
+
 /** The helper is told to make the clone; it is let go, and exits. */
 static bool run_helper(struct clone *clone, struct threads *threads)
 {
 	if (!wait_for_birth(clone->helper))
 		return refuse(clone, "its helper ended before it began");
+	hurry(clone->helper);
 	if (ptrace(PTRACE_CONT, clone->helper, 0, 0))
 		return refuse(clone, "its helper was killed");
 	pid_t pid = wait_for_child(clone, threads, clone->helper);
@@ -490,8 +524,10 @@ static bool finish_exactly(struct clone *clone, int mem_fd)
 /** Lets the chain run to its end while we watch: a group stop would freeze it half way. */
 static void finish_watched(struct clone *clone)
 {
-	for (unsigned i = 0; i < 100; i++) {
-		struct timespec pause = {.tv_nsec = 200000};
+	enum { ROUNDS = 20 };
+	int64_t step = step_ns;
+	for (unsigned i = 0; i < ROUNDS; i++, step = next_step(step)) {
+		struct timespec pause = {.tv_nsec = step};
 		int status;
 		if (ptrace(PTRACE_CONT, clone->maker->tid, 0, 0))
 			return;
@@ -574,6 +610,16 @@ void clone_finish(struct clone *clone, struct threads *threads)
 		kill(threads->pid, SIGSTOP);
 		threads->stop_again = false;
 	}
+}
+
+void clone_await_end(const struct clone *clone)
+{
+	struct timespec pause = {.tv_nsec = step_ns};
+	int64_t deadline = threads_clock_ns() + own_chain_ns;
+	// The maker waits for its helper, then does nothing more but go back to its own code.
+	while (clone->helper > 0 && (kill(clone->helper, 0) == 0 || errno == EPERM) &&
+	       threads_clock_ns() < deadline)
+		nanosleep(&pause, NULL);
 }
 
 void clone_drop(struct clone *clone)

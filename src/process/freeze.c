@@ -251,10 +251,19 @@ void freeze_take(struct frozen *frozen, const pid_t *pids, size_t count,
 			errors[i] = threads_wait(&frozen[i].threads);
 	for (size_t i = 0; i < count; i++)
 		if (!errors[i])
+			clone_end_last(&frozen[i].threads);
+	for (size_t i = 0; i < count; i++)
+		if (!errors[i])
 			errors[i] = take_memory(&frozen[i], i, options);
 	for (size_t i = 0; i < count; i++)
 		release(&frozen[i]);
 	setpriority(PRIO_PROCESS, 0, priority);
+	for (size_t i = 0; i < count; i++)
+		if (errors[i])
+			threads_give_up(&frozen[i].threads);
+	for (size_t i = 0; i < count; i++)
+		if (frozen[i].cloned)
+			clone_await_end(&frozen[i].clone);
 	for (size_t i = 0; i < count; i++)
 		if (!errors[i])
 			errors[i] = settle(&frozen[i], i, options);

@@ -352,17 +352,37 @@ static void read_texts(struct threads *threads, struct stopped_thread *thread)
 	thread->stat = read_task(threads->pid, thread->tid, "stat");
 }
 
-bool threads_deliver(struct threads *threads, struct stopped_thread *thread)
+// Who only waits for a processor will stop: what a busy machine may take, in units of the limit.
+enum { BUSY_FACTOR = 25 };
+
+static bool sleeps_deaf(const struct threads *threads, const struct stopped_thread *thread)
+{
+	char *stat = read_task(threads->pid, thread->tid, "stat");
+	const char *state = stat ? proc_stat_field(stat, 3) : NULL;
+	bool deaf = state && *state == 'D';
+	free(stat);
+	return deaf;
+}
+
+/** As threads_wait_one(), until the deadline or, if it only waits for a processor, `busy_ns`. */
+static int wait_patiently(const struct threads *threads, const struct stopped_thread *thread,
+			  int64_t deadline_ns, int64_t busy_ns, int *status)
+{
+	int result = threads_wait_one(thread->tid, deadline_ns, status);
+	if (result || sleeps_deaf(threads, thread))
+		return result;
+	return threads_wait_one(thread->tid, busy_ns, status);
+}
+
+/** It runs, and will stop soon: its state is read again then. */
+static bool await_again(struct threads *threads, struct stopped_thread *thread)
 {
 	int status;
-	int64_t deadline = threads_clock_ns() + (int64_t)threads->stop_limit_ns;
-	// The trap is pending before it runs: it comes before the handler's first instruction.
-	if (ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) ||
-	    ptrace(PTRACE_CONT, thread->tid, 0, (void *)(long)thread->signal))
-		return false;
+	int64_t now = threads_clock_ns(), limit = (int64_t)threads->stop_limit_ns;
 	thread->signal = 0;
 	threads->stopped_count--;
-	int result = threads_wait_one(thread->tid, deadline, &status);
+	int result =
+		wait_patiently(threads, thread, now + limit, now + BUSY_FACTOR * limit, &status);
 	if (result != 1) {
 		thread->state = result ? THREAD_GONE : THREAD_STUCK;
 		threads->stuck_count += result == 0;
@@ -371,7 +391,24 @@ bool threads_deliver(struct threads *threads, struct stopped_thread *thread)
 	note_stop(threads, thread, status);
 	forget_state(thread);
 	read_state(threads, thread);
-	return thread->state == THREAD_STOPPED && !thread->signal;
+	return thread->state == THREAD_STOPPED;
+}
+
+bool threads_deliver(struct threads *threads, struct stopped_thread *thread)
+{
+	// The trap is pending before it runs: it comes before the handler's first instruction.
+	return ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) == 0 &&
+	       ptrace(PTRACE_CONT, thread->tid, 0, (void *)(long)thread->signal) == 0 &&
+	       await_again(threads, thread) && !thread->signal;
+}
+
+bool threads_let_run(struct threads *threads, struct stopped_thread *thread, int64_t run_ns)
+{
+	struct timespec pause = {.tv_nsec = (long)run_ns};
+	if (ptrace(PTRACE_CONT, thread->tid, 0, (void *)(long)thread->signal))
+		return false;
+	nanosleep(&pause, NULL);
+	return ptrace(PTRACE_INTERRUPT, thread->tid, 0, 0) == 0 && await_again(threads, thread);
 }
 
 /** A stuck thread's pc and sp, as far as the kernel tells them of one that sleeps. */
@@ -401,18 +438,6 @@ static void read_stuck(struct threads *threads, struct stopped_thread *thread)
 // Who slept without listening before we came, most likely still does: the others need not wait.
 static const int64_t sleeper_limit_ns = 20 * 1000000;
 
-// Who only waits for a processor will stop: what a busy machine may take, in units of the limit.
-enum { BUSY_FACTOR = 25 };
-
-static bool sleeps_deaf(const struct threads *threads, const struct stopped_thread *thread)
-{
-	char *stat = read_task(threads->pid, thread->tid, "stat");
-	const char *state = stat ? proc_stat_field(stat, 3) : NULL;
-	bool deaf = state && *state == 'D';
-	free(stat);
-	return deaf;
-}
-
 /** As threads_wait_one(). */
 static int wait_for_stop(const struct threads *threads, const struct stopped_thread *thread,
 			 int64_t deadline_ns, int *status)
@@ -420,12 +445,9 @@ static int wait_for_stop(const struct threads *threads, const struct stopped_thr
 	int64_t limit = threads->first_stop_ns + sleeper_limit_ns;
 	if (thread->state_before != 'D' || limit > deadline_ns)
 		limit = deadline_ns;
-	int result = threads_wait_one(thread->tid, limit, status);
-	if (result || sleeps_deaf(threads, thread))
-		return result;
-	return threads_wait_one(
-		thread->tid, threads->first_stop_ns + BUSY_FACTOR * (int64_t)threads->stop_limit_ns,
-		status);
+	return wait_patiently(
+		threads, thread, limit,
+		threads->first_stop_ns + BUSY_FACTOR * (int64_t)threads->stop_limit_ns, status);
 }
 
 static void collect(struct threads *threads, int64_t deadline_ns)
@@ -496,6 +518,13 @@ void threads_release(struct threads *threads, const struct stopped_thread *but)
 			threads_release_one(threads, &threads->list.items[i]);
 	if (!threads->released_ns)
 		threads->released_ns = threads_clock_ns();
+}
+
+void threads_give_up(struct threads *threads)
+{
+	threads_interrupt(threads);
+	collect(threads, threads->first_stop_ns + (int64_t)threads->stop_limit_ns);
+	threads_release(threads, NULL);
 }
 
 static bool bury(struct threads *threads, struct stopped_thread *thread)

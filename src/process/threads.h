@@ -78,6 +78,8 @@ struct strobe_error *threads_wait(struct threads *threads) STROBE_MUST_CHECK;
 /** Lets a thread that stopped for a signal take it: it stands then where its handler begins. False if
  *  it ended, or stands for another. */
 bool threads_deliver(struct threads *threads, struct stopped_thread *thread);
+/** Lets a stopped thread run for `run_ns`. False if it ended, or did not stop in time. */
+bool threads_let_run(struct threads *threads, struct stopped_thread *thread, int64_t run_ns);
 /** Waits until one thread stops, at most until `deadline_ns`. `*status` as waitpid(2). Returns 1,
  *  0 (not in time) or -1 (gone). */
 int threads_wait_one(pid_t tid, int64_t deadline_ns, int *status);
@@ -85,6 +87,9 @@ int threads_wait_one(pid_t tid, int64_t deadline_ns, int *status);
 void threads_release_one(struct threads *threads, struct stopped_thread *thread);
 /** Lets all go that are stopped, but for `but` (NULL = none). */
 void threads_release(struct threads *threads, const struct stopped_thread *but);
+/** Of a process that is not captured after all: lets those go that were seized only. They have to
+ *  stop for that. */
+void threads_give_up(struct threads *threads);
 /** Looks after those that did not stop in time, and lets them go when they do at last; and after
  *  those that were killed while they stood. False when none is left. */
 bool threads_tend(struct threads *threads);

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "process/proc.h"
+#include "snapshot/xstate.h"
 
 #ifndef NT_X86_XSTATE
 #define NT_X86_XSTATE 0x202
@@ -25,6 +26,8 @@ struct maker {
 	const struct frozen *frozen;
 	const struct facts *facts;
 	const struct store *store;
+	struct xstate_place places[XSTATE_COMPONENTS]; // of the extended state
+	bool places_known;
 	struct text notes;
 	ARRAY(Elf64_Phdr) headers;
 };
@@ -308,6 +311,19 @@ static void put_signals(struct maker *maker, const struct stopped_thread *thread
 	}
 }
 
+static void put_xstate(struct maker *maker, const struct stopped_thread *thread)
+{
+	uint8_t room[XSTATE_LIMIT];
+	size_t size = thread->xstate_size;
+	if (!maker->places_known)
+		xstate_places(thread->xstate, size, maker->places);
+	maker->places_known = true;
+	const uint8_t *bytes =
+		xstate_usual(thread->xstate, &size, maker->places, room, sizeof(room));
+	put_note(maker, "CORE", NT_FPREGSET, bytes, FXSAVE_SIZE);
+	put_note(maker, "LINUX", NT_X86_XSTATE, bytes, size);
+}
+
 static void put_thread(struct maker *maker, const struct stopped_thread *thread)
 {
 	char name[64];
@@ -315,10 +331,8 @@ static void put_thread(struct maker *maker, const struct stopped_thread *thread)
 		return;
 	put_status(maker, thread);
 	put_thread_facts(maker, thread);
-	if (thread->xstate) {
-		put_note(maker, "CORE", NT_FPREGSET, thread->xstate, FXSAVE_SIZE);
-		put_note(maker, "LINUX", NT_X86_XSTATE, thread->xstate, thread->xstate_size);
-	}
+	if (thread->xstate)
+		put_xstate(maker, thread);
 	put_signals(maker, thread);
 	snprintf(name, sizeof(name), "task/%d/status", (int)thread->tid);
 	if (thread->status && thread != leader_of(maker->frozen))

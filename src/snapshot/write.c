@@ -18,6 +18,7 @@
 #include "snapshot/write_layout.h"
 #include "snapshot/write_notes.h"
 #include "snapshot/write_output.h"
+#include "snapshot/write_pack.h"
 #include "snapshot/write_pages.h"
 #include "snapshot/write_select.h"
 #include "snapshot/write_since.h"
@@ -34,6 +35,8 @@ struct writing {
 	struct compressor *compressor;
 	struct output *output;
 	struct layout layout;
+	bool packed;
+	struct pack pack;
 	struct notes notes;
 	struct hashes *hashes;
 	uint64_t table_offset; // of the page hashes
@@ -129,6 +132,11 @@ static struct strobe_error *make_notes(struct writing *writing)
 static struct strobe_error *settle(struct writing *writing)
 {
 	struct layout *layout = &writing->layout;
+	// Program headers that change have to be written last, what is compressed has no holes, and where
+	// they are all that tells the mappings, they are not to be split.
+	if (output_can_write_ahead(writing->output) &&
+	    view_facts_proc_file(&writing->view->facts, "maps"))
+		layout->spare = pack_spare(layout);
 	layout_settle(layout, writing->notes.size);
 	uint64_t pages = layout->stored_bytes / PAGE_SIZE_BYTES;
 	uint64_t end = embed_settle(&writing->embed, &writing->notes,
@@ -173,6 +181,7 @@ static struct strobe_error *write_pages(struct writing *writing)
 		.view = writing->view,
 		.layout = &writing->layout,
 		.output = writing->output,
+		.pack = writing->packed ? &writing->pack : NULL,
 		.hashes = writing->hashes,
 		.redactor = writing->redactor,
 		.progress = writing->options.progress,
@@ -184,6 +193,39 @@ static struct strobe_error *write_pages(struct writing *writing)
 	if (!error)
 		error = pages_write(&pages);
 	writing->written.page_bytes = pages.nonzero_bytes;
+	return error;
+}
+
+/** The program headers, or the room for them where they are not known yet. */
+static struct strobe_error *begin(struct writing *writing)
+{
+	void *headers = NULL;
+	size_t size;
+	if (writing->layout.spare) {
+		struct strobe_error *error = pack_init(&writing->pack, &writing->layout);
+		writing->packed = true;
+		return error ? error : output_skip(writing->output, writing->layout.notes_offset);
+	}
+	struct strobe_error *error = layout_headers(&writing->layout, writing->view,
+						    writing->notes.size, &headers, &size);
+	if (!error)
+		error = output_write(writing->output, headers, size);
+	free(headers);
+	return error;
+}
+
+/** When all pages are written: the program headers that were not known. */
+static struct strobe_error *finish_headers(struct writing *writing)
+{
+	void *headers = NULL;
+	size_t size;
+	if (!writing->packed)
+		return NULL;
+	struct strobe_error *error = layout_headers(pack_layout(&writing->pack), writing->view,
+						    writing->notes.size, &headers, &size);
+	if (!error)
+		error = output_write_ahead(writing->output, 0, headers, size);
+	free(headers);
 	return error;
 }
 
@@ -199,12 +241,13 @@ static struct strobe_error *write_all(struct writing *writing)
 	if (!error)
 		error = plan(writing);
 	if (!error)
-		error = layout_write(&writing->layout, writing->view, writing->notes.size,
-				     writing->output);
+		error = begin(writing);
 	if (!error)
 		error = notes_write(&writing->notes, writing->output);
 	if (!error)
 		error = write_pages(writing);
+	if (!error)
+		error = finish_headers(writing);
 	if (!error)
 		error = embed_write(&writing->embed, &writing->notes, writing->output);
 	if (!error && writing->hashes)
@@ -223,6 +266,7 @@ static void release(struct writing *writing)
 	hashes_free(writing->hashes);
 	notes_fini(&writing->notes);
 	layout_fini(&writing->layout);
+	pack_fini(&writing->pack);
 	output_free(writing->output);
 	compressor_free(writing->compressor);
 	since_free(writing->since);
@@ -265,6 +309,7 @@ static struct strobe_error *write_to(const struct strobe_view *view, int fd, con
 	if (error)
 		return error;
 	sink_init(&writing.sink, fd, path ? path : "the output");
+	writing.sink.unhurried = writing.options.no_fsync || !path;
 	hold_signals(&held, &before);
 	if (writing.options.since)
 		error = since_open(writing.options.since, view, &writing.since);

@@ -30,12 +30,15 @@ static struct strobe_error *write_block(struct output *output, struct block *blo
 {
 	struct strobe_error *error = NULL;
 	for (size_t at = 0, end; !error && at < block->count; at = end) {
-		bool zero = block->zero[at];
-		for (end = at + 1; end < block->count && block->zero[end] == zero;)
+		bool zero = block->zero[at], dropped = block->dropped[at];
+		for (end = at + 1; end < block->count && block->zero[end] == zero &&
+				   block->dropped[end] == dropped;)
 			end++;
 		size_t size = (end - at) * PAGE_SIZE_BYTES;
-		error = zero ? output_skip(output, size)
-			     : output_write(output, block->bytes + at * PAGE_SIZE_BYTES, size);
+		if (!dropped)
+			error = zero ? output_skip(output, size)
+				     : output_write(output, block->bytes + at * PAGE_SIZE_BYTES,
+						    size);
 	}
 	if (!error && block->skip)
 		error = output_skip(output, block->skip);

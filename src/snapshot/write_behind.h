@@ -16,9 +16,10 @@ enum { BLOCK_PAGES = 256 }; // 1 MiB: read, looked at and written in one go
 /** Pages of the file in the making. */
 struct block {
 	uint8_t *bytes;
-	size_t count;		// of pages
-	bool zero[BLOCK_PAGES]; // these are not written but skipped
-	uint64_t skip;		// so many bytes of zeros behind them
+	size_t count;		   // of pages
+	bool zero[BLOCK_PAGES];	   // these are not written but skipped,
+	bool dropped[BLOCK_PAGES]; // or have no place in the file at all
+	uint64_t skip;		   // so many bytes of zeros behind them
 };
 
 struct behind;

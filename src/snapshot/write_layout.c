@@ -93,16 +93,16 @@ uint64_t layout_left_out(const struct layout *layout, uint32_t kind)
 	return sum;
 }
 
-static uint64_t headers_size(const struct layout *layout)
+static size_t headers_size(size_t loads)
 {
-	size_t count = layout->loads.count + 1;
+	size_t count = loads + 1;
 	return sizeof(Elf64_Ehdr) + count * sizeof(Elf64_Phdr) +
 	       (count >= PN_XNUM ? sizeof(Elf64_Shdr) : 0);
 }
 
 void layout_settle(struct layout *layout, uint64_t notes_size)
 {
-	layout->notes_offset = headers_size(layout);
+	layout->notes_offset = headers_size(layout->loads.count + layout->spare);
 	layout->data_offset = (layout->notes_offset + notes_size + PAGE_SIZE_BYTES - 1) &
 			      ~(uint64_t)(PAGE_SIZE_BYTES - 1);
 	layout->stored_bytes = layout_left_out(layout, LAYOUT_STORED);
@@ -117,7 +117,7 @@ struct strobe_error *layout_extents(const struct layout *layout, struct strobe_n
 		return error_no_memory();
 	for (size_t i = 0; i < layout->loads.count; i++) {
 		const struct load *load = &layout->loads.items[i];
-		if (load->kind == LAYOUT_STORED)
+		if (load->kind == LAYOUT_STORED || load->kind == LAYOUT_ZEROS)
 			continue;
 		struct strobe_note_extent *last = found ? &extents[found - 1] : NULL;
 		if (last && last->end == load->start && last->kind == load->kind)
@@ -131,32 +131,38 @@ struct strobe_error *layout_extents(const struct layout *layout, struct strobe_n
 	return NULL;
 }
 
-static struct strobe_error *write_segments(const struct layout *layout,
-					   const struct strobe_view *view, struct output *output)
+static uint8_t *put(uint8_t *at, const void *bytes, size_t size)
 {
-	struct strobe_error *error = NULL;
+	memcpy(at, bytes, size);
+	return at + size;
+}
+
+static uint8_t *put_segments(const struct layout *layout, const struct strobe_view *view,
+			     uint8_t *at)
+{
 	uint64_t offset = layout->data_offset;
-	for (size_t i = 0; !error && i < layout->loads.count; i++) {
+	for (size_t i = 0; i < layout->loads.count; i++) {
 		const struct load *load = &layout->loads.items[i];
 		unsigned permissions = strobe_view_mapping(view, load->mapping)->permissions;
 		Elf64_Phdr segment = {
 			.p_type = PT_LOAD,
 			.p_flags = permissions & (PF_R | PF_W | PF_X), // the same bits
-			.p_offset = offset,
+			.p_offset = load->kind == LAYOUT_ZEROS ? layout->zeros_offset : offset,
 			.p_vaddr = load->start,
 			.p_memsz = load->end - load->start,
 			.p_align = PAGE_SIZE_BYTES,
 		};
-		if (load->kind == LAYOUT_STORED)
+		if (load->kind == LAYOUT_STORED || load->kind == LAYOUT_ZEROS)
 			segment.p_filesz = segment.p_memsz;
-		offset += segment.p_filesz;
-		error = output_write(output, &segment, sizeof(segment));
+		if (load->kind == LAYOUT_STORED)
+			offset += segment.p_filesz;
+		at = put(at, &segment, sizeof(segment));
 	}
-	return error;
+	return at;
 }
 
-struct strobe_error *layout_write(const struct layout *layout, const struct strobe_view *view,
-				  uint64_t notes_size, struct output *output)
+struct strobe_error *layout_headers(const struct layout *layout, const struct strobe_view *view,
+				    uint64_t notes_size, void **ret, size_t *size)
 {
 	size_t count = layout->loads.count + 1;
 	bool many = count >= PN_XNUM;
@@ -184,12 +190,14 @@ struct strobe_error *layout_write(const struct layout *layout, const struct stro
 		header.e_shnum = 1;
 		section.sh_size = 1; // e_shnum, as the kernel writes it
 	}
-	struct strobe_error *error = output_write(output, &header, sizeof(header));
-	if (!error)
-		error = output_write(output, &note, sizeof(note));
-	if (!error)
-		error = write_segments(layout, view, output);
-	if (!error && many)
-		error = output_write(output, &section, sizeof(section));
-	return error;
+	*size = headers_size(layout->loads.count);
+	uint8_t *bytes = malloc(*size);
+	if (!bytes)
+		return error_no_memory();
+	uint8_t *at = put(put(bytes, &header, sizeof(header)), &note, sizeof(note));
+	at = put_segments(layout, view, at);
+	if (many)
+		put(at, &section, sizeof(section));
+	*ret = bytes;
+	return NULL;
 }

@@ -37,13 +37,19 @@ static struct strobe_error *look_at(struct pages *pages, struct behind *behind)
 	for (size_t i = 0; !error && i < block->count; i++) {
 		const uint8_t *page = block->bytes + i * PAGE_SIZE_BYTES;
 		block->zero[i] = block->zero[i] || page_is_zero(page);
+		block->dropped[i] = pages->pack && pack_add(pages->pack, 1, block->zero[i]);
 		if (!block->zero[i])
 			pages->nonzero_bytes += PAGE_SIZE_BYTES;
+		if (block->dropped[i])
+			continue;
 		if (pages->hashes && block->zero[i])
 			error = hashes_add_zeros(pages->hashes, 1);
 		else if (pages->hashes)
 			error = hashes_add(pages->hashes, page_hash(page, PAGE_SIZE_BYTES));
 	}
+	if (block->skip && pages->pack &&
+	    pack_add(pages->pack, block->skip / PAGE_SIZE_BYTES, true))
+		block->skip = 0;
 	if (!error && pages->hashes && block->skip)
 		error = hashes_add_zeros(pages->hashes, block->skip / PAGE_SIZE_BYTES);
 	return error;

@@ -9,12 +9,14 @@
 #include "snapshot/write_hashes.h"
 #include "snapshot/write_layout.h"
 #include "snapshot/write_output.h"
+#include "snapshot/write_pack.h"
 #include "snapshot/write_redact.h"
 
 struct pages {
 	const struct strobe_view *view;
 	const struct layout *layout;
 	struct output *output;
+	struct pack *pack;	   // NULL = zeros stay where they are
 	struct hashes *hashes;	   // NULL = none are wanted
 	struct redactor *redactor; // NULL = nothing to redact
 	strobe_progress progress;  // may be NULL

@@ -48,7 +48,7 @@ static struct strobe_error *write_at(struct sink *sink, uint64_t offset, const u
 /** Lets the disk begin early: fsync at the end then has little left to wait for. */
 static void settle(struct sink *sink)
 {
-	if (!sink->seekable || sink->position - sink->settled < SETTLE_SIZE)
+	if (!sink->seekable || sink->unhurried || sink->position - sink->settled < SETTLE_SIZE)
 		return;
 	(void)sync_file_range(sink->fd, (off_t)sink->settled,
 			      (off_t)(sink->position - sink->settled), SYNC_FILE_RANGE_WRITE);

@@ -15,6 +15,7 @@ struct sink {
 	const char *name;  // for messages
 	bool seekable;	   // an empty regular file, ours alone: holes, and writing ahead
 	uint64_t position; // bytes written and skipped so far
+	bool unhurried;	   // nobody waits for the disk at the end
 	uint64_t settled;  // writeback was asked for up to here
 };
 

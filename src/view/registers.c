@@ -166,6 +166,8 @@ static bool usual_place(const struct register_blocks *blocks, uint64_t enabled, 
 		*offset = compact ? 1408 : 1664, *size = 1024;
 		return true;
 	case XSAVE_PKRU:
+		// Some processors leave room for AVX-512 that they do not have.
+		with_512 = with_512 || blocks->xsave_size >= 2432 + 8;
 		*offset = !compact ? 2688 : with_512 ? 2432 : 832, *size = 8;
 		return true;
 	case XSAVE_TILE_CONFIG:

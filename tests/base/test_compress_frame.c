@@ -48,5 +48,59 @@ static void frames_of_zeros_need_no_content(void)
 	}
 }
 
+static uint64_t state = 88172645463325252u;
+
+static void fill_random(uint8_t *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i += 8) {
+		state ^= state << 13;
+		state ^= state >> 7;
+		state ^= state << 17;
+		memcpy(bytes + i, &state, 8);
+	}
+}
+
+/** Bytes that compression gains nothing of, with one stretch of which it does: the frame's size. */
+static size_t size_of_frame(struct frame_maker *maker, uint8_t *bytes, size_t size)
+{
+	uint8_t *frame = malloc(frame_bound(size)), *back = malloc(size);
+	CHECK(frame && back);
+	size_t made = frame_make(maker, bytes, size, frame);
+	CHECK(made && made <= frame_bound(size));
+	CHECK_EQUAL(ZSTD_getFrameContentSize(frame, made), size);
+	CHECK_EQUAL(ZSTD_findFrameCompressedSize(frame, made), made);
+	CHECK_EQUAL(ZSTD_decompress(back, size, frame, made), size);
+	CHECK(memcmp(back, bytes, size) == 0);
+	frame[made - 1] ^= 1;
+	CHECK(ZSTD_isError(ZSTD_decompress(back, size, frame, made)));
+	free(frame);
+	free(back);
+	return made;
+}
+
+static void what_cannot_be_compressed_is_stored(void)
+{
+	enum { PAGE = 4096, PAGES = 900, BYTES = PAGES * PAGE };
+	struct frame_maker *maker = frame_maker_new(1);
+	uint8_t *bytes = malloc(BYTES);
+	CHECK(maker && bytes);
+	fill_random(bytes, BYTES);
+	CHECK(size_of_frame(maker, bytes, BYTES) < BYTES + 256);
+	// What can be compressed is, wherever it stands. (zstd finds few of the pages that are like others.)
+	for (size_t page = 0; page < PAGES; page += 111) {
+		uint8_t *at = bytes + page * PAGE;
+		memset(at, 0, PAGE);
+		CHECK(size_of_frame(maker, bytes, BYTES) < BYTES - PAGE * 3 / 4);
+		memset(at, 'x', PAGE);
+		CHECK(size_of_frame(maker, bytes, BYTES) < BYTES - PAGE * 3 / 4);
+		memcpy(at, page ? at - PAGE : at + PAGE, PAGE);
+		CHECK(size_of_frame(maker, bytes, BYTES) < BYTES + 256);
+		fill_random(at, PAGE);
+	}
+	free(bytes);
+	frame_maker_free(maker);
+}
+
 CHECK_MAIN({"frames unpack to what they were made from", frames_unpack_to_what_they_were_made_from},
+	   {"what cannot be compressed is stored", what_cannot_be_compressed_is_stored},
 	   {"frames of zeros are put together by hand", frames_of_zeros_need_no_content})

@@ -101,6 +101,11 @@ static void a_damaged_frame_is_named(void)
 	CHECK(strncmp(zstd_seekable_problem(seekable), expected, strlen(expected)) == 0);
 	CHECK_EQUAL(zstd_seekable_read(seekable, 2 * FRAME, copy, 9), 9);
 	CHECK(memcmp(copy, plain + 2 * FRAME, 9) == 0);
+	// It is known by now, and not unpacked again.
+	file[second + 1000] ^= 4;
+	CHECK_EQUAL(zstd_seekable_read(seekable, FRAME, copy, FRAME), 0);
+	CHECK_EQUAL(zstd_seekable_read(seekable, FRAME + 7, copy, 9), 0);
+	CHECK(strncmp(zstd_seekable_problem(seekable), expected, strlen(expected)) == 0);
 	zstd_seekable_close(seekable);
 	free(file);
 }

@@ -27,6 +27,7 @@ import tempfile
 import time
 
 GRACE = 5.0  # seconds that what is left of a killed capture may take to go by itself
+SAMPLE = 1.0 # seconds over which a server's open files are counted
 DENSE = 0.02 # seconds at the beginning in which half of all kills fall
 
 
@@ -119,13 +120,35 @@ def patched_code(pid):
     return found
 
 
+def usual_descriptors(pid, seconds):
+    """{kind: (least, most)} over a while: a server opens and closes files as it answers."""
+    seen = [descriptors(pid)]
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.002)
+        seen.append(descriptors(pid))
+    return {kind: (min(one[kind] for one in seen), max(one[kind] for one in seen))
+            for kind in set().union(*seen)}
+
+
+def unusual(now, usual):
+    """Kinds of which there are fewer or more than usual, as text."""
+    found = []
+    for kind in sorted(set(now) | set(usual)):
+        least, most = usual.get(kind, (0, 0))
+        if not least <= now[kind] <= most:
+            found.append(f"{now[kind]} open {kind}, usual are {least} to {most}")
+    return found
+
+
 class Watched:
     """A process that captures must not change."""
 
-    def __init__(self, pid, steady=True, same_program=True):
-        self.pid, self.steady, self.same_program = pid, steady, same_program
+    def __init__(self, pid, steady=True, same_program=True, sample_s=0.0):
+        self.pid, self.steady, self.same_program, self.sample_s = pid, steady, same_program, sample_s
         self.threads = len(tasks(pid))
-        self.children, self.maps, self.fds = children(pid), read(f"/proc/{pid}/maps"), descriptors(pid)
+        self.children, self.maps = children(pid), read(f"/proc/{pid}/maps")
+        self.fds = usual_descriptors(pid, sample_s)
 
     def faults(self):
         """What is wrong with it now."""
@@ -136,8 +159,7 @@ class Watched:
             if children(self.pid) != self.children:
                 found.append(f"children {self.children} became {children(self.pid)}")
             found += self.changed_maps()
-            if descriptors(self.pid) != self.fds:
-                found.append(f"descriptors {dict(self.fds)} became {dict(descriptors(self.pid))}")
+            found += unusual(descriptors(self.pid), self.fds)
             if len(tasks(self.pid)) != self.threads:
                 found.append(f"{self.threads} threads became {len(tasks(self.pid))}")
         return found
@@ -151,7 +173,7 @@ class Watched:
 
     def settle(self):
         """Takes what it is now for right (an allocator may map more by itself)."""
-        self.__init__(self.pid, self.steady, self.same_program)
+        self.__init__(self.pid, self.steady, self.same_program, self.sample_s)
 
 
 class Storm:
@@ -392,6 +414,12 @@ class Server:
         except OSError:
             return False
 
+    def unload(self):
+        """Ends what keeps it busy."""
+        load = self.processes.pop()
+        load.terminate()
+        load.wait(timeout=20)
+
     def end(self):
         """Ends its parts, the last first."""
         for process in reversed(self.processes):
@@ -415,9 +443,12 @@ class Redis(Server):
                             "--daemonize", "no")
         self.pid = server.pid
         wait_until(self.listening, 20)
+        self.known = [server.pid]
+
+    def load(self):
+        """Starts what keeps it busy."""
         self.spawn("redis-benchmark", "-p", str(self.port), "-c", "8", "-n", "1000000000", "-q", "-r", "2000",
                    "-d", "200", "-t", "set")
-        self.known = [server.pid]
 
 
 class Nginx(Server):
@@ -449,16 +480,30 @@ server {{ listen 127.0.0.1:{self.port}; root {self.folder}/files; }} }}
         wait_until(lambda: children(master.pid), 5)
         self.pid = int(children(master.pid)[0])
         self.known = [master.pid, self.pid]
+
+    def load(self):
+        """Starts what keeps it busy."""
         self.spawn("wrk", "-t", "1", "-c", "4", "-d", "36000", f"http://127.0.0.1:{self.port}/5000")
 
 
 def steady_server(pid):
     """Waits until everybody is connected and the allocator has what it needs."""
     for _ in range(20):
-        watched = Watched(pid)
+        watched = Watched(pid, sample_s=SAMPLE)
         time.sleep(0.7)
         if not watched.faults():
             break
+
+
+def idle_descriptors(pid):
+    """What a server has open when nobody asks it."""
+    last, since = descriptors(pid), time.monotonic()
+    while time.monotonic() - since < 0.3:
+        time.sleep(0.02)
+        now = descriptors(pid)
+        if now != last:
+            last, since = now, time.monotonic()
+    return last
 
 
 def storm_server(options, cases, kind, rounds):
@@ -470,12 +515,14 @@ def storm_server(options, cases, kind, rounds):
         return
     storm = Storm(options)
     server = kind(storm)
+    idle = idle_descriptors(server.pid)
+    server.load()
     clients = start_clients(server.kind, server.port, 2)
     steady_server(server.pid)
     error = storm.measure(server.pid)
     storm.drop_held()
     start = time.monotonic()
-    watched, faults, skipped = Watched(server.pid), [], 0
+    watched, faults, skipped = Watched(server.pid, sample_s=SAMPLE), [], 0
     watched_pids = set(server.known)
     for number in range(rounds):
         found = storm.round(watched, number, watched_pids)
@@ -489,6 +536,11 @@ def storm_server(options, cases, kind, rounds):
     good, seconds = wait_until(lambda: not storm.leftovers(watched_pids), GRACE)
     left = [] if good else storm.leftovers(watched_pids)
     total, wrong, slowest = end_clients(clients)
+    server.unload()
+    wait_until(lambda: descriptors(server.pid) == idle, GRACE)
+    rest = descriptors(server.pid)
+    if rest != idle:
+        faults.append(f"idle, it had {dict(idle)} open at first, and {dict(rest)} at the end")
     server.end()
     storm.end()
     notes = [f"{storm.rounds} rounds in {took:.1f} s, {storm.killed} killed in time, a capture takes "

@@ -184,7 +184,7 @@ def memory(strobe, target, address, size):
 
 def by_lldb(lldb, program, core, truth):
     """A core as lldb reads it."""
-    commands = [f"target create --core {core} {program}", "thread list"]
+    commands = ["settings set target.max-children-count 1000", f"target create --core {core} {program}", "thread list"]
     for index in range(len(truth.threads) + 1):
         commands += [f"thread select {index + 1}", "register read --all",
                      "memory read --size 8 --format x --count 128 --force $rsp"]

@@ -11,8 +11,9 @@
 #include <sys/uio.h>
 
 #include "child.h"
+#include "process/clone.h"
 
-enum { XSTATE_ROOM = 16384, ROOM = 128 * 1024, CHAIN_AT = 65536 };
+enum { XSTATE_ROOM = 16384, ROOM = 128 * 1024, CHAIN_AT = 65536, LOOP_AT = 15 };
 
 // What the child stands in: every register has a value of its own, and flags are set. It stops at
 // the first trap; a chain that ends there, behind the instruction, meets the second.
@@ -97,8 +98,8 @@ static void expect_trap(pid_t pid)
 /** Code to run on, of both kinds; the child inherits it. */
 static void make_room(struct gadgets *gadgets, bool with_restorer)
 {
-	static const uint8_t code[] = {0x0f, 0x05, 0xc3, 0x90, 0xb8, 0x0f, 0,	0,
-				       0,    0x0f, 0x05, 0xcc, 0x58, 0xc3, 0xcc};
+	static const uint8_t code[] = {0x0f, 0x05, 0xc3, 0x90, 0xb8, 0x0f, 0,	 0,   0,
+				       0x0f, 0x05, 0xcc, 0x58, 0xc3, 0xcc, 0xeb, 0xfe};
 	room = mmap(NULL, ROOM, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	CHECK(room != MAP_FAILED);
 	memcpy(room, code, sizeof(code));
@@ -254,8 +255,77 @@ static void goes_on_after_a_call_that_fails(void)
 	munmap(room, ROOM);
 }
 
+/** Starts a chain of one call that reads a byte, and leaves the child to it; its end is an endless
+ *  loop. */
+static pid_t leave_on_chain(struct gadgets *gadgets)
+{
+	pid_t pid = child_start(live);
+	expect_trap(pid);
+	struct state state;
+	state_get(pid, &state);
+	state.regs.rip = (uint64_t)(uintptr_t)room + LOOP_AT;
+	struct chain *chain = malloc(sizeof(*chain));
+	CHECK(chain);
+	chain_init(chain, gadgets, (uint64_t)(uintptr_t)(room + CHAIN_AT));
+	uint64_t end =
+		chain_add_end(chain, &state.regs, state.blocked, state.xstate, state.xstate_size);
+	struct chain_call call = {
+		.number = SYS_read,
+		.arguments = {(uint64_t)told[0], (uint64_t)(uintptr_t)room + 4096, 1}};
+	chain_start(gadgets, &call, end, &state.regs);
+	memcpy(room + CHAIN_AT, chain->bytes, chain->size);
+	free(chain);
+	uint64_t all = ~UINT64_C(0);
+	struct iovec part = {&state.regs, sizeof(state.regs)};
+	CHECK(ptrace(PTRACE_SETSIGMASK, pid, sizeof(all), &all) == 0);
+	CHECK(ptrace(PTRACE_SETREGSET, pid, (void *)NT_PRSTATUS, &part) == 0);
+	CHECK(ptrace(PTRACE_DETACH, pid, 0, 0) == 0);
+	return pid;
+}
+
+/** Who captures finds a thread on the chain of a capture before: it is let go to the end. */
+static void let_end(bool with_restorer)
+{
+	enum { LIMIT_MS = 200, TRIES = 100 };
+	struct gadgets gadgets;
+	make_room(&gadgets, with_restorer);
+	CHECK(fcntl(told[0], F_SETFL, 0) == 0); // to wait for the byte
+	pid_t pid = leave_on_chain(&gadgets);
+	struct threads threads;
+	CHECK_OK(threads_seize(&threads, pid, LIMIT_MS));
+	threads_interrupt(&threads);
+	CHECK_OK(threads_wait(&threads));
+	struct stopped_thread *thread = &threads.list.items[0];
+	CHECK(chain_is_running(threads.mem_fd, &thread->regs));
+	// One that does not end is left as it is.
+	clone_end_last(&threads);
+	CHECK_EQUAL(thread->state, THREAD_STOPPED);
+	CHECK(chain_is_running(threads.mem_fd, &thread->regs));
+	CHECK(write(told[1], "x", 1) == 1);
+	for (unsigned i = 0; i < TRIES && chain_is_running(threads.mem_fd, &thread->regs); i++)
+		clone_end_last(&threads);
+	CHECK_EQUAL(thread->state, THREAD_STOPPED);
+	CHECK_EQUAL(thread->regs.rip, (uint64_t)(uintptr_t)room + LOOP_AT);
+	CHECK_EQUAL(thread->regs.r12, 0x100c);
+	CHECK_EQUAL(thread->blocked, UINT64_C(1) << (SIGUSR1 - 1) | UINT64_C(1) << 39);
+	CHECK_EQUAL(room[4096], 'x');
+	threads_release(&threads, NULL);
+	threads_fini(&threads);
+	child_end(pid);
+	close(told[0]);
+	close(told[1]);
+	munmap(room, ROOM);
+}
+
+static void a_chain_left_over_is_let_end(void)
+{
+	let_end(true);
+	let_end(false);
+}
+
 CHECK_MAIN({"one call", runs_one_call}, {"three calls", runs_three_calls},
 	   {"one call, without a restorer", runs_one_call_without_restorer},
 	   {"three calls, without a restorer", runs_three_calls_without_restorer},
 	   {"without extended state", ends_in_initial_extended_state},
+	   {"a chain left over", a_chain_left_over_is_let_end},
 	   {"a call that fails", goes_on_after_a_call_that_fails})

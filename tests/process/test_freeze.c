@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 
@@ -199,6 +200,7 @@ static void the_clone_is_nobodys(void)
 	CHECK(child_field(clone, "PPid") != getpid() || getpid() == 1);
 	CHECK_EQUAL(child_field(clone, "TracerPid"), getpid());
 	CHECK_EQUAL(child_state(clone, clone), 't');
+	CHECK_EQUAL(sched_getscheduler(clone), SCHED_OTHER);
 	CHECK_EQUAL(count_entries(clone, "fd"), 0);
 	CHECK_EQUAL(count_entries(clone, "task"), 1);
 	CHECK_EQUAL(child_field(pid, "TracerPid"), 0);

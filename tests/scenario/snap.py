@@ -4,6 +4,7 @@
 
 usage: snap.py STROBE SPINNER
 """
+import collections
 import json
 import os
 import pathlib
@@ -277,10 +278,13 @@ def verified(cases, command, spinner):
     maps = command.json("maps", "checked.core")["mappings"]
     stack = next(int(mapping["start"], 16) for mapping in maps if mapping["path"] == "[stack]")
     with open(path, "rb") as file:
-        headers = file.read(65536)
+        headers = file.read(4 << 20)
     count = int.from_bytes(headers[56:58], "little")
     loads = [struct.unpack_from("<IIQQQQQQ", headers, 64 + 56 * index) for index in range(count)]
-    offset, address = next((load[2], load[3]) for load in loads if load[0] == 1 and load[5] and load[3] >= stack)
+    # Zeros lead to a hole that many share.
+    places = collections.Counter(load[2] for load in loads if load[5])
+    offset, address = next((load[2], load[3]) for load in loads
+                           if load[0] == 1 and load[5] and load[3] >= stack and places[load[2]] == 1)
     with open(path, "r+b") as file:
         file.seek(offset + 4095)
         byte = file.read(1)[0]

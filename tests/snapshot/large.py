@@ -11,16 +11,19 @@ import sys
 import tempfile
 import time
 
-from written import Cases, Writer, headers_of, run
+from written import STROBE, Cases, Writer, headers_of, pages_of, run
 
 PAGE = 4096
 
 
-def make_core(path, loads, size, islands=()):
+def make_core(path, loads, size, islands=(), maps=b""):
     """A core with a thread and the given (address, offset, size) of memory."""
     registers = bytes(27 * 8)
     status = bytes(32) + struct.pack("<i", 77) + bytes(76) + registers + bytes(8)
     note = struct.pack("<III", 5, len(status), 1) + b"CORE\0\0\0\0" + status
+    if maps:
+        maps = b"maps\0" + maps
+        note += struct.pack("<III", 7, len(maps), STROBE + 2) + b"STROBE\0\0" + maps + bytes(-len(maps) % 4)
     count = len(loads) + 1
     many = count >= 0xffff
     notes_at = 64 + 56 * count + 64 * many
@@ -98,6 +101,26 @@ def main():
         done = run([compare, core, out])
         cases.check(good and done.returncode == 0 and writer.told["pages"] == size,
                     "every byte is there", done.stdout, writer.told)
+
+        # A server's heap: zeros everywhere between what is in use.
+        size, step, piece = 64 << 20, 10 * PAGE, 4 * PAGE
+        make_core(core, [(1 << 40, PAGE, size)], PAGE + size,
+                  [(PAGE + at, block[at % PAGE:][:piece]) for at in range(0, size - step, step)],
+                  b"%x-%x rw-p 00000000 00:00 0 \n" % (1 << 40, (1 << 40) + size))
+        good = writer.write("--no-fsync", core, out)
+        done = run([compare, core, out])
+        cases.check(good and done.returncode == 0, "zeros everywhere: every byte is there",
+                    writer.error, done.stdout)
+        stretches, told = len(list(pages_of(out))), writer.told
+        cases.check(stretches < 5 and os.stat(out).st_blocks * 512 < told["pages"] + (1 << 20) and
+                    len(list(headers_of(out))) > size // step, "but pages side by side in the file",
+                    stretches, told)
+        again = out + ".again"
+        good = writer.write("--no-fsync", out, again)
+        done = run([compare, core, again])
+        cases.check(good and done.returncode == 0 and os.path.getsize(again) == os.path.getsize(out) and
+                    list(headers_of(again)) == list(headers_of(out)),
+                    "written from what was written, the same", writer.error, done.stdout)
     cases.end()
 
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Snapshots of children, taken by the library: by several threads, of several at once.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -7,6 +8,7 @@
 #include <strobe/memory.h>
 #include <strobe/snapshot.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/rseq.h>
 
 #include "../process/child.h"
@@ -211,6 +213,60 @@ static void some_of_many_are_refused(void)
 	child_end(second);
 }
 
+static void *wait_here(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+static void live_twofold(int ready_fd)
+{
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, wait_here, NULL))
+		_exit(1);
+	live(ready_fd);
+}
+
+static pid_t traced; // the thread that somebody else traces
+
+static void trace_it(int ready_fd)
+{
+	CHECK(ptrace(PTRACE_SEIZE, traced, 0, 0) == 0);
+	child_ready(ready_fd);
+}
+
+/** Who cannot be had whole is not kept while others are held. */
+static void one_thread_is_anothers(void)
+{
+	make_memory();
+	pid_t whole = make_child(1);
+	which = 0;
+	pid_t pid = child_start(live_twofold);
+	char path[64];
+	struct dirent *entry;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *tasks = opendir(path);
+	CHECK(tasks);
+	while ((entry = readdir(tasks)))
+		if (atoi(entry->d_name) > 0 && atoi(entry->d_name) != pid)
+			traced = atoi(entry->d_name);
+	closedir(tasks);
+	pid_t tracer = child_start(trace_it);
+	int pids[] = {pid, whole};
+	struct strobe_snapshot *snapshots[2];
+	struct strobe_error *errors[2];
+	strobe_snapshot_take_all(pids, 2, NULL, snapshots, errors);
+	CHECK_ERROR(errors[0], STROBE_ERROR_SYSTEM);
+	CHECK_OK(errors[1]);
+	CHECK_EQUAL(child_field(pid, "TracerPid"), 0);
+	CHECK(goes_on(0) && goes_on(1));
+	strobe_snapshot_close(snapshots[1]);
+	child_end(tracer);
+	child_end(pid);
+	child_end(whole);
+}
+
 static void closed_in_any_order(void)
 {
 	static const unsigned orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
@@ -221,14 +277,16 @@ static void closed_in_any_order(void)
 	for (unsigned round = 0; round < 6; round++) {
 		struct strobe_snapshot *snapshots[3];
 		struct strobe_error *errors[3];
-		// While the last chain still ends, a child is copied instead of cloned.
-		usleep(100000);
 		strobe_snapshot_take_all(pids, 3, NULL, snapshots, errors);
 		for (unsigned i = 0; i < 3; i++)
 			CHECK_OK(errors[i]);
 		for (unsigned i = 0; i < 3; i++) {
 			unsigned now = orders[round][i];
-			int clone = strobe_snapshot_info(snapshots[now])->clone_pid;
+			const struct strobe_snapshot_info *info =
+				strobe_snapshot_info(snapshots[now]);
+			int clone = info->clone_pid;
+			if (info->method_why)
+				printf("# %s\n", info->method_why);
 			CHECK(clone > 0 && child_state(clone, clone) == 't');
 			CHECK_EQUAL(word_of(snapshots[now]), 4700 + now);
 			CHECK(!strobe_snapshot_close(snapshots[now]));
@@ -239,6 +297,24 @@ static void closed_in_any_order(void)
 	CHECK(!strobe_snapshot_close(NULL));
 	for (unsigned i = 0; i < 3; i++)
 		child_end(pids[i]);
+}
+
+/** The thread that makes a clone is on its way to its own code when the next capture comes. */
+static void one_right_after_the_other(void)
+{
+	enum { TIMES = 100 };
+	pid_t pid = make_child(0);
+	for (unsigned i = 0; i < TIMES; i++) {
+		struct strobe_snapshot *snapshot;
+		CHECK_OK(strobe_snapshot_take(pid, NULL, &snapshot));
+		const struct strobe_snapshot_info *info = strobe_snapshot_info(snapshot);
+		if (info->method != STROBE_SNAPSHOT_CLONE)
+			printf("# %u: %s\n", i, info->method_why);
+		CHECK_EQUAL(info->method, STROBE_SNAPSHOT_CLONE);
+		strobe_snapshot_close(snapshot);
+	}
+	CHECK(goes_on(0));
+	child_end(pid);
 }
 
 /** Which processor a thread runs on, the kernel writes into it whenever that changes. */
@@ -381,7 +457,9 @@ static void outlives_the_process(void)
 CHECK_MAIN({"several threads take one child each", several_threads_take_theirs},
 	   {"several threads take the same child", several_threads_take_the_same},
 	   {"some of many are refused", some_of_many_are_refused},
+	   {"one thread is another's", one_thread_is_anothers},
 	   {"closed in any order", closed_in_any_order},
+	   {"one right after the other", one_right_after_the_other},
 	   {"a clone holds all memory", a_clone_holds_all},
 	   {"a copy holds all memory", a_copy_holds_all},
 	   {"over the budget", what_is_over_budget_is_not_atomic},
