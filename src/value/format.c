@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "symbols/module.h"
+#include "view/recorded.h"
 
 void format_indent(struct printer *p, unsigned level)
 {
