@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "symbols/module.h"
+#include "view/recorded.h"
 
 void format_indent(struct printer *p, unsigned level)
 {
@@ -17,6 +18,13 @@ void format_indent(struct printer *p, unsigned level)
 void format_missing(struct printer *p, const struct strobe_value *value, enum read_state state,
 		    uint64_t bad)
 {
+	// At a position of a trace no data is known, whatever the reason seems to be.
+	bool is_trace = value->symbols &&
+			view_recorded_stack(strobe_symbols_view(value->symbols), 0) != NULL;
+	if (is_trace && state != READ_SYNTHETIC) {
+		text_append(p->out, "<not recorded>");
+		return;
+	}
 	switch (state) {
 	case READ_OPTIMIZED_OUT:
 		text_append(p->out, "<optimized out>");

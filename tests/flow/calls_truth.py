@@ -264,6 +264,7 @@ def check_limits():
     found = {(c["function"], c["first_id"], c["last_id"]) for c in walk(got["calls"])}
     check("calls within a range", None if inside <= found else sorted(inside - found)[:5])
     expect("instructions of a range", got["instructions"], last - first + 1)
+    expect("no data at a position", run(STROBE, "print", f"{trace}@100000", "rng"), "<not recorded>\n")
 
 
 def main():

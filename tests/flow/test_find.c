@@ -115,7 +115,7 @@ static void check_both_ways(const char *what, matcher match, const void *of, boo
 		options.backwards = backwards;
 		options.from_id = options.end_id = 0;
 		check_find(what, options, match, of, each);
-		for (int i = 0; i < 10; i++) {
+		for (int i = 0; i < 3; i++) {
 			options.from_id = history_random(&seed, history.items.count);
 			options.end_id =
 				options.from_id + 1 +
