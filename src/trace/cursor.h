@@ -54,7 +54,7 @@ struct strobe_cursor {
 	uint32_t unit_parts_first, unit_parts_end;
 	struct window_note own;
 	struct clock_interval interval; // the last one that was asked for
-	char text[160];
+	char text[512];
 };
 
 /** Goes to item `id` < the thread's item_count. */

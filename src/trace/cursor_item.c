@@ -34,18 +34,7 @@ bool strobe_cursor_event_type(const struct strobe_cursor *cursor, enum strobe_ev
 	return true;
 }
 
-static size_t describe_places(const struct window_note *note, char *text, size_t size)
-{
-	size_t used = 0;
-	if (note->has_address)
-		used = (size_t)snprintf(text, size, "at 0x%" PRIx64, note->address);
-	if (note->has_target)
-		used += (size_t)snprintf(text + used, size - used, "%sto 0x%" PRIx64,
-					 used ? ", " : "", note->target);
-	return used;
-}
-
-/** The data of an event whose source had no words for it; 160 bytes are always enough. */
+/** The data of an event whose source had no words for it. */
 static void describe(const struct window_note *note, char *text, size_t size)
 {
 	uint64_t value = note->value;
@@ -90,17 +79,33 @@ static void describe(const struct window_note *note, char *text, size_t size)
 		snprintf(text, size, "status = 0x%" PRIx64, value);
 		break;
 	default:
-		describe_places(note, text, size);
+		break;
 	}
+}
+
+/** Appends where it took effect and where execution went on. */
+static void describe_places(const struct window_note *note, char *text, size_t size)
+{
+	size_t used = strlen(text);
+	if (note->has_address)
+		used += (size_t)snprintf(text + used, size - used, "%sat 0x%" PRIx64,
+					 used ? ", " : "", note->address);
+	if (note->has_target && used < size)
+		snprintf(text + used, size - used, "%sto 0x%" PRIx64, used ? ", " : "",
+			 note->target);
 }
 
 static const char *words_of(const struct strobe_cursor *cursor)
 {
-	if (cursor->note->text && *cursor->note->text)
-		return cursor->note->text;
+	const struct window_note *note = cursor->note;
 	// The text's room is the cursor's: no visible change.
 	struct strobe_cursor *room = (struct strobe_cursor *)cursor;
-	describe(cursor->note, room->text, sizeof(room->text));
+	if (note->text && *note->text)
+		snprintf(room->text, sizeof(room->text), "%s", note->text);
+	else
+		describe(note, room->text, sizeof(room->text));
+	if (note->type != STROBE_EVENT_SYNC_POINT && note->type != STROBE_EVENT_CLOCK_TICK)
+		describe_places(note, room->text, sizeof(room->text));
 	return room->text;
 }
 

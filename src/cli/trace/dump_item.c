@@ -135,22 +135,11 @@ static void event_text(FILE *out, const struct strobe_event *event, int cpu, con
 	default:
 		break;
 	}
-	const char *comma = " [";
 	if (event->text[0]) {
-		fputs(comma, out);
+		fputs(" [", out);
 		put_safe(out, event->text);
-		comma = ", ";
-	}
-	if (event->has_address) {
-		fprintf(out, "%sat 0x%" PRIx64, comma, event->address);
-		comma = ", ";
-	}
-	if (event->has_target) {
-		fprintf(out, "%sto 0x%" PRIx64, comma, event->target);
-		comma = ", ";
-	}
-	if (comma[0] == ',')
 		putc(']', out);
+	}
 }
 
 /** Members of an object that follow others. */
