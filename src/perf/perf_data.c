@@ -185,8 +185,8 @@ static struct strobe_error *note_name(struct perf_reading *reading,
 						 (int)perf_record_number(record, 4, 4));
 	if (!thread)
 		return error_no_memory();
-	thread->name = arena_copy_string(&reading->input->arena, (const char *)name.bytes,
-					 name.bytes ? name.size : 0);
+	const char *text = name.bytes ? (const char *)name.bytes : "";
+	thread->name = arena_copy_string(&reading->input->arena, text, name.size);
 	return thread->name ? perf_maps_note(&reading->maps, record, &reading->input->arena)
 			    : error_no_memory();
 }

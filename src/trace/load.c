@@ -109,6 +109,21 @@ static bool may_extend(const struct strobe_trace *trace)
 	return fine;
 }
 
+/** Did the trace end, when it was indexed, where a block still ends? Else its last block has grown. */
+static bool ended_at_block(const struct strobe_trace *trace, const struct index *index)
+{
+	const struct trace_source *source = &trace->source;
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < index->header.streams.count; i++) {
+		struct source_block block;
+		if (!index->streams[i])
+			continue;
+		source->ops->block(source->context, i, index->streams[i] - 1, &block);
+		bytes += block.offset + block.size_bytes;
+	}
+	return bytes == index->header.raw_bytes;
+}
+
 /** Why the index is not this trace's; NULL if it is. */
 static const char *find_misfit(const struct strobe_trace *trace, const struct index *index)
 {
@@ -132,6 +147,8 @@ static const char *find_misfit(const struct strobe_trace *trace, const struct in
 			return "of other threads";
 	if (less && !may_extend(trace))
 		return "of less than there is";
+	if (less && !ended_at_block(trace, index))
+		return "of a trace that ended within a block";
 	if (!less && header->raw_bytes != trace->about.raw_bytes)
 		return "of a trace of another size";
 	return NULL;

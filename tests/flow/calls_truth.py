@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 STROBE, TRACES = sys.argv[1], pathlib.Path(sys.argv[2])
 ITEM = re.compile(r"^ +(\d+): (?:\((event|error)\) (.*)|0x([0-9a-f]+))$")
@@ -267,6 +268,18 @@ def check_limits():
     expect("no data at a position", run(STROBE, "print", f"{trace}@100000", "rng"), "<not recorded>\n")
 
 
+def check_grown():
+    """An index of a trace whose last packets were not the last ones, after all."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("calls", "calls.pt", "trace.json"):
+            shutil.copy(TRACES / "calls6" / name, folder)
+        trace, packets = pathlib.Path(folder) / "trace.json", pathlib.Path(folder) / "calls.pt"
+        packets.chmod(0o644)
+        before = strobe_json("info", trace)["threads"][0]["instructions"]
+        packets.write_bytes(packets.read_bytes() * 2)
+        expect("a trace that grew behind its index", strobe_json("info", trace)["threads"][0]["instructions"], 2 * before)
+
+
 def main():
     for tool in ("objdump", "addr2line", "readelf"):
         if not shutil.which(tool):
@@ -281,6 +294,7 @@ def main():
         check_calls("mcpu", "trace.json", thread)
     check_dso()
     check_limits()
+    check_grown()
     print(f"1..{len(RESULTS)}")
     return 1 if any(RESULTS) else 0
 

@@ -300,6 +300,10 @@ static void tell_info(void *context, struct source_info *ret)
 				    .clock_shift = 2,
 				    .clock_zero = 5000,
 				    .finished = fake->visible == fake->options.blocks};
+	for (size_t i = 0; i < fake->streams.count; i++) // as tell_block() has them
+		ret->raw_bytes += 100 * (fake->streams.items[i].blocks.count < fake->visible
+						 ? fake->streams.items[i].blocks.count
+						 : fake->visible);
 	for (size_t i = 0; i < sizeof(ret->fingerprint); i++)
 		ret->fingerprint[i] = (uint8_t)(fake->options.seed * 7 + i + fake->fingerprint);
 }
