@@ -63,7 +63,7 @@ def same_line(theirs, ours):
     unknown = re.match(r"(.*0x[0-9a-f]{16} ).*(<unknown>|rex64)", theirs)
     if unknown:
         return ours.startswith(unknown[1])
-    theirs, ours = (re.sub(r"; (___lldb_unnamed_symbol_[0-9a-f]+|symbol stub for: .*)$", ";", line)
+    theirs, ours = (re.sub(r" ; (___lldb_unnamed_symbol_[0-9a-f]+|symbol stub for: .*)$", "", line)
                     if "unnamed_symbol" in theirs else line for line in (theirs, ours))
     made_up = theirs.endswith("`(none)") # a symbol of lldb's own where we have one of the file, or none
     return theirs == ours or (made_up and "`" in ours and theirs.split("`")[0] == ours.split("`")[0])

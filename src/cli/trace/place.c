@@ -157,8 +157,7 @@ size_t place_text(const struct place *place, char *buffer, size_t size)
 		return text.size;
 	}
 	put_name(&text, place);
-	if (!place->stub)
-		put_offset(&text, place->address - place->start);
+	put_offset(&text, place->address - place->start);
 	put_inlined_and_line(&text, place);
 	return text.size;
 }
