@@ -89,7 +89,9 @@ static struct strobe_error *cut_at(struct decoder *decoder, uint64_t clock)
 	     (before.owner == WINDOW_NOBODY || before.owner_from == decoder->now.owner_from)))
 		return NULL;
 	runs_close(&decoder->runs);
-	return window_add_cut(window, decoder->now.owner, clock);
+	// It is the switch that ends what came before; the clock itself says when the next one goes on.
+	return window_add_cut(window, decoder->now.owner,
+			      before.owner_until < clock ? before.owner_until : clock);
 }
 
 // Is the event one of this stream's?

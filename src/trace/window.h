@@ -50,7 +50,7 @@ struct window_clock {
 struct window_cut {
 	uint32_t first_item;
 	uint32_t thread; // index in the source; WINDOW_NOBODY = of no traced thread
-	uint64_t clock;	 // when it began; 0 = not known
+	uint64_t clock;	 // when the items before it ended, or it began; 0 = not known
 };
 #define WINDOW_NOBODY UINT32_MAX
 
