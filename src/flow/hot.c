@@ -135,14 +135,9 @@ static struct strobe_error *check(const struct strobe_trace *trace, size_t threa
 				  const struct strobe_symbols *symbols,
 				  const struct strobe_hot_options *options)
 {
-	if (thread_index >= strobe_trace_thread_count(trace))
-		return error_new(STROBE_ERROR_INVALID, "the trace has no thread number %zu",
-				 thread_index);
 	if (options->size != sizeof(*options))
 		return error_new(STROBE_ERROR_INVALID, "options are of another version");
-	if (strobe_symbols_view(symbols) != strobe_trace_view(trace))
-		return error_new(STROBE_ERROR_INVALID, "the symbols are not of this trace");
-	return NULL;
+	return places_check(trace, thread_index, symbols);
 }
 
 struct strobe_error *strobe_hot_open(struct strobe_trace *trace, size_t thread_index,

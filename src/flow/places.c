@@ -3,7 +3,19 @@
 
 #include <string.h>
 
+#include "base/error.h"
 #include "symbols/function.h"
+
+struct strobe_error *places_check(const struct strobe_trace *trace, size_t thread_index,
+				  const struct strobe_symbols *symbols)
+{
+	if (thread_index >= strobe_trace_thread_count(trace))
+		return error_new(STROBE_ERROR_INVALID, "the trace has no thread number %zu",
+				 thread_index);
+	if (strobe_symbols_view(symbols) != strobe_trace_view(trace))
+		return error_new(STROBE_ERROR_INVALID, "the symbols are not of this trace");
+	return NULL;
+}
 
 void places_init(struct places *places, struct strobe_symbols *symbols, bool no_inlined)
 {

@@ -60,6 +60,9 @@ struct places {
 	uint32_t function_count;
 };
 
+/** INVALID if the trace has no such thread, or the symbols are not those of its view. */
+struct strobe_error *places_check(const struct strobe_trace *trace, size_t thread_index,
+				  const struct strobe_symbols *symbols) STROBE_MUST_CHECK;
 void places_init(struct places *places, struct strobe_symbols *symbols, bool no_inlined);
 void places_fini(struct places *places);
 

@@ -2,6 +2,7 @@
 // One item of a dump, in lldb's forms.
 
 #include "trace/dump.h"
+#include "trace/members.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -140,37 +141,6 @@ static void event_text(FILE *out, const struct strobe_event *event, int cpu, con
 		put_safe(out, event->text);
 		putc(']', out);
 	}
-}
-
-/** Members of an object that follow others. */
-struct members {
-	FILE *out;
-	bool pretty;
-};
-
-static void put_key(const struct members *members, const char *key)
-{
-	fprintf(members->out, members->pretty ? ",\n    \"%s\": " : ",\"%s\":", key);
-}
-
-static void put_string(const struct members *members, const char *key, const char *value)
-{
-	struct json json;
-	put_key(members, key);
-	json_init(&json, members->out);
-	json_string(&json, NULL, value);
-}
-
-static void put_number(const struct members *members, const char *key, uint64_t value)
-{
-	put_key(members, key);
-	fprintf(members->out, "%" PRIu64, value);
-}
-
-static void put_address(const struct members *members, const char *key, uint64_t value)
-{
-	put_key(members, key);
-	fprintf(members->out, "\"0x%" PRIx64 "\"", value);
 }
 
 static bool has_number(enum strobe_event_type type)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trace/render.h"
+#include "trace/members.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -168,31 +169,6 @@ static size_t write_text(const struct render *render, const struct place *place,
 	size += write_assembly(render, place, &seen, at + size, room - size - 2);
 	at[size++] = '\n';
 	return size;
-}
-
-/** An object under way. */
-struct members {
-	FILE *out;
-	bool pretty;
-};
-
-static void put_key(const struct members *members, const char *key)
-{
-	fprintf(members->out, members->pretty ? ",\n    \"%s\": " : ",\"%s\":", key);
-}
-
-static void put_string(const struct members *members, const char *key, const char *value)
-{
-	struct json json;
-	put_key(members, key);
-	json_init(&json, members->out);
-	json_string(&json, NULL, value);
-}
-
-static void put_number(const struct members *members, const char *key, unsigned value)
-{
-	put_key(members, key);
-	fprintf(members->out, "%u", value);
 }
 
 static const char *stub_name(const struct place *place, char *buffer, size_t size)
