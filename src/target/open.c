@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "core/core.h"
 #include "hold/hold.h"
+#include "target/open_trace.h"
 #include "target/position.h"
 
 static bool is_number(const char *text)
@@ -84,5 +85,14 @@ struct strobe_error *strobe_view_open(const char *target, const struct strobe_vi
 		return open_process(target, options, ret);
 	bool is_position;
 	struct strobe_error *error = position_open(target, options, &is_position, ret);
-	return error || is_position ? error : core_open_file(target, options, ret);
+	if (error || is_position)
+		return error;
+	error = core_open_file(target, options, ret);
+	if (!error || !open_trace_is_one(target))
+		return error;
+	strobe_error_free(error);
+	return error_new(STROBE_ERROR_INVALID,
+			 "%s is a trace: say which item of it, as in %s@ID or %s@TID#ID "
+			 "('strobe trace dump' shows ids)",
+			 target, target, target);
 }

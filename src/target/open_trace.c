@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a trace's FILE is: told by its first bytes, not by its name.
+#include "target/open_trace.h"
+
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,6 +34,17 @@ static open_input recognise(const struct file *file)
 		if (formats[i].is(file->data, file->size))
 			return formats[i].open;
 	return NULL;
+}
+
+bool open_trace_is_one(const char *path)
+{
+	struct file *file;
+	struct strobe_error *error = file_open(path, &file);
+	bool is = !error && recognise(file);
+	if (!error)
+		file_close(file);
+	strobe_error_free(error);
+	return is;
 }
 
 static struct strobe_error *open_path(const char *path, const struct strobe_trace_options *options,

@@ -106,6 +106,9 @@ def check_stacks(trace, below):
     expect("a stack in a signal handler", [handler[:2], handler[-2:]], [["leaf", "handler"], ["signals", "main"]])
     expect("a stack in a callback", [stack_at(trace, inside("compare", "callbacks"))[i] for i in (0, -2, -1)],
            ["compare", "callbacks", "main"])
+    done = strobe("bt", trace)
+    expect("a trace without a position says how to give one", [done.returncode, "is a trace: say which item" in done.stderr],
+           [1, True])
 
 
 def main():
