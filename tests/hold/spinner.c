@@ -40,6 +40,9 @@ static void spin(void)
 		if (pthread_create(&threads[i], NULL, turn, (void *)&turns[i]) != 0)
 			abort();
 	signal(SIGUSR1, renew);
+	for (size_t i = 0; i < THREADS; i++)
+		while (turns[i] == 0) // it has not begun
+			usleep(100);
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
