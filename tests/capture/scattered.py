@@ -5,7 +5,9 @@ write. TAP on stdout.
 
 usage: scattered.py STROBE
 """
+import bisect
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -42,18 +44,58 @@ def peak(command):
     return status, usage.ru_maxrss << 10
 
 
+def segments(content):
+    """(address, file offset, bytes in the file, in memory) of each PT_LOAD, sorted."""
+    headers, sections = struct.unpack_from("<QQ", content, 32)
+    size, count = struct.unpack_from("<HH", content, 54)
+    if count == 0xffff: # PN_XNUM: section 0 has the number
+        count = struct.unpack_from("<I", content, sections + 44)[0]
+    found = []
+    for i in range(count):
+        kind, _, offset, address, _, stored, memory = struct.unpack_from("<IIQQQQQ", content, headers + i * size)
+        if kind == 1:
+            found.append((address, offset, stored, memory))
+    return sorted(found)
+
+
+class Memory:
+    """What a core says of addresses."""
+
+    def __init__(self, content):
+        self.content = content
+        self.loads = segments(content)
+        self.starts = [load[0] for load in self.loads]
+
+    def address_of(self, text):
+        """Where memory holds it first."""
+        offset = self.content.find(text)
+        return next((load[0] + offset - load[1] for load in self.loads if load[1] <= offset < load[1] + load[2]), None)
+
+    def read(self, address, size):
+        """Bytes of as many segments as it takes; fewer where memory ends."""
+        found = b""
+        while len(found) < size:
+            at = bisect.bisect_right(self.starts, address + len(found)) - 1
+            start, offset, stored, memory = self.loads[at]
+            skip = address + len(found) - start
+            if at < 0 or skip >= min(stored, memory):
+                break
+            end = offset + min(stored, skip + size - len(found))
+            found += self.content[offset + skip:end]
+        return found
+
+
 def is_exact(core):
     """Does a plain core hold all of the heap?"""
     with open(core, "rb") as file:
-        content = file.read()
-    start = content.find(piece(0))
-    if start < 0:
+        memory = Memory(file.read())
+    start = memory.address_of(piece(0))
+    if start is None:
         return False
     pause = bytes(STEP - FILLED)
     last = SIZE - SIZE % STEP
-    return all(content[start + at:start + at + FILLED] == piece(at) and
-               (at == last or content[start + at + FILLED:start + at + STEP] == pause)
-               for at in range(0, last, STEP))
+    return all(memory.read(start + at, STEP) == piece(at) + pause for at in range(0, last - STEP, STEP)) and \
+        memory.read(start + last - STEP, FILLED) == piece(last - STEP)
 
 
 def main():
