@@ -386,6 +386,18 @@ static bool pass_stop(struct clone *clone, struct threads *threads, pid_t tid, i
 	return ptrace(PTRACE_CONT, tid, 0, 0) == 0;
 }
 
+/** A process's first thread that was killed is not reported before all others are: the kernel keeps it back. */
+static bool has_died(pid_t tid)
+{
+	char name[32];
+	struct text stat = {0};
+	snprintf(name, sizeof(name), "%d/stat", tid);
+	const char *state = proc_read(name, &stat) == 0 ? proc_stat_field(stat.data, 3) : NULL;
+	bool died = !state || *state == 'Z' || *state == 'X';
+	text_fini(&stat);
+	return died;
+}
+
 /** Waits until `tid` has made a process; its id, 0 = it could not, -1 = gone. */
 static pid_t wait_for_child(struct clone *clone, struct threads *threads, pid_t tid)
 {
@@ -393,7 +405,7 @@ static pid_t wait_for_child(struct clone *clone, struct threads *threads, pid_t 
 	for (;;) {
 		int status;
 		int result = threads_wait_one(tid, look, &status);
-		if (result < 0)
+		if (result < 0 || (result == 0 && has_died(tid)))
 			return -1;
 		if (result == 0) {
 			if (threads_clock_ns() - start > patience_ns)
