@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -12,9 +13,17 @@
 #include "bundle/switches.h"
 #include "trace/module_view.h"
 
+/** A thread's packets, to which somebody may append. */
+struct growing {
+	size_t stream;	  // in the input
+	const char *path; // in the input's arena
+	uint64_t size;	  // that is known of
+};
+
 /** Files that stay mapped for as long as the input lives. */
 struct bundle_files {
 	ARRAY(struct file *) items;
+	ARRAY(struct growing) growing; // only of bundles that are followed
 };
 
 static void close_files(void *context)
@@ -23,6 +32,7 @@ static void close_files(void *context)
 	for (size_t i = 0; i < files->items.count; i++)
 		file_close(files->items.items[i]);
 	array_fini(&files->items);
+	array_fini(&files->growing);
 	free(files);
 }
 
@@ -33,6 +43,7 @@ struct opening {
 	struct strobe_error *first_missing; // why the first file of packets is not there
 	struct hash pids, tids;		    // of the processes and threads so far, -> anything
 	const struct strobe_view_options *view_options; // may be NULL
+	bool follow;
 };
 
 bool bundle_is(const uint8_t *bytes, size_t size)
@@ -83,7 +94,11 @@ static struct strobe_error *add_stream(struct opening *opening, const char *path
 	if (error || !file)
 		return error;
 	struct pt_piece piece = {.data = file->data, .size = file->size, .mapped = true};
-	stream.finished = true;
+	stream.finished = !opening->follow;
+	struct growing growing = {opening->input->streams.count,
+				  arena_strdup(&opening->input->arena, path), file->size};
+	if (opening->follow && (!growing.path || !array_push(&opening->files->growing, growing)))
+		return error_no_memory();
 	if (file->size && !array_push(&stream.pieces, piece))
 		return error_no_memory();
 	if (array_push(&opening->input->streams, stream))
@@ -224,11 +239,53 @@ static void note_machine(struct opening *opening)
 	input->finished = true;
 }
 
+/** What was appended to a thread's packets since is another piece of its stream. */
+static struct strobe_error *grow(struct bundle_files *files, struct growing *growing,
+				 struct pt_input *input, bool *ret_grew)
+{
+	struct file *file;
+	struct stat status;
+	if (stat(growing->path, &status) || (uint64_t)status.st_size <= growing->size)
+		return NULL;
+	struct strobe_error *error = file_open(growing->path, &file);
+	if (error)
+		return error;
+	if (!array_push(&files->items, file)) {
+		file_close(file);
+		return error_no_memory();
+	}
+	struct pt_stream *stream = &input->streams.items[growing->stream];
+	if (file->size <= growing->size)
+		return NULL;
+	struct pt_piece piece = {.data = file->data + growing->size,
+				 .size = file->size - growing->size};
+	if (!array_push(&stream->pieces, piece))
+		return error_no_memory();
+	growing->size = file->size;
+	*ret_grew = true;
+	return NULL;
+}
+
+static struct strobe_error *refresh(void *context, struct pt_input *input, bool *ret_grew)
+{
+	struct bundle_files *files = context;
+	struct strobe_error *error = NULL;
+	for (size_t i = 0; !error && i < files->growing.count; i++)
+		error = grow(files, &files->growing.items[i], input, ret_grew);
+	return error;
+}
+
 static struct strobe_error *fill(struct opening *opening)
 {
 	const struct description *description = &opening->description;
 	struct strobe_error *error = NULL;
 	note_machine(opening);
+	// Who ran when is read once: CPUs' packets are followed only as far as they are.
+	opening->follow = opening->follow && !description->cpus.count;
+	if (opening->follow) {
+		opening->input->finished = false;
+		opening->input->refresh = refresh;
+	}
 	for (size_t i = 0; !error && i < description->processes.count; i++)
 		error = add_process_threads(opening, &description->processes.items[i]);
 	for (size_t i = 0; !error && i < description->cpus.count; i++)
@@ -249,7 +306,9 @@ static struct strobe_error *open_file(const struct file *file,
 				      const struct strobe_trace_options *options,
 				      struct pt_input *input)
 {
-	struct opening opening = {.input = input, .view_options = options ? options->view : NULL};
+	struct opening opening = {.input = input,
+				  .view_options = options ? options->view : NULL,
+				  .follow = options && options->follow};
 	opening.files = calloc(1, sizeof(*opening.files));
 	if (!opening.files)
 		return error_no_memory();
