@@ -28,7 +28,8 @@ int main(int argc, char **argv)
 	if (child < 0 || wait4(child, &status, 0, &usage) != child)
 		return 1;
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	printf("%d %.6f %ld %.6f\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
+	printf("%d %.6f %ld %.6f\n",
+	       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status),
 	       (double)(end.tv_sec - start.tv_sec) + (double)(end.tv_nsec - start.tv_nsec) / 1e9,
 	       usage.ru_maxrss,
 	       (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
