@@ -124,9 +124,9 @@ def timed(bench, command, remove):
     os.sync()
     told = subprocess.run([bench.path("measure"), *command], check=True, text=True,
                           capture_output=True).stdout.split()
-    if told[-3] != "0":
-        raise RuntimeError(f"{' '.join(command)}: exit {told[-3]}")
-    return float(told[-2]), int(told[-1]) / 1024
+    if told[0] != "0":
+        raise RuntimeError(f"{' '.join(command)}: exit {told[0]}")
+    return float(told[1]), int(told[2]) / 1024
 
 
 def synced(path):
