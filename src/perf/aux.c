@@ -23,7 +23,9 @@ struct strobe_error *perf_aux_note(struct perf_aux *aux, const struct perf_recor
 	uint32_t index = (uint32_t)perf_record_number(record, 24, 4);
 	struct perf_aux_piece piece = {
 		.offset = perf_record_number(record, 8, 8),
-		.packets = {record->trailing.bytes, record->trailing.size},
+		.packets = {.data = record->trailing.bytes,
+			    .size = record->trailing.size,
+			    .mapped = true},
 		.record = record->offset,
 	};
 	size_t i = (size_t)(uintptr_t)hash_get(&aux->by_index, index);

@@ -262,7 +262,8 @@ static struct strobe_error *take_packets(struct recording *recording, struct pt_
 	if (chunk->header.stream >= input->streams.count)
 		return warn_chunk(input, chunk);
 	struct pt_stream *stream = &input->streams.items[chunk->header.stream];
-	struct pt_piece piece = {chunk->payload, chunk->header.size};
+	struct pt_piece piece = {
+		.data = chunk->payload, .size = chunk->header.size, .mapped = true};
 	return !piece.size || array_push(&stream->pieces, piece) ? NULL : error_no_memory();
 }
 
