@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "recording/growing_file.h"
+#include "base/growing_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef RECORDING_GROWING_FILE_H
-#define RECORDING_GROWING_FILE_H
+#ifndef BASE_GROWING_FILE_H
+#define BASE_GROWING_FILE_H
 
 // A mapped file that another process appends to. What was mapped stays where it is as long as the file is open.
 

@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/growing_file.h"
 #include "base/hash.h"
 #include "bundle/description.h"
 #include "bundle/switches.h"
@@ -15,9 +15,8 @@
 
 /** A thread's packets, to which somebody may append. */
 struct growing {
-	size_t stream;	  // in the input
-	const char *path; // in the input's arena
-	uint64_t size;	  // that is known of
+	size_t stream; // in the input
+	struct growing_file file;
 };
 
 /** Files that stay mapped for as long as the input lives. */
@@ -31,6 +30,8 @@ static void close_files(void *context)
 	struct bundle_files *files = context;
 	for (size_t i = 0; i < files->items.count; i++)
 		file_close(files->items.items[i]);
+	for (size_t i = 0; i < files->growing.count; i++)
+		growing_file_close(&files->growing.items[i].file);
 	array_fini(&files->items);
 	array_fini(&files->growing);
 	free(files);
@@ -62,20 +63,9 @@ static struct strobe_error *warn(struct opening *opening, const char *line)
 	return NULL;
 }
 
-/** Opens a file that stays open; one that is missing is a warning, and `*ret` NULL. */
-static struct strobe_error *keep_file(struct opening *opening, const char *path, struct file **ret)
+/** A file that cannot be opened is a warning; takes over `error`. */
+static struct strobe_error *note_missing(struct opening *opening, struct strobe_error *error)
 {
-	struct file *file;
-	struct strobe_error *error = file_open(path, &file);
-	*ret = NULL;
-	if (!error) {
-		if (array_push(&opening->files->items, file)) {
-			*ret = file;
-			return NULL;
-		}
-		file_close(file);
-		return error_no_memory();
-	}
 	if (strobe_error_code(error) == STROBE_ERROR_NO_MEMORY)
 		return error;
 	struct strobe_error *failed = warn(opening, strobe_error_message(error));
@@ -86,25 +76,59 @@ static struct strobe_error *keep_file(struct opening *opening, const char *path,
 	return failed;
 }
 
-static struct strobe_error *add_stream(struct opening *opening, const char *path,
-				       struct pt_stream stream)
+/** Opens a file that stays open; one that is missing is a warning, and `*ret` NULL. */
+static struct strobe_error *keep_file(struct opening *opening, const char *path, struct file **ret)
 {
 	struct file *file;
-	struct strobe_error *error = keep_file(opening, path, &file);
-	if (error || !file)
-		return error;
-	struct pt_piece piece = {.data = file->data, .size = file->size, .mapped = true};
-	stream.finished = !opening->follow;
-	struct growing growing = {opening->input->streams.count,
-				  arena_strdup(&opening->input->arena, path), file->size};
-	if (opening->follow && (!growing.path || !array_push(&opening->files->growing, growing)))
+	struct strobe_error *error = file_open(path, &file);
+	*ret = NULL;
+	if (error)
+		return note_missing(opening, error);
+	if (!array_push(&opening->files->items, file)) {
+		file_close(file);
 		return error_no_memory();
-	if (file->size && !array_push(&stream.pieces, piece))
+	}
+	*ret = file;
+	return NULL;
+}
+
+static struct strobe_error *push_stream(struct opening *opening, struct pt_stream stream,
+					const uint8_t *data, uint64_t size)
+{
+	struct pt_piece piece = {.data = data, .size = size, .mapped = true};
+	stream.finished = !opening->follow;
+	if (size && !array_push(&stream.pieces, piece))
 		return error_no_memory();
 	if (array_push(&opening->input->streams, stream))
 		return NULL;
 	array_fini(&stream.pieces);
 	return error_no_memory();
+}
+
+static struct strobe_error *add_growing(struct opening *opening, const char *path,
+					struct pt_stream stream)
+{
+	struct growing growing = {.stream = opening->input->streams.count};
+	struct strobe_error *error = growing_file_open(&growing.file, path);
+	if (error) {
+		growing_file_close(&growing.file);
+		return note_missing(opening, error);
+	}
+	if (!array_push(&opening->files->growing, growing)) {
+		growing_file_close(&growing.file);
+		return error_no_memory();
+	}
+	return push_stream(opening, stream, growing.file.data, growing.file.size);
+}
+
+static struct strobe_error *add_stream(struct opening *opening, const char *path,
+				       struct pt_stream stream)
+{
+	struct file *file;
+	if (opening->follow)
+		return add_growing(opening, path, stream);
+	struct strobe_error *error = keep_file(opening, path, &file);
+	return error || !file ? error : push_stream(opening, stream, file->data, file->size);
 }
 
 /** A thread is listed once, whoever names it. */
@@ -240,28 +264,17 @@ static void note_machine(struct opening *opening)
 }
 
 /** What was appended to a thread's packets since is another piece of its stream. */
-static struct strobe_error *grow(struct bundle_files *files, struct growing *growing,
-				 struct pt_input *input, bool *ret_grew)
+static struct strobe_error *grow(struct growing *growing, struct pt_input *input, bool *ret_grew)
 {
-	struct file *file;
-	struct stat status;
-	if (stat(growing->path, &status) || (uint64_t)status.st_size <= growing->size)
-		return NULL;
-	struct strobe_error *error = file_open(growing->path, &file);
-	if (error)
+	uint64_t known = growing->file.size;
+	struct strobe_error *error = growing_file_refresh(&growing->file);
+	if (error || growing->file.size == known)
 		return error;
-	if (!array_push(&files->items, file)) {
-		file_close(file);
+	struct pt_piece piece = {.data = growing->file.data + known,
+				 .size = growing->file.size - known,
+				 .mapped = true};
+	if (!array_push(&input->streams.items[growing->stream].pieces, piece))
 		return error_no_memory();
-	}
-	struct pt_stream *stream = &input->streams.items[growing->stream];
-	if (file->size <= growing->size)
-		return NULL;
-	struct pt_piece piece = {.data = file->data + growing->size,
-				 .size = file->size - growing->size};
-	if (!array_push(&stream->pieces, piece))
-		return error_no_memory();
-	growing->size = file->size;
 	*ret_grew = true;
 	return NULL;
 }
@@ -271,7 +284,7 @@ static struct strobe_error *refresh(void *context, struct pt_input *input, bool 
 	struct bundle_files *files = context;
 	struct strobe_error *error = NULL;
 	for (size_t i = 0; !error && i < files->growing.count; i++)
-		error = grow(files, &files->growing.items[i], input, ret_grew);
+		error = grow(&files->growing.items[i], input, ret_grew);
 	return error;
 }
 

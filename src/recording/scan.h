@@ -7,9 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/growing_file.h"
 #include "base/hash.h"
 #include "pt/input.h"
-#include "recording/growing_file.h"
 #include "recording/history.h"
 
 // Invariant: all chunks below `scanned` were looked at, once.
