@@ -465,12 +465,12 @@ def test_journals_that_cannot_be_applied():
 
     assert damaged(whole[:-1]) == ("1\n", f"strobe: print: warning: {journal}: its last record is half written: not "
                                   f"applied\nstrobe: print: with 1 write of {journal}\n")
-    text, errors = damaged(whole[:60] + b"\xff" + whole[61:])
+    text, errors = damaged(whole[:60] + bytes([whole[60] ^ 0xff]) + whole[61:])
     assert text == "54\n" and "record 1 is damaged" in errors, errors
     assert "undo all" in run("mem", "write", core, "&counter", "00", status=1)[1]
     run("mem", "undo", core, "--all")
     assert not os.path.exists(journal)
-    text, errors = damaged(whole[:20] + b"\xff" + whole[21:])
+    text, errors = damaged(whole[:20] + bytes([whole[20] ^ 0xff]) + whole[21:])
     assert text == "54\n" and "header is damaged: its writes are not applied" in errors, errors
     other = CORE + "-other"
     with open(CORE, "rb") as source, open(other, "wb") as copy:
