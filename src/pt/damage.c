@@ -197,26 +197,83 @@ bool damage_check_return(struct damage *damage, const struct code_stretch *from,
 	return true;
 }
 
+// Instructions from `start` on up to or past `target`; `*last` is the start of the one that holds it, or `target`. False
+// where something is no instruction.
+static bool read_up_to(const struct damage *damage, uint64_t start, uint64_t target, uint64_t *last)
+{
+	uint64_t address = *last = start;
+	while (address < target) {
+		uint32_t index = CODE_NONE;
+		struct strobe_error *error = code_map_find(damage->map, address, 64, &index);
+		if (error || index == CODE_NONE) {
+			strobe_error_free(error);
+			return false;
+		}
+		const struct code_stretch *stretch = code_map_stretch(damage->map, index);
+		const uint8_t *lengths = code_map_lengths(damage->map, stretch);
+		for (unsigned n = 0; n < stretch->count && address < target; n++) {
+			*last = address;
+			address += lengths[n];
+		}
+	}
+	if (address == target)
+		*last = target;
+	return true;
+}
+
+static bool are_prefixes(const struct damage *damage, uint64_t from, uint64_t to)
+{
+	static const uint8_t prefixes[] = {0xf0, 0xf2, 0xf3, 0x66, 0x2e, 0x36,
+					   0x3e, 0x26, 0x64, 0x65, 0x67};
+	uint8_t bytes[16];
+	size_t size = (size_t)(to - from);
+	if (size > sizeof(bytes) ||
+	    image_read((void *)(uintptr_t)damage->image, from, bytes, size) != size)
+		return true;
+	for (size_t i = 0; i < size; i++)
+		if (!memchr(prefixes, bytes[i], sizeof(prefixes)))
+			return false;
+	return true;
+}
+
+// Of those who begin to read at every byte some way before `target`, how many come to it?
+static unsigned count_readers(const struct damage *damage, uint64_t target, unsigned starts,
+			      bool *all_code)
+{
+	unsigned count = 0;
+	*all_code = true;
+	for (unsigned i = 0; i < starts; i++) {
+		uint64_t last;
+		if (!read_up_to(damage, target - WINDOW_BEFORE + i, target, &last))
+			*all_code = false;
+		else if (last == target)
+			count++;
+	}
+	return count;
+}
+
+bool damage_is_inside(struct damage *damage, uint64_t target)
+{
+	enum { FUNCTION_MAX = 1 << 16, STARTS = 32 };
+	bool all_code;
+	uint64_t *kept = &damage->begins[(target ^ target >> 12) % DAMAGE_VERDICTS];
+	uint64_t start, end, last, behind;
+	// Data between instructions may put who reads all of it out of step: who begins near it is in step again.
+	if (*kept == target || !damage->functions)
+		return false;
+	if (functions_at(damage->functions, target, &start, &end) && end - start <= FUNCTION_MAX &&
+	    read_up_to(damage, start, target, &last) && last != target &&
+	    !are_prefixes(damage, last, target) && read_up_to(damage, last, end, &behind) &&
+	    behind == end && count_readers(damage, target, STARTS, &all_code) < STARTS / 2)
+		return true;
+	*kept = target;
+	return false;
+}
+
 bool damage_check_boundary(const struct damage *damage, uint64_t target)
 {
 	enum { STARTS = 16 };
-	for (unsigned i = 0; i < STARTS; i++) {
-		uint64_t address = target - WINDOW_BEFORE + i;
-		while (address < target) {
-			uint32_t index = CODE_NONE;
-			struct strobe_error *error =
-				code_map_find(damage->map, address, 64, &index);
-			if (error || index == CODE_NONE) {
-				strobe_error_free(error);
-				return true; // not code, or not all of it
-			}
-			const struct code_stretch *stretch = code_map_stretch(damage->map, index);
-			const uint8_t *lengths = code_map_lengths(damage->map, stretch);
-			for (unsigned n = 0; n < stretch->count && address < target; n++)
-				address += lengths[n];
-		}
-		if (address == target)
-			return true;
-	}
-	return false;
+	bool all_code;
+	// Not code, or not all of it: nothing is known.
+	return count_readers(damage, target, STARTS, &all_code) > 0 || !all_code;
 }

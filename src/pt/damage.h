@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "code/code_map.h"
+#include "pt/functions.h"
 #include "pt/image.h"
 
 enum { DAMAGE_VERDICTS = 4096 };
@@ -18,8 +19,10 @@ enum { DAMAGE_VERDICTS = 4096 };
 /** Verdicts on where returns went, kept by address; 0 = none. */
 struct damage {
 	const struct image *image;
+	const struct functions *functions; // NULL = none are known
 	struct code_map *map;
-	uint64_t good[DAMAGE_VERDICTS];
+	uint64_t good[DAMAGE_VERDICTS];	  // returns
+	uint64_t begins[DAMAGE_VERDICTS]; // instructions begin there, or nobody knows
 };
 
 /**
@@ -33,6 +36,11 @@ size_t damage_find_zeros(const struct pt_config *config, const uint8_t *bytes, s
  *  code that does that on purpose. */
 bool damage_check_return(struct damage *damage, const struct code_stretch *from, uint64_t target,
 			 bool strict);
+
+/** True if `target` is within an instruction, for certain: its function, read from its start to its end, has one there, and
+ *  so have most who begin to read near it. What jumps past a prefix (LOCK, where there is one processor) does that on
+ *  purpose. */
+bool damage_is_inside(struct damage *damage, uint64_t target);
 
 /** False if `target` is within an instruction, wherever near it one begins to read. */
 bool damage_check_boundary(const struct damage *damage, uint64_t target);

@@ -36,6 +36,7 @@ struct strobe_error *decoder_new(void *source, void **ret, struct code_map **ret
 		error = runs_init(&decoder->runs, decoder->map);
 	decoder->damage.image = &shared->image;
 	decoder->damage.map = decoder->map;
+	decoder->damage.functions = &shared->functions;
 	if (!error)
 		error = plain_new(decoder->map, &decoder->plain);
 	if (error) {
@@ -322,6 +323,12 @@ static struct strobe_error *end_slice(struct decoder *decoder, uint64_t address)
 	return missed ? note_missed(decoder) : NULL;
 }
 
+// One that goes where it cannot tell.
+static bool is_branch(enum strobe_flow flow)
+{
+	return flow == STROBE_FLOW_RETURN || flow == STROBE_FLOW_CALL || flow == STROBE_FLOW_JUMP;
+}
+
 // Can execution be where the packets say it went?
 static struct strobe_error *check_arrival(struct decoder *decoder, uint64_t address)
 {
@@ -333,10 +340,9 @@ static struct strobe_error *check_arrival(struct decoder *decoder, uint64_t addr
 		return decoding_error(decoder, "return to where no call came from: 0x%016" PRIx64,
 				      address);
 	}
-	bool branch = decoder->came_flow == STROBE_FLOW_RETURN ||
-		      decoder->came_flow == STROBE_FLOW_CALL ||
-		      decoder->came_flow == STROBE_FLOW_JUMP;
-	if (decoder->strict && branch && !damage_check_boundary(&decoder->damage, address)) {
+	if (is_branch(decoder->came_flow) &&
+	    (damage_is_inside(&decoder->damage, address) ||
+	     (decoder->strict && !damage_check_boundary(&decoder->damage, address)))) {
 		close_slice(decoder);
 		return decoding_error(decoder, "branch into an instruction: 0x%016" PRIx64,
 				      address);
@@ -387,7 +393,7 @@ static struct strobe_error *take_block(struct decoder *decoder, const struct pt_
 	error = add_block(decoder, block, &added);
 	if (error)
 		return error;
-	decoder->came = added.consumes && (added.flow == STROBE_FLOW_RETURN || decoder->strict);
+	decoder->came = added.consumes && is_branch(added.flow);
 	decoder->came_flow = added.flow;
 	decoder->came_from = added.stretch;
 	decoder->last = added.last;

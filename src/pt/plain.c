@@ -52,6 +52,7 @@ struct plain {
 	struct plain_packets packets;
 	uint32_t returns[RETURNS]; // stretches, or UNKNOWN: then `return_addresses` tells
 	uint64_t return_addresses[RETURNS];
+	uint32_t return_calls[RETURNS]; // whose they are
 	unsigned return_top, return_count;
 	enum plain_kind pending;
 	bool enabled;
@@ -168,11 +169,14 @@ static struct strobe_error *go(struct plain *plain, bool taken)
 	return NULL;
 }
 
-static void push_return(struct plain *plain, const struct node *node)
+// The call is at the end of stretch `at`.
+static inline void push_return(struct plain *plain, const struct node *node, uint32_t at)
 {
 	unsigned top = plain->return_top = (plain->return_top + 1) % RETURNS;
 	plain->returns[top] = node->end;
-	plain->return_addresses[top] = code_map_stretch(plain->map, plain->at)->end;
+	if (node->end == UNKNOWN)
+		plain->return_addresses[top] = code_map_stretch(plain->map, at)->end;
+	plain->return_calls[top] = at;
 	if (plain->return_count < RETURNS)
 		plain->return_count++;
 }
@@ -186,10 +190,14 @@ static struct strobe_error *pop_return(struct plain *plain)
 	}
 	plain->return_top = (top + RETURNS - 1) % RETURNS;
 	plain->return_count--;
-	if (plain->returns[top] == UNKNOWN)
-		return find(plain, plain->return_addresses[top], &plain->at);
-	plain->at = plain->returns[top];
-	return NULL;
+	if (plain->returns[top] != UNKNOWN) {
+		plain->at = plain->returns[top];
+		return NULL;
+	}
+	struct strobe_error *error = find(plain, plain->return_addresses[top], &plain->at);
+	if (!error && !plain->refused)
+		plain->nodes.items[plain->return_calls[top]].end = plain->at;
+	return error;
 }
 
 static void read_on(struct plain *plain)
@@ -211,7 +219,8 @@ static bool take_bit(struct plain *plain)
 // Goes to the address that the packets have next.
 static struct strobe_error *follow_tip(struct plain *plain)
 {
-	if (plain->pending != PLAIN_TIP) {
+	if (plain->pending != PLAIN_TIP ||
+	    damage_is_inside(&plain->decoder->damage, plain->packets.ip)) {
 		plain->refused = true;
 		return NULL;
 	}
@@ -330,7 +339,7 @@ static struct strobe_error *leave(struct plain *plain, const struct node *node)
 		return NULL;
 	}
 	case NODE_CALL:
-		push_return(plain, node);
+		push_return(plain, node, plain->at);
 		if (node->taken == UNKNOWN)
 			return go(plain, true);
 		plain->at = node->taken;
@@ -343,7 +352,7 @@ static struct strobe_error *leave(struct plain *plain, const struct node *node)
 	case NODE_RETURN:
 		return follow_return(plain);
 	case NODE_INDIRECT_CALL:
-		push_return(plain, node);
+		push_return(plain, node, plain->at);
 		return follow_tip(plain);
 	case NODE_INDIRECT:
 	case NODE_FAR:
@@ -407,14 +416,118 @@ static struct strobe_error *finish(struct plain *plain)
 	return NULL;
 }
 
+/** What stride() changes, in registers. */
+struct stride {
+	struct window_part *part, *part_end;
+	uint64_t bits;
+	unsigned bit_count;
+	uint32_t at, items;
+	unsigned idle;
+};
+
+static void stride_begin(const struct plain *plain, size_t most_parts, unsigned idle,
+			 struct stride *ret)
+{
+	const struct window *window = plain->window;
+	size_t end = window->parts.capacity < most_parts ? window->parts.capacity : most_parts;
+	*ret = (struct stride){
+		.part = window->parts.items + window->parts.count,
+		.part_end = window->parts.items + end,
+		.bits = plain->packets.bits,
+		.bit_count = plain->pending == PLAIN_TNT ? plain->packets.bit_count : 0,
+		.at = plain->at,
+		.items = window->item_count,
+		.idle = idle,
+	};
+}
+
+static void stride_end(struct plain *plain, const struct stride *stride)
+{
+	struct window *window = plain->window;
+	size_t count = (size_t)(stride->part - window->parts.items);
+	window->instruction_count += stride->items - window->item_count;
+	window->item_count = stride->items;
+	window->parts.count = count;
+	plain->at = stride->at;
+	if (plain->pending != PLAIN_TNT)
+		return;
+	plain->packets.bits = stride->bits;
+	plain->packets.bit_count = stride->bit_count;
+	if (stride->bit_count == 0)
+		read_on(plain);
+}
+
+// Where the way from `node` is known: false where it is not, or no bit is there to tell.
+static inline bool know(struct plain *plain, const struct node *node, struct stride *stride,
+			uint32_t *to)
+{
+	bool bit = stride->bits >> 63;
+	switch (node->kind) {
+	case NODE_ON:
+	case NODE_CALL:
+		*to = node->taken;
+		if (*to == UNKNOWN || ++stride->idle > IDLE_MAX)
+			return false;
+		if (node->kind == NODE_CALL)
+			push_return(plain, node, stride->at);
+		return true;
+	case NODE_CONDITIONAL:
+		*to = bit ? node->taken : node->end;
+		break;
+	case NODE_RETURN:
+		*to = plain->returns[plain->return_top];
+		if (!bit || plain->return_count == 0 || stride->bit_count == 0 || *to == UNKNOWN)
+			return false;
+		plain->return_top = (plain->return_top + RETURNS - 1) % RETURNS;
+		plain->return_count--;
+		break;
+	default:
+		return false;
+	}
+	if (stride->bit_count == 0 || *to == UNKNOWN)
+		return false;
+	stride->bits <<= 1;
+	stride->bit_count--;
+	stride->idle = 0;
+	return true;
+}
+
+// As far as the way is known already, which it mostly is: the same as steps of run(), with all in registers.
+static void stride(struct plain *plain, uint32_t enough, size_t most_parts, unsigned *idle)
+{
+	const struct node *nodes = plain->nodes.items;
+	struct stride stride;
+	stride_begin(plain, most_parts, *idle, &stride);
+	while (stride.items <= enough && stride.part < stride.part_end) {
+		const struct node *node = &nodes[stride.at];
+		uint32_t to;
+		if (!know(plain, node, &stride, &to))
+			break;
+		*stride.part++ =
+			(struct window_part){.first_item = stride.items, .what = stride.at};
+		stride.items += node->count;
+		stride.at = to;
+		if (stride.bit_count == 0 && plain->pending == PLAIN_TNT) {
+			stride_end(plain, &stride);
+			stride_begin(plain, most_parts, stride.idle, &stride);
+			if (plain->pending > PLAIN_PGD)
+				break;
+		}
+	}
+	stride_end(plain, &stride);
+	*idle = stride.idle;
+}
+
 // With bits and addresses as they come.
 static struct strobe_error *run(struct plain *plain, uint32_t enough, size_t most_parts)
 {
 	struct window *window = plain->window;
 	struct strobe_error *error = NULL;
 	unsigned idle = 0;
-	while (!error && plain->enabled && !plain->refused && plain->pending <= PLAIN_PGD &&
-	       window->item_count <= enough) {
+	while (!error && plain->enabled && !plain->refused && plain->pending <= PLAIN_PGD) {
+		stride(plain, enough, most_parts, &idle);
+		if (window->item_count > enough || plain->pending > PLAIN_PGD)
+			break;
 		const struct node *node = look_at(plain, plain->at);
 		error = add(window, plain->at, node->count);
 		idle = node->kind == NODE_ON || node->kind == NODE_CALL ? idle + 1 : 0;

@@ -7,6 +7,7 @@
 #include <intel-pt.h>
 
 #include "base/hash.h"
+#include "pt/functions.h"
 #include "pt/image.h"
 #include "pt/input.h"
 #include "pt/stream.h"
@@ -14,6 +15,7 @@
 struct pt_source {
 	struct pt_input input;
 	struct image image;
+	struct functions functions;
 	ARRAY(struct stream) streams;	// of input.streams
 	ARRAY(uint32_t) stream_threads; // of which thread each is; WINDOW_NOBODY = of several
 	ARRAY(const struct pt_cpu_schedule *) stream_schedules; // NULL = is not cut

@@ -12,7 +12,7 @@
 
 enum {
 	// Changes when other items come out of the same input: stored indexes do not fit then.
-	DECODER_VERSION = 1,
+	DECODER_VERSION = 2,
 	SAMPLE_SIZE = 4096,
 };
 
@@ -26,6 +26,7 @@ static void close_source(void *context)
 	array_fini(&source->stream_schedules);
 	hash_fini(&source->threads);
 	image_fini(&source->image);
+	functions_fini(&source->functions);
 	pt_input_fini(&source->input);
 	free(source);
 }
@@ -328,6 +329,8 @@ struct strobe_error *pt_source_open(struct pt_input *input, struct trace_source 
 	struct strobe_error *error = configure(source);
 	if (!error)
 		error = image_init(&source->image, source->input.view);
+	if (!error)
+		error = functions_init(&source->functions, source->input.view);
 	if (!error)
 		error = add_code(source);
 	if (!error)

@@ -126,6 +126,40 @@ static void test_boundaries(void)
 	end();
 }
 
+// `bytes` in the middle of a function; is a jump to `skip` bytes into them one into an instruction?
+static bool is_inside(const uint8_t *bytes, size_t size, unsigned skip, uint64_t function_end)
+{
+	struct function_range range = {BASE, function_end};
+	struct function_table table = {.start = BASE, .end = BASE + SIZE};
+	struct functions functions = {0};
+	make(bytes, size, BASE + 120 + size);
+	CHECK(array_push(&table.symbols, range));
+	CHECK(array_push(&functions.tables, table));
+	damage->functions = &functions;
+	bool inside = damage_is_inside(damage, BASE + 120 + skip);
+	CHECK_EQUAL(damage_is_inside(damage, BASE + 120 + skip), inside);
+	functions_fini(&functions);
+	end();
+	return inside;
+}
+
+static void test_insides(void)
+{
+	static const uint8_t move[] = {0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8};   // movabs
+	static const uint8_t locked[] = {0xf0, 0x0f, 0xb1, 0x17, 0x31, 0xc0}; // lock cmpxchg
+	static const uint8_t no_code[] = {0x06, 0x31, 0xc0, 0x48, 0xb8, 1, 2,
+					  3,	4,    5,    6,	  7,	8, 0x90};
+	CHECK(!is_inside(move, sizeof(move), 0, BASE + SIZE));
+	CHECK(is_inside(move, sizeof(move), 3, BASE + SIZE));
+	CHECK(!is_inside(move, sizeof(move), sizeof(move), BASE + SIZE));
+	// On purpose: past a prefix. Not known: where the function ends before, or within an instruction, or has data.
+	CHECK(!is_inside(locked, sizeof(locked), 1, BASE + SIZE));
+	CHECK(is_inside(locked, sizeof(locked), 2, BASE + SIZE));
+	CHECK(!is_inside(move, sizeof(move), 3, BASE + 120));
+	CHECK(!is_inside(move, sizeof(move), 3, BASE + 125));
+	CHECK(!is_inside(no_code, sizeof(no_code), 5, BASE + SIZE));
+}
+
 static size_t find_zeros(size_t zeros, bool enabled, bool strict)
 {
 	uint8_t packets[128];
@@ -160,4 +194,5 @@ CHECK_MAIN({"a return goes behind a call", test_calls},
 	   {"code that makes its returns, and what is no return's, is left alone",
 	    test_false_alarms},
 	   {"a place within an instruction is told", test_boundaries},
+	   {"a jump into an instruction is certain, or none", test_insides},
 	   {"zero bytes that are no padding are found", test_zeros}, )
