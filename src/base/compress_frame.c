@@ -38,11 +38,13 @@ struct frame_maker {
 	uint64_t seen[SEEN_SLOTS]; // what pages begin with; 0 = free
 };
 
-/** Heaps repeat themselves nearby: at the fastest level, distances that take fewer bits win 0.3 to
- *  0.6 %, in less time. */
+/** Heaps repeat themselves nearby, and words at a time: at the fastest level, distances that take fewer bits win 0.3 to
+ *  0.6 %, in less time, and matches of five bytes up to 0.9 % (a server's heap; 0.1 % of Python's) in as much. */
 static bool tune(ZSTD_CCtx *context, int level)
 {
-	return level != 1 || !ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, 18));
+	return level != 1 ||
+	       (!ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, 18)) &&
+		!ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_minMatch, 5)));
 }
 
 struct frame_maker *frame_maker_new(int level)
