@@ -11,7 +11,7 @@ import tempfile
 from written import SECRET, Cases, Writer, find_all, gdb_core, kernel_core, notes_of, run
 
 # Made at run time: the program's own file has none of these.
-SECRETS = rb"hunter2-\d+|AKIA\d+|item number \d+|in shared memory|in a memfd|" + SECRET.encode()
+SECRETS = rb"hunter2-\d+|AKIA\d{8}|item number \d+|in shared memory|in a memfd|" + SECRET.encode()
 GDB = ["thread apply all bt", "info sharedlibrary", "thread apply all -s p thread_number",
        "p global_counter", "p list->next->next->next->value"]
 
