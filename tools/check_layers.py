@@ -31,6 +31,7 @@ THIRD_PARTIES = {
     "blake2": r"blake2\.h",
     "intel-pt": r"intel-pt\.h",
     "jansson": r"jansson.*",
+    "sqlite3": r"sqlite3\.h",
     "demangle": r"demangle\.h|libiberty/.*|libiberty\.h",
 }
 

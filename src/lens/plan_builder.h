@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef LENS_PLAN_BUILDER_H
+#define LENS_PLAN_BUILDER_H
+
+// Compiling a plan, step by step. For the lenses; one thread.
+
+#include "lens/lens.h"
+
+struct plan_builder;
+
+struct lens *plan_lens(const struct plan_builder *builder);
+struct strobe_symbols *plan_symbols(const struct plan_builder *builder);
+/** The offset, in the object, that structures being compiled now begin at; steps' offsets are counted from there. */
+uint64_t plan_base(const struct plan_builder *builder);
+
+/** Adds a step, `step->offset` from plan_base() on; its number. SIZE_MAX past PLAN_STEP_LIMIT (what is left is then scanned) or
+ *  when memory is short, which lens_compile() reports. */
+size_t plan_add(struct plan_builder *builder, const struct plan_step *step);
+/** Ends the span of a PLAN_REPEAT, PLAN_FLEXIBLE or PLAN_IF: all steps added since are its own. */
+void plan_end(struct plan_builder *builder, size_t number);
+/** Adds the steps of a value of `type` at `offset` from plan_base(): of any type; containers are recognised in it too. */
+void plan_value(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe);
+/** Adds a scan of `size_bytes` at `offset`. */
+void plan_scan(struct plan_builder *builder, uint64_t offset, uint64_t size_bytes);
+/** The id of the type that a step points to. */
+uint32_t plan_type(struct plan_builder *builder, struct type *type);
+/** The id of a type that is the lens's own, made by `build` when it is compiled; one a name. `data` lives as long as the lens. */
+uint32_t plan_own_type(struct plan_builder *builder, const char *name, uint64_t size_bytes,
+		       void (*build)(struct plan_builder *builder, const void *data),
+		       const void *data);
+/** Memory that lives as long as the lens; NULL when it is short. */
+void *plan_memory(struct plan_builder *builder, size_t size);
+
+/**
+ * Recognises a container or another class of a standard library of C++ (libstdc++, libc++) in `type` and adds steps for what
+ * it contains, in place of its members' (cplus_containers.c). False: it is none, and nothing was added.
+ */
+bool cplus_container(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe);
+/** The same for names of places in one: "[3]", "[\"key\"]", ".first"; false: it is none. One thread. */
+bool cplus_place_name(struct lens *lens, struct type *type, uint64_t offset, struct text *ret);
+
+#endif
