@@ -46,8 +46,11 @@ struct strobe_heap {
 	ARRAY(struct strobe_heap_region) regions; // sorted once all readers have run
 	ARRAY(struct strobe_heap_damage) damages;
 	uint64_t damage_total;
+	size_t told_regions; // the first so many have told all their damage
+	bool damage_is_told; // while one of them is visited again
 };
 
+/** The strings are copied; its index is the last. `state` stays the caller's if this fails. */
 struct strobe_error *heap_add_allocator(struct strobe_heap *heap,
 					const struct allocator_reader *reader,
 					const struct strobe_heap_allocator *told, void *state)
