@@ -49,10 +49,11 @@ struct lens_type {
 
 /** One reference that an object holds. */
 struct lens_reference {
-	uint64_t offset;  // in the object, of the word that holds it
-	uint64_t target;  // address; as stored, less the tag's bits
-	uint32_t type;	  // of what is there, by what the referrer knows; 0 = nothing
-	uint64_t count;	  // elements of that type there; 0 = as many as the block holds
+	uint64_t offset; // in the object, of the word that holds it
+	uint64_t target; // address; as stored, less the tag's bits
+	uint32_t type;	 // of what is there, by what the referrer knows; 0 = nothing
+	uint64_t
+		count; // elements of that type there; 0 = as many as the block holds; LENS_COUNT_NONE = none yet
 	uint8_t evidence; // enum lens_evidence, of `type`
 	bool guessed;	  // found by scanning words, not by a type
 	bool maybe;	  // a member of a union: one of several readings
@@ -60,7 +61,10 @@ struct lens_reference {
 	bool tagged;	  // tag bits were taken off
 	bool outside; // the word is not in the object itself but in memory that it describes (see plan.h)
 };
-/** Called for each reference, in a fixed order for fixed memory; return false to stop. */
+/** Space for elements that a container holds but does not use: its block has a type and nothing in it. */
+#define LENS_COUNT_NONE UINT64_MAX
+/** Called for each reference, in a fixed order for fixed memory; return false to stop. Does not read with the walk's own
+ *  `reader`: what that returned last is still in use. */
 typedef bool (*lens_visit)(void *context, const struct lens_reference *reference);
 
 struct strobe_error *lens_new(struct strobe_symbols *symbols, struct lens **ret) STROBE_MUST_CHECK;
@@ -94,7 +98,8 @@ bool lens_vtable_type(const struct lens *lens, uint64_t vtable, uint32_t *ret,
 bool lens_may_be_vtable(const struct lens *lens, uint64_t address);
 
 /**
- * Visits the references of the object at `address`: `size_bytes` long, `count` elements of `type` (0: as many as fit).
+ * Visits the references of the object at `address`: `size_bytes` long, `count` elements of `type` (0: as many as fit;
+ * LENS_COUNT_NONE: none, and nothing is visited).
  * Behind its last element, and for type 0 everywhere, words are visited as guesses, unless `precise`: then only what
  * types tell. Unreadable parts are skipped; `*unreadable` (may be NULL) counts their bytes.
  */

@@ -21,7 +21,9 @@ enum plan_kind {
 	PLAN_FLEXIBLE, // the next `span` steps, `b` bytes apart, from `offset` to the object's end
 	PLAN_IF, // the next `span` steps only if the integer of `width` bytes at `offset` (masked with `mask`) is
 	// in [a, b]: variants, optionals, discriminated unions
-	PLAN_SCAN, // `a` bytes from `offset` on, word by word, as guesses
+	PLAN_SCAN, // `a` bytes from `offset` on, at most to the object's end, word by word, as guesses
+	PLAN_BASE, // the next `span` steps, counted from where a virtual base is: the word at `offset` is the address of a
+	// virtual table, and the word `a` bytes before that says how far behind `offset` the base begins
 	PLAN_CALL, // function `call` of the lens does the rest: what steps cannot say
 };
 
@@ -44,7 +46,9 @@ struct plan_step {
 	uint64_t
 		mask; // of pointers: bits that are a tag, taken off; of PLAN_IF: bits that are compared
 	uint32_t stride;
-	/** PLAN_CALL. Reads what it needs through `memory`, tells by `visit`; bounded whatever stands there. */
+	/** PLAN_CALL. Reads what it needs through `memory`, tells by `visit`; bounded whatever stands there. `bytes` are
+	 *  the element's from its start (or that of the enclosing repeat) at `address` on, `size_bytes` of them to the
+	 *  object's end at most; NULL where they are not in a row. They are valid until the first read. */
 	void (*call)(const struct lens *lens, const struct lens_memory *memory,
 		     const struct plan_step *step, uint64_t address, const uint8_t *bytes,
 		     uint64_t size_bytes,
