@@ -93,6 +93,7 @@ struct strobe_graph {
 	const uint64_t *chunk_base;
 	const uint32_t *edges;
 	const uint64_t *large_sizes;
+	size_t large_count;
 	const struct graph_root *roots; // sorted by node
 	size_t root_count;
 	const struct graph_type *graph_types; // [0] stands for untyped
@@ -109,6 +110,9 @@ struct strobe_graph {
 		*storage; // what all of it lies in: graph/build or graph/store own this
 	uint32_t *referrer_begin, *referrers; // made when first asked for: graph_referrers_make()
 	uint64_t *referrer_base;
+	bool stored; // read from a file
+	uint32_t *
+		lens_types; // of a stored graph: the lens's ids, by type; made when first asked for
 	struct text name_cache, type_cache;
 };
 
@@ -122,6 +126,13 @@ uint64_t graph_node_size(const struct strobe_graph *graph, uint32_t node);
 /** What is known of a node as a root; NULL if it is none. O(log n). */
 const struct graph_root *graph_root_of(const struct strobe_graph *graph, uint32_t node);
 enum strobe_node_kind graph_node_kind(const struct strobe_graph *graph, uint32_t node);
+/** Its type, an index of graph_types; 0 = untyped. */
+uint32_t graph_node_type(const struct strobe_graph *graph, uint32_t node);
+/** Of a surrogate. */
+enum strobe_surrogate_reason graph_surrogate_reason(const struct strobe_graph *graph,
+						    uint32_t node);
+/** The string at `offset` of `strings`; "" if there is none. */
+const char *graph_string(const struct strobe_graph *graph, uint32_t offset);
 /** Elements of its type in the node. */
 uint64_t graph_element_count(const struct strobe_graph *graph, uint32_t node);
 /** The node that holds `address`, 0 if there is none. */
@@ -132,6 +143,10 @@ struct lens *graph_lens(struct strobe_graph *graph);
 uint32_t graph_lens_type(struct strobe_graph *graph, uint32_t type);
 /** Makes the table of referrers. Errors: NO_MEMORY. */
 struct strobe_error *graph_referrers_make(struct strobe_graph *graph) STROBE_MUST_CHECK;
+/** Frees it. */
+void graph_referrers_forget(struct strobe_graph *graph);
+/** Who has an edge to `node`, ascending, once for each: numbers [begin, *end) of `referrers`. After graph_referrers_make(). */
+uint64_t graph_referrers_of(const struct strobe_graph *graph, uint32_t node, uint64_t *end);
 
 /** Immediate dominators, from the arrays of any graph whose node 0 is the root (semi-NCA; no recursion). `idom` has
  *  `node_count` entries. Nodes that are not reachable get NODE_NONE. 20 bytes a node and 4 an edge while it runs. */
