@@ -2,6 +2,8 @@
 // Names of places in objects, as they continue a path.
 #include <inttypes.h>
 #include <string.h>
+#include <strobe/memory.h>
+#include <strobe/symbols.h>
 
 #include "base/text.h"
 #include "lens/table.h"
@@ -15,14 +17,13 @@ static bool is_structure(const struct type *type)
 	       type->kind == TYPE_VARIANT;
 }
 
-/** How many bytes of its structure a member takes; of an array without bounds all that follow. */
+/** How many bytes of its structure a member takes; an array without bounds all that follow. */
 static uint64_t member_extent(struct strobe_symbols *symbols, const struct type_member *member)
 {
-	uint64_t size;
 	struct type *type = type_strip(symbols, member->type);
 	if (type->kind == TYPE_ARRAY && (type->dimension.unknown || type->dimension.count == 0))
 		return UINT64_MAX;
-	return type_size(symbols, type, &size) ? size : 0;
+	return lens_member_extent(symbols, member);
 }
 
 static bool covers(struct strobe_symbols *symbols, const struct type_member *member,
@@ -86,33 +87,164 @@ static void name_rest(uint64_t offset, struct text *ret)
 		text_printf(ret, "+0x%" PRIx64, offset);
 }
 
+/** The tables of a class's whole objects: one for the whole, then those of its bases (Itanium C++ ABI, 2.5.2). */
+struct tables {
+	const struct strobe_view *view;
+	uint64_t first; // address point of the whole object's
+};
+
+static bool take_symbol(void *context, const struct strobe_symbol *symbol)
+{
+	*(uint64_t *)context = symbol->address;
+	return false;
+}
+
+/** Offsets of virtual bases and functions come first, then the offset to the top, which is 0, and the type
+ *  information, which may be 0; then addresses of functions. */
+static bool find_first(struct lens *lens, struct tables *tables, uint64_t start)
+{
+	enum { WORD_LIMIT = 256, SMALLEST_ADDRESS = 4096 };
+	uint64_t word;
+	for (uint64_t at = start; at < start + WORD_LIMIT * 8; at += 8) {
+		if (strobe_memory_read(tables->view, at, &word, 8) != 8)
+			return false;
+		if (word < SMALLEST_ADDRESS || word >= -UINT64_C(1) << 47)
+			continue;
+		tables->first = lens_may_be_vtable(lens, word) ? at + 8 : at;
+		return tables->first >= start + 16;
+	}
+	return false;
+}
+
+static bool find_tables(struct lens *lens, struct type *class, struct tables *ret)
+{
+	struct text name cleanup_text = {0};
+	uint64_t address = 0;
+	text_printf(&name, "vtable for %s", class->name ? class->name : "");
+	strobe_error_free(strobe_symbols_find(lens->symbols, STROBE_MATCH_EXACT, text_string(&name),
+					      NULL, take_symbol, &address));
+	*ret = (struct tables){.view = strobe_symbols_view(lens->symbols)};
+	return address != 0 && find_first(lens, ret, address);
+}
+
+/** The table of the part that begins at `start`. */
+static bool find_table(const struct tables *tables, uint64_t start, uint64_t *ret)
+{
+	enum { WORD_LIMIT = 4096 };
+	uint64_t head[2], words[2];
+	if (strobe_memory_read(tables->view, tables->first - 16, head, 16) != 16)
+		return false;
+	for (uint64_t i = 0; i < WORD_LIMIT; i++) {
+		*ret = tables->first + i * 8;
+		if (strobe_memory_read(tables->view, *ret - 16, words, 16) != 16)
+			return false;
+		if (words[0] == -start && words[1] == head[1])
+			return true;
+	}
+	return false;
+}
+
+/** The virtual base that `offset` of a whole object is in: the last that begins before it. */
+struct virtual_place {
+	const struct tables *tables;
+	uint64_t offset;
+	struct type *base; // NULL: none yet
+	uint64_t start;
+};
+
+static void find_virtual(struct lens *lens, struct virtual_place *place, struct type *class,
+			 uint64_t start, unsigned depth)
+{
+	for (size_t i = 0; i < class->member_count && depth < 16; i++) {
+		const struct type_member *member = &class->members[i];
+		uint64_t slot, table, at = start + member->offset_bits / 8;
+		if (!member->base || !member->type)
+			continue;
+		struct type *base = type_strip(lens->symbols, member->type);
+		if (member->virtual_base) {
+			if (!type_virtual_base_slot(member, &slot) ||
+			    !find_table(place->tables, start, &table) ||
+			    strobe_memory_read(place->tables->view, table - slot, &at, 8) != 8)
+				continue;
+			at += start;
+			if (at <= place->offset && (!place->base || at > place->start)) {
+				place->base = base;
+				place->start = at;
+			}
+		}
+		find_virtual(lens, place, base, at, depth + 1);
+	}
+}
+
+/** A structure on the way, and where the whole object that it is a base of begins. */
+struct position {
+	struct type *type, *whole;
+	uint64_t offset, whole_offset; // from the start of each
+	bool in_virtual;	       // what is not found there is nowhere
+};
+
+/** Goes on into a virtual base of the whole object. */
+static bool enter_virtual_base(struct lens *lens, struct position *position)
+{
+	struct tables tables;
+	if (!position->whole->vtable || !find_tables(lens, position->whole, &tables))
+		return false;
+	struct virtual_place place = {.tables = &tables, .offset = position->whole_offset};
+	find_virtual(lens, &place, position->whole, 0, 0);
+	if (!place.base)
+		return false;
+	position->type = place.base;
+	position->offset = position->whole_offset - place.start;
+	position->in_virtual = true;
+	return true;
+}
+
+/** Goes on into a member, or a virtual base; false where there is none. */
+static bool enter_structure(struct lens *lens, struct position *position, struct text *ret)
+{
+	const struct type_member *member =
+		member_at(lens->symbols, position->type, position->offset);
+	if (!member)
+		return !position->in_virtual && enter_virtual_base(lens, position);
+	position->offset -= member->offset_bits / 8;
+	position->type = member->type;
+	if (member->base)
+		return true;
+	if (member->name && *member->name)
+		text_printf(ret, ".%s", member->name);
+	position->whole = NULL;
+	position->in_virtual = false;
+	return true;
+}
+
 static void name_in(struct lens *lens, struct type *type, uint64_t offset, struct text *ret)
 {
 	struct strobe_symbols *symbols = lens->symbols;
+	struct position at = {.type = type, .offset = offset};
 	for (unsigned i = 0; i < PLACE_NESTING_LIMIT; i++) {
 		uint64_t size;
-		type = type_strip(symbols, type);
+		type = at.type = type_strip(symbols, at.type);
 		if (is_structure(type)) {
+			if (!at.whole) {
+				at.whole = type;
+				at.whole_offset = at.offset;
+			}
 			if (language_is_cplus(type->language) &&
-			    cplus_place_name(lens, type, offset, ret))
+			    cplus_place_name(lens, type, at.offset, ret))
 				return;
-			const struct type_member *member = member_at(symbols, type, offset);
-			if (!member)
+			if (!enter_structure(lens, &at, ret))
 				break;
-			if (member->name && *member->name && !member->base)
-				text_printf(ret, ".%s", member->name);
-			offset -= member->offset_bits / 8;
-			type = member->type;
 		} else if (type->kind == TYPE_ARRAY && type->target && !type->vector &&
 			   type_size(symbols, type->target, &size) && size > 0) {
-			text_printf(ret, "[%" PRIu64 "]", offset / size);
-			offset %= size;
-			type = type->target;
+			text_printf(ret, "[%" PRIu64 "]", at.offset / size);
+			at.offset %= size;
+			at.type = type->target;
+			at.whole = NULL;
 		} else {
 			break;
 		}
 	}
-	name_rest(offset, ret);
+	name_rest(at.offset, ret);
 }
 
 void lens_place_name(struct lens *lens, uint32_t type, uint64_t offset, struct text *ret)

@@ -20,17 +20,44 @@ bool lens_is_storage(const struct type *type)
 	       (type->kind == TYPE_ENUM && type->name && strcmp(type->name, "std::byte") == 0);
 }
 
+/** What a class takes as a base, without its virtual bases: their places are the whole object's. */
+static uint64_t base_extent(struct strobe_symbols *symbols, struct type *type, unsigned depth)
+{
+	uint64_t end = 0, size;
+	bool plain = true;
+	for (size_t i = 0; i < type->member_count && depth < ALIGNMENT_NESTING_LIMIT; i++) {
+		const struct type_member *member = &type->members[i];
+		plain &= !member->virtual_base;
+		if (member->static_member || member->virtual_base || !member->type)
+			continue;
+		struct type *inner = type_strip(symbols, member->type);
+		if (member->base)
+			size = base_extent(symbols, inner, depth + 1);
+		else if (!type_size(symbols, inner, &size))
+			size = 0;
+		size += member->offset_bits / 8;
+		end = size > end ? size : end;
+	}
+	return plain || end > type->size ? type->size : end;
+}
+
+uint64_t lens_member_extent(struct strobe_symbols *symbols, const struct type_member *member)
+{
+	uint64_t size;
+	struct type *type = type_strip(symbols, member->type);
+	if (member->base && type->vtable)
+		return base_extent(symbols, type, 0);
+	return type_size(symbols, type, &size) ? size : 0;
+}
+
 /** A member that is in the object, whole bytes, and within the structure. */
 static bool is_placed(struct strobe_symbols *symbols, const struct type *type,
 		      const struct type_member *member)
 {
-	uint64_t size;
 	if (member->static_member || member->bit_size || !member->type || member->virtual_base ||
 	    member->offset_bits % 8)
 		return false;
-	if (!type_size(symbols, member->type, &size))
-		size = 0;
-	uint64_t offset = member->offset_bits / 8;
+	uint64_t offset = member->offset_bits / 8, size = lens_member_extent(symbols, member);
 	return offset <= type->size && size <= type->size - offset;
 }
 

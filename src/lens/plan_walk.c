@@ -214,18 +214,29 @@ static bool holds(struct walk *walk, const struct plan_step *step, uint64_t base
 	return value >= step->a && value <= step->b;
 }
 
+/** A word that is not the object's. */
+static bool read_elsewhere(struct walk *walk, uint64_t address, uint64_t *ret)
+{
+	uint8_t *to = (uint8_t *)ret;
+	walk->begin = walk->end = 0;
+	for (size_t got = 0, available = 0; got < sizeof(*ret); got += available) {
+		const uint8_t *bytes =
+			walk->memory->at(walk->memory->reader, address + got, &available);
+		if (!bytes || available == 0)
+			return false;
+		if (available > sizeof(*ret) - got)
+			available = sizeof(*ret) - got;
+		memcpy(to + got, bytes, available);
+	}
+	return true;
+}
+
 /** Where a virtual base is; false where that cannot be told. */
 static bool find_base(struct walk *walk, const struct plan_step *step, uint64_t base, uint64_t *ret)
 {
 	uint64_t vtable, offset;
-	size_t available = 0;
-	if (!read_word(walk, base + step->offset, &vtable) || !is_address(vtable - step->a))
-		return false;
-	const uint8_t *bytes = walk->memory->at(walk->memory->reader, vtable - step->a, &available);
-	if (bytes && available >= 8)
-		memcpy(&offset, bytes, 8);
-	walk->begin = walk->end = 0;
-	if (!bytes || available < 8)
+	if (!read_word(walk, base + step->offset, &vtable) || !is_address(vtable - step->a) ||
+	    !read_elsewhere(walk, vtable - step->a, &offset))
 		return false;
 	*ret = base + step->offset + offset;
 	return *ret < walk->size;

@@ -60,6 +60,8 @@ struct lens_entry *lens_lookup(const struct lens *lens, const char *key, uint64_
 unsigned lens_alignment(struct lens *lens, struct type *type);
 /** Whether values of the (stripped) type are memory in which anything may be: characters, std::byte. */
 bool lens_is_storage(const struct type *type);
+/** Bytes that a member (not static, nor a virtual base) takes; 0 if it has no bounds. */
+uint64_t lens_member_extent(struct strobe_symbols *symbols, const struct type_member *member);
 /** The steps of the whole object of `type` (plan_compile.c). */
 void plan_object(struct plan_builder *builder, struct type *type);
 /** Finds where virtual tables may be. */
