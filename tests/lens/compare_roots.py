@@ -193,6 +193,20 @@ def check_damage(core):
     ok(not failed, "damaged cores: it ends and nothing overlaps", *failed)
 
 
+def check_short_of_memory(core):
+    """Allocation N fails: it is said, or what is told is as it was, or less where a library hides it."""
+    good = subprocess.run([SHOW, core, "--summary"], stdout=subprocess.PIPE, check=True, text=True).stdout
+    failed, refused, number = [], 0, 1
+    while number < 1 << 17:
+        done = subprocess.run([SHOW, core, "--summary", "--fail", str(number)], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+        refused += done.returncode == 1 and "memory" in done.stderr
+        if done.returncode not in (0, 1):
+            failed.append(f"allocation {number}: status {done.returncode} {done.stderr[:300]}")
+        number += max(1, number // 12)
+    ok(not failed and refused > 5 and good, f"short of memory: {refused} times it is said", *failed)
+
+
 def main():
     if not shutil.which(COMPILER) or not shutil.which("gdb"):
         skip(f"needs {COMPILER} and gdb")
@@ -206,6 +220,7 @@ def main():
             check_gdb(roots, directory, command[0], core, level)
             check_hole(core, told, level)
         check_damage(core)
+        check_short_of_memory(core)
         check_stripped(directory, command)
     print(f"1..{len(results)}")
     sys.exit(0 if all(results) else 1)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// show_roots TARGET [--summary] [--hole START END]...: the roots of a core or process, one a line:
+// show_roots TARGET [--summary] [--fail N] [--hole START END]...: the roots of a core or process, one a line:
 //   kind tid frame module | function | name | type | address size | words
-// with "-" for what a root does not have. With --summary how many of each kind and their bytes instead. Ends with status 2
+// with "-" for what a root does not have. With --fail, allocation N of the library fails. With --summary how many of each kind and their bytes instead. Ends with status 2
 // if two of them overlap, neither being the other's.
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,6 +12,36 @@
 #include "lens/roots.h"
 #include <strobe/symbols.h>
 #include "view/view.h"
+
+// Linked with --wrap: the library's allocations come here.
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *pointer, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *pointer, size_t size);
+
+static long left; // until one fails; 0 = none does
+
+static bool must_fail(void)
+{
+	return left > 0 && --left == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return must_fail() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return must_fail() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *pointer, size_t size)
+{
+	return must_fail() ? NULL : __real_realloc(pointer, size);
+}
 
 enum { KINDS = ROOT_MAPPING + 1, HOLES = 64 };
 
@@ -126,13 +156,18 @@ int main(int argc, char **argv)
 	struct root_options options = {.holes = holes};
 	for (int i = 2; i < argc; i++) {
 		telling.summary |= strcmp(argv[i], "--summary") == 0;
+		if (strcmp(argv[i], "--fail") == 0 && i + 1 < argc)
+			left = atol(argv[i + 1]);
 		if (strcmp(argv[i], "--hole") == 0 && i + 2 < argc && options.hole_count < HOLES)
 			holes[options.hole_count++] = (struct root_hole){
 				strtoull(argv[i + 1], NULL, 0), strtoull(argv[i + 2], NULL, 0)};
 	}
 	struct strobe_error *error = run(argc > 1 ? argv[1] : "", &telling, &options);
+	left = 0;
 	if (error) {
 		fprintf(stderr, "%s\n", strobe_error_message(error));
+		strobe_error_free(error);
+		array_fini(&telling.places);
 		return 1;
 	}
 	for (int i = 0; telling.summary && i < KINDS; i++)
