@@ -6,6 +6,8 @@
 
 /** Words that may be an address of a program's memory on x86-64: not the first page, the lower half. */
 enum { PAGE_BYTES = 4096 };
+/** Allocators round sizes up to multiples of 16. */
+enum { SLACK_BYTES = 15 };
 #define ADDRESS_LIMIT (UINT64_C(1) << 47)
 
 /** The object being walked. Its offsets [begin, end) are at `bytes`; NULL: they cannot be read. */
@@ -380,7 +382,9 @@ void lens_walk(const struct lens *lens, const struct lens_memory *memory, uint32
 		size_bytes = count && count < size_bytes ? count : size_bytes;
 	else if (entry)
 		more = run_elements(&walk, entry, count, &done);
-	if (more && !precise && done < size_bytes)
+	// What is behind a typed end by less than that is the allocator's rounding: nobody's words.
+	uint64_t slack = done ? SLACK_BYTES : 0;
+	if (more && !precise && done + slack < size_bytes)
 		scan(&walk, done, size_bytes, false);
 	if (unreadable)
 		*unreadable = walk.unreadable;

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a reference says of the node that it leads to. Several threads may do this at once: what they do is the same in any
+// order, since marks are only added, and of claims the greatest stays.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "graph/walking.h"
+
+// Types.
+
+struct ranked {
+	uint64_t size;
+	uint32_t id;
+};
+
+static int order(const void *a, const void *b)
+{
+	const struct ranked *x = a, *y = b;
+	if (x->size != y->size)
+		return x->size < y->size ? -1 : 1;
+	return x->id > y->id ? -1 : x->id < y->id;
+}
+
+/** Are there parts that are scanned, or of which it is not known? */
+static bool may_guess(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->step_count; i++)
+		if (plan->steps[i].kind == PLAN_SCAN || plan->steps[i].kind == PLAN_CALL)
+			return true;
+	return plan->leaf; // characters are
+}
+
+static void describe(struct walk *walk, uint32_t id)
+{
+	const struct lens_type *type = lens_type(walk->lens, id);
+	walk->by_id[id] = (struct walk_type){
+		.vtable_offset = type->vtable_offset < UINT32_MAX ? (uint32_t)type->vtable_offset
+								  : UINT32_MAX,
+		.size_bytes = type->size_bytes,
+		.guesses = may_guess(type->plan),
+	};
+}
+
+struct strobe_error *walk_types_update(struct walk *walk)
+{
+	uint32_t count = lens_type_count(walk->lens) + 1;
+	if (count == walk->type_count)
+		return NULL;
+	struct ranked *ranked = calloc(count, sizeof(*ranked));
+	struct walk_type *by_id = realloc(walk->by_id, count * sizeof(*by_id));
+	uint32_t *by_rank = realloc(walk->by_rank, count * sizeof(*by_rank));
+	if (by_id)
+		walk->by_id = by_id;
+	if (by_rank)
+		walk->by_rank = by_rank;
+	if (!ranked || !by_id || !by_rank) {
+		free(ranked);
+		return error_no_memory();
+	}
+	walk->by_id[0] = (struct walk_type){.vtable_offset = 0, .guesses = true};
+	for (uint32_t id = 1; id < count; id++) {
+		describe(walk, id);
+		ranked[id] = (struct ranked){walk->by_id[id].size_bytes, id};
+	}
+	qsort(ranked + 1, count - 1, sizeof(*ranked), order);
+	walk->by_rank[0] = 0;
+	for (uint32_t rank = 1; rank < count; rank++) {
+		walk->by_rank[rank] = ranked[rank].id;
+		walk->by_id[ranked[rank].id].rank = rank;
+	}
+	walk->type_count = count;
+	free(ranked);
+	return NULL;
+}
+
+uint32_t walk_claim_of(const struct walk *walk, uint32_t word)
+{
+	uint32_t evidence = (word & NODE_EVIDENCE_MASK) >> NODE_EVIDENCE_SHIFT;
+	return evidence << CLAIM_SHIFT | walk->by_id[word & NODE_TYPE_MASK].rank;
+}
+
+// References.
+
+void walk_push(struct walker *walker, uint32_t node)
+{
+	uint64_t *word = &walker->walk->next[node / 64], bit = UINT64_C(1) << (node % 64);
+	if (__atomic_load_n(word, __ATOMIC_RELAXED) & bit)
+		return;
+	if (walker->walk->walker_count == 1)
+		*word |= bit;
+	else if (__atomic_fetch_or(word, bit, __ATOMIC_RELAXED) & bit)
+		return;
+	if (walker->found < LIST_LIMIT)
+		walker->list[walker->found] = node;
+	walker->found++;
+}
+
+/** Adds marks; true if one of them is new. */
+static bool mark(struct walker *walker, uint32_t node, uint32_t marks)
+{
+	uint32_t *word = &walker->walk->types[node];
+	uint32_t old = __atomic_load_n(word, __ATOMIC_RELAXED);
+	if (!(marks & ~old))
+		return false;
+	old = __atomic_fetch_or(word, marks, __ATOMIC_RELAXED);
+	return marks & ~old;
+}
+
+/** The greatest claim stays. */
+static void claim(struct walker *walker, uint32_t node, uint32_t made)
+{
+	uint32_t *place = &walker->walk->claims[node];
+	uint32_t old = __atomic_load_n(place, __ATOMIC_RELAXED);
+	while (old < made && !__atomic_compare_exchange_n(place, &old, made, true, __ATOMIC_RELAXED,
+							  __ATOMIC_RELAXED))
+		;
+}
+
+static void put_down_vtable(struct walker *walker, uint64_t vtable)
+{
+	size_t count = walker->vtables.count;
+	// Objects of one class come in rows.
+	for (size_t i = count; i > 0 && count - i < 8; i--)
+		if (walker->vtables.items[i - 1] == vtable)
+			return;
+	if (!array_push(&walker->vtables, vtable))
+		walker->short_of_memory = true;
+}
+
+uint32_t walk_vtable_claim(struct walker *walker, uint32_t node, uint64_t address, bool *unknown)
+{
+	const struct walk *walk = walker->walk;
+	uint64_t vtable, offset_to_top;
+	uint32_t type;
+	if (!graph_reader_word(walker->probe, address, &vtable) ||
+	    !lens_may_be_vtable(walk->lens, vtable))
+		return 0;
+	if (!lens_vtable_type(walk->lens, vtable, &type, &offset_to_top)) {
+		put_down_vtable(walker, vtable);
+		*unknown = true;
+		return 0;
+	}
+	const struct build *build = walk->build;
+	if (!type || type >= walk->type_count ||
+	    address - offset_to_top != build_addresses(build)[node] ||
+	    walk->by_id[type].size_bytes > build_node_size(build, node))
+		return 0;
+	return (uint32_t)EVIDENCE_VTABLE << CLAIM_SHIFT | walk->by_id[type].rank;
+}
+
+/** A pointer into the middle of an object may be to one of its bases, which has a virtual table. */
+static void look_at_base(struct walker *walker, const struct walk_reference *reference)
+{
+	const struct walk *walk = walker->walk;
+	uint32_t offset = walk->by_id[reference->type].vtable_offset, word;
+	bool unknown = false;
+	word = __atomic_load_n(&walk->types[reference->node], __ATOMIC_RELAXED);
+	if (offset == UINT32_MAX || walk_claim_of(walk, word) >> CLAIM_SHIFT >= EVIDENCE_VTABLE)
+		return;
+	uint32_t made =
+		walk_vtable_claim(walker, reference->node, reference->target + offset, &unknown);
+	if (made > walk_claim_of(walk, word)) {
+		claim(walker, reference->node, made);
+		walk_push(walker, reference->node);
+	}
+	if (unknown) // then this object is walked again
+		walk_push(walker, reference->from);
+}
+
+static uint64_t elements(uint64_t count)
+{
+	return count == LENS_COUNT_NONE ? 0 : count;
+}
+
+/** How many elements there are, where that is fewer than fit. What is known of it grows. */
+static void keep_count(struct walker *walker, const struct walk_reference *reference)
+{
+	const struct walk *walk = walker->walk;
+	const struct build *build = walk->build;
+	uint64_t size = walk->by_id[reference->type].size_bytes;
+	uint64_t fit = build_node_size(build, reference->node) / size;
+	uint32_t word = __atomic_load_n(&walk->types[reference->node], __ATOMIC_RELAXED);
+	if (elements(reference->count) >= fit || lens_type(walk->lens, reference->type)->plan->leaf)
+		return;
+	if (word & NODE_EXTENT && (word & NODE_TYPE_MASK) == reference->type &&
+	    elements(build_extent(build, reference->node)) >= elements(reference->count))
+		return;
+	struct walk_count kept = {reference->node, reference->type, reference->count};
+	if (!array_push(&walker->counts, kept))
+		walker->short_of_memory = true;
+	walk_push(walker, reference->node);
+}
+
+/** A typed reference; true if it may change its node's type. */
+static bool claim_type(struct walker *walker, const struct walk_reference *reference)
+{
+	const struct walk *walk = walker->walk;
+	const struct walk_type *type = &walk->by_id[reference->type];
+	uint32_t node = reference->node;
+	if (reference->target != build_addresses(walk->build)[node]) {
+		look_at_base(walker, reference);
+		return false;
+	}
+	uint32_t word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
+	uint32_t has = walk_claim_of(walk, word);
+	if (reference->count && type->size_bytes && reference->claim >= has)
+		keep_count(walker, reference);
+	if (reference->claim <= has)
+		return false;
+	claim(walker, node, reference->claim);
+	return true;
+}
+
+/** What is there cannot be of that type: then it is led to by a guess at best. */
+static bool is_implausible(const struct walk *walk, const struct walk_reference *reference)
+{
+	const struct build *build = walk->build;
+	uint64_t size = walk->by_id[reference->type].size_bytes;
+	if (!size)
+		return false;
+	uint64_t offset = reference->target - build_addresses(build)[reference->node];
+	return size > build_node_size(build, reference->node) - offset;
+}
+
+static void apply(struct walker *walker, struct walk_reference *reference)
+{
+	const struct walk *walk = walker->walk;
+	bool fresh;
+	if (reference->claim && is_implausible(walk, reference)) {
+		if (walk->precise)
+			return;
+		reference->claim = 0;
+		reference->marks &= ~(uint32_t)NODE_PRECISE;
+	}
+	fresh = mark(walker, reference->node, reference->marks);
+	if (reference->claim && claim_type(walker, reference))
+		fresh = true;
+	if (fresh)
+		walk_push(walker, reference->node);
+}
+
+void walk_flush(struct walker *walker)
+{
+	const struct walk *walk = walker->walk;
+	const struct locate *locate = &walk->build->locate;
+	unsigned count = walker->batched;
+	struct walk_reference *batch = walker->batch;
+	for (unsigned i = 0; i < count; i++) {
+		batch[i].entry = locate_entry(locate, batch[i].target);
+		if (!(batch[i].entry & LOCATE_COVERED))
+			__builtin_prefetch(&locate->pages[batch[i].entry]);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		batch[i].node = locate_resolve(locate, batch[i].entry, batch[i].target);
+		__builtin_prefetch(&walk->types[batch[i].node], 1);
+		if (batch[i].claim) {
+			__builtin_prefetch(&walk->claims[batch[i].node], 1);
+			__builtin_prefetch(&locate->sizes[batch[i].node]);
+			__builtin_prefetch(&locate->addresses[batch[i].node]);
+		}
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (batch[i].node)
+			apply(walker, &batch[i]);
+	walker->batched = 0;
+}
+
+bool walk_visit(void *context, const struct lens_reference *reference)
+{
+	struct walker *walker = context;
+	const struct walk *walk = walker->walk;
+	if (reference->target - walk->low >= walk->high - walk->low || reference->code)
+		return true;
+	struct walk_reference *kept = &walker->batch[walker->batched];
+	*kept = (struct walk_reference){.target = reference->target,
+					.count = reference->count,
+					.marks = walker->marks,
+					.from = walker->from};
+	if (reference->guessed)
+		kept->marks &= ~(uint32_t)NODE_PRECISE;
+	if (reference->type && reference->type < walk->type_count) {
+		kept->type = reference->type;
+		kept->claim = (uint32_t)reference->evidence << CLAIM_SHIFT |
+			      walk->by_id[reference->type].rank;
+	}
+	if (++walker->batched == BATCH)
+		walk_flush(walker);
+	return true;
+}
+
+// The end of a round.
+
+void walk_decide(struct walker *walker, uint32_t node)
+{
+	struct walk *walk = walker->walk;
+	uint32_t word = walk->types[node], has = walk_claim_of(walk, word);
+	uint32_t made = walk->claims[node], type = word & NODE_TYPE_MASK;
+	bool unknown = false;
+	walk->claims[node] = 0;
+	if (made > has) {
+		type = walk->by_rank[made & CLAIM_RANK];
+		has = made;
+	}
+	if (has >> CLAIM_SHIFT < EVIDENCE_VTABLE && (type || word & NODE_BLOCK) &&
+	    walk->by_id[type].vtable_offset != UINT32_MAX) {
+		uint64_t address = build_addresses(walk->build)[node];
+		made = address ? walk_vtable_claim(walker, node,
+						   address + walk->by_id[type].vtable_offset,
+						   &unknown)
+			       : 0;
+		if (made > has) {
+			type = walk->by_rank[made & CLAIM_RANK];
+			has = made;
+		}
+	}
+	if (unknown && !array_push(&walker->pending, node))
+		walker->short_of_memory = true;
+	if (type != (word & NODE_TYPE_MASK)) {
+		// A node that has been walked may have led to what it does not lead to any more.
+		walker->retyped |= (word & NODE_TYPE_MASK) != 0 || !walk->precise;
+		walk->types[node] = (word & ~(uint32_t)(NODE_TYPE_MASK | NODE_EXTENT)) | type;
+	}
+	walk->types[node] = (walk->types[node] & ~(uint32_t)NODE_EVIDENCE_MASK) |
+			    (has >> CLAIM_SHIFT) << NODE_EVIDENCE_SHIFT;
+}

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+// The walk in rounds: round k walks what round k - 1 has found something new about. What is found is put together at the
+// end of each round, so that it does not depend on which thread was first.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "graph/walking.h"
+
+enum {
+	TELL_EVERY = 4096, // rounds
+	REPEAT_LIMIT =
+		64, // how often all nodes may be walked, on average: types that get better and better
+	REPEAT_LEAST = 1000000,
+};
+
+struct strobe_error *walk_init(struct walk *walk, struct build *build)
+{
+	*walk = (struct walk){
+		.build = build,
+		.lens = build->lens,
+		.types = build_types(build),
+		.walker_count = workers_count(build->workers),
+		.bitmap_size = ((size_t)build->node_count / 64 + 1) * 8,
+	};
+	uint32_t last = build->memory_count;
+	if (last) {
+		walk->low = build_addresses(build)[1];
+		walk->high = build_addresses(build)[last] + build_node_size(build, last);
+	}
+	walk->walkers = calloc(walk->walker_count, sizeof(*walk->walkers));
+	walk->now = pages_new(walk->bitmap_size);
+	walk->next = pages_new(walk->bitmap_size);
+	if (!walk->walkers || !walk->now || !walk->next ||
+	    !pages_reserve(&build->claims, build->node_count))
+		return error_no_memory();
+	walk->claims = build->claims.items;
+	for (unsigned i = 0; i < walk->walker_count; i++) {
+		walk->walkers[i].walk = walk;
+		walk->walkers[i].number = i;
+		walk->walkers[i].probe = build->probes[i];
+		walk->walkers[i].memory = graph_reader_memory(build->readers[i]);
+	}
+	return walk_types_update(walk);
+}
+
+void walk_fini(struct walk *walk)
+{
+	for (unsigned i = 0; walk->walkers && i < walk->walker_count; i++) {
+		array_fini(&walk->walkers[i].counts);
+		array_fini(&walk->walkers[i].vtables);
+		array_fini(&walk->walkers[i].pending);
+		walk->build->retyped |= walk->walkers[i].retyped;
+	}
+	free(walk->walkers);
+	free(walk->by_id);
+	free(walk->by_rank);
+	pages_free(walk->now, walk->bitmap_size);
+	pages_free(walk->next, walk->bitmap_size);
+}
+
+static void walk_values(struct walker *walker, const struct graph_root *root, uint32_t type)
+{
+	const struct walk *walk = walker->walk;
+	if (root->value_count)
+		graph_values_walk(walk->lens, &walker->memory,
+				  walk->build->values.items + root->value_begin, root->value_count,
+				  type, walk->precise, walk_visit, walker);
+}
+
+static void walk_node(struct walker *walker, uint32_t node)
+{
+	const struct walk *walk = walker->walk;
+	const struct build *build = walk->build;
+	// Marks that others add now bring it into the next round.
+	uint32_t word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
+	struct graph_object object = {
+		.type = word & NODE_TYPE_MASK,
+		.address = build_addresses(build)[node],
+		.size_bytes = build_node_size(build, node),
+		.count = word & NODE_EXTENT ? build_extent(build, node) : 0,
+		.low = walk->low,
+		.high = walk->high,
+		.precise = walk->precise,
+	};
+	walker->from = node;
+	walker->marks = word & (NODE_REACHABLE | NODE_PRECISE);
+	walker->walked++;
+	if (object.address)
+		graph_object_walk(walk->lens, &walker->memory, &object, walk_visit, walker, NULL);
+	else if (node > build->memory_count)
+		walk_values(walker, &build->entities.items[node - build->memory_count - 1].root,
+			    object.type);
+}
+
+// A round.
+
+static bool walk_part(void *context, unsigned thread, uint64_t from, uint64_t to)
+{
+	struct walk *walk = context;
+	struct walker *walker = &walk->walkers[thread];
+	for (uint64_t i = from / 64; i < (to + 63) / 64; i++) {
+		uint64_t bits = walk->now[i];
+		for (walk->now[i] = 0; bits; bits &= bits - 1)
+			walk_node(walker, (uint32_t)(i * 64 + (unsigned)__builtin_ctzll(bits)));
+	}
+	walk_flush(walker);
+	return !walker->short_of_memory;
+}
+
+static bool decide_part(void *context, unsigned thread, uint64_t from, uint64_t to)
+{
+	struct walk *walk = context;
+	struct walker *walker = &walk->walkers[thread];
+	for (uint64_t i = from / 64; i < (to + 63) / 64; i++) {
+		for (uint64_t bits = walk->next[i]; bits; bits &= bits - 1) {
+			unsigned bit = (unsigned)__builtin_ctzll(bits);
+			walk_decide(walker, (uint32_t)(i * 64 + bit));
+		}
+	}
+	return !walker->short_of_memory;
+}
+
+/** Counts of elements belong to the node's type; the largest stays. After the round's types are decided. */
+static bool keep_counts(struct walk *walk)
+{
+	struct build *build = walk->build;
+	for (unsigned i = 0; i < walk->walker_count; i++) {
+		struct walker *walker = &walk->walkers[i];
+		for (size_t j = 0; j < walker->counts.count; j++) {
+			const struct walk_count *count = &walker->counts.items[j];
+			uint32_t *word = &walk->types[count->node];
+			if ((*word & NODE_TYPE_MASK) != count->type)
+				continue;
+			uint64_t old = *word & NODE_EXTENT ? build_extent(build, count->node)
+							   : LENS_COUNT_NONE;
+			bool more = old == LENS_COUNT_NONE ||
+				    (count->count != LENS_COUNT_NONE && count->count > old);
+			if (more && !hash_put(&build->extents, count->node,
+					      (void *)(uintptr_t)count->count))
+				return false;
+			*word |= NODE_EXTENT;
+		}
+		walker->counts.count = 0;
+	}
+	return true;
+}
+
+static int order_vtables(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/** Looks up the virtual tables that were met, in order of their addresses: types' numbers come from that. */
+static struct strobe_error *learn(struct walk *walk)
+{
+	ARRAY(uint64_t) all = {0};
+	struct strobe_error *error = NULL;
+	size_t kept = 0;
+	for (unsigned i = 0; i < walk->walker_count; i++) {
+		struct walker *walker = &walk->walkers[i];
+		size_t count = walker->vtables.count;
+		if (count && !array_reserve(&all, all.count + count))
+			error = error_no_memory();
+		if (error)
+			break;
+		if (count)
+			memcpy(all.items + all.count, walker->vtables.items,
+			       count * sizeof(*all.items));
+		all.count += count;
+		walker->vtables.count = 0;
+	}
+	if (all.count)
+		qsort(all.items, all.count, sizeof(*all.items), order_vtables);
+	for (size_t i = 0; i < all.count; i++)
+		if (!kept || all.items[kept - 1] != all.items[i])
+			all.items[kept++] = all.items[i];
+	if (!error && kept)
+		error = lens_learn_vtables(walk->build->lens, all.items, kept);
+	array_fini(&all);
+	return error ? error : walk_types_update(walk);
+}
+
+/** Nodes whose virtual tables were not known are looked at again. */
+static struct strobe_error *decide_pending(struct walk *walk)
+{
+	bool any = false;
+	for (unsigned i = 0; i < walk->walker_count; i++)
+		any |= walk->walkers[i].vtables.count != 0;
+	struct strobe_error *error = any ? learn(walk) : NULL;
+	for (unsigned i = 0; !error && i < walk->walker_count; i++) {
+		struct walker *walker = &walk->walkers[i];
+		size_t count = walker->pending.count;
+		for (size_t j = 0; j < count; j++) {
+			walk_decide(walker, walker->pending.items[j]);
+		}
+		walker->pending.count = 0;
+	}
+	return error;
+}
+
+static struct strobe_error *round_failed(struct walk *walk)
+{
+	for (unsigned i = 0; i < walk->walker_count; i++)
+		if (walk->walkers[i].short_of_memory)
+			return error_no_memory();
+	return NULL;
+}
+
+/** Puts the nodes that were found into `list`; how many there are, SIZE_MAX if they are too many. */
+static size_t take_list(struct walk *walk)
+{
+	uint64_t found = 0;
+	size_t count = 0;
+	for (unsigned i = 0; i < walk->walker_count; i++)
+		found += walk->walkers[i].found;
+	for (unsigned i = 0; i < walk->walker_count; i++) {
+		struct walker *walker = &walk->walkers[i];
+		if (found <= LIST_LIMIT) {
+			memcpy(walk->list + count, walker->list,
+			       walker->found * sizeof(*walker->list));
+			count += (size_t)walker->found;
+		}
+		walker->found = 0;
+	}
+	return found <= LIST_LIMIT ? count : SIZE_MAX;
+}
+
+/** What was found in a round that has ended becomes types and counts. */
+static struct strobe_error *settle(struct walk *walk)
+{
+	struct strobe_error *error = decide_pending(walk);
+	if (!error && !keep_counts(walk))
+		error = error_no_memory();
+	return error;
+}
+
+/** A round of few nodes, by this thread alone. `next` has no bits but theirs. */
+static struct strobe_error *short_round(struct walk *walk, size_t count)
+{
+	struct walker *walker = &walk->walkers[0];
+	for (size_t i = 0; i < count; i++) {
+		uint32_t node = walk->list[i];
+		walk->next[node / 64] &= ~(UINT64_C(1) << (node % 64));
+		walk_decide(walker, node);
+	}
+	struct strobe_error *error = settle(walk);
+	if (error)
+		return error;
+	for (size_t i = 0; i < count; i++)
+		walk_node(walker, walk->list[i]);
+	walk_flush(walker);
+	return round_failed(walk);
+}
+
+/** A round of many nodes, by all threads, in order of their addresses. */
+static struct strobe_error *long_round(struct walk *walk)
+{
+	struct build *build = walk->build;
+	if (!workers_run(build->workers, 0, build->node_count, PART, decide_part, walk))
+		return error_no_memory();
+	struct strobe_error *error = settle(walk);
+	if (error)
+		return error;
+	uint64_t *bits = walk->now;
+	walk->now = walk->next;
+	walk->next = bits;
+	if (!workers_run(build->workers, 0, build->node_count, PART, walk_part, walk))
+		return error_no_memory();
+	return round_failed(walk);
+}
+
+static uint64_t walked(const struct walk *walk)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < walk->walker_count; i++)
+		sum += walk->walkers[i].walked;
+	return sum;
+}
+
+struct strobe_error *walk_rounds(struct walk *walk)
+{
+	struct build *build = walk->build;
+	const uint64_t limit =
+		walked(walk) + REPEAT_LEAST + (uint64_t)build->node_count * REPEAT_LIMIT;
+	struct strobe_error *error = NULL;
+	for (size_t count = SIZE_MAX; !error && count; count = error ? 0 : take_list(walk)) {
+		if (count == SIZE_MAX)
+			error = long_round(walk);
+		else
+			error = short_round(walk, count);
+		if (++walk->rounds % TELL_EVERY && count != SIZE_MAX)
+			continue;
+		if (!error)
+			error = build_progress(build, "following references", 0.3);
+		if (walked(walk) > limit) // types that contradict each other: it is good enough
+			break;
+	}
+	return error;
+}
+
+/** Nodes that are reached, for the first round of a walk: of all types, or of those that guesses come from. */
+static void push_reached(struct walk *walk)
+{
+	for (uint32_t node = 0; node < walk->build->node_count; node++) {
+		uint32_t word = walk->types[node];
+		const struct walk_type *type = &walk->by_id[word & NODE_TYPE_MASK];
+		if (!(word & NODE_REACHABLE))
+			continue;
+		bool ends = !walk->precise && type->size_bytes && !(word & NODE_EXTENT) &&
+			    build_node_size(walk->build, node) % type->size_bytes == 0;
+		if (walk->precise || !ends || type->guesses)
+			walk->next[node / 64] |= UINT64_C(1) << (node % 64);
+	}
+}
+
+struct strobe_error *build_walk(struct build *build)
+{
+	struct walk walk;
+	struct strobe_error *error = walk_init(&walk, build);
+	walk.precise = true;
+	if (!error) {
+		push_reached(&walk);
+		error = walk_rounds(&walk);
+	}
+	walk.precise = build->options.precise;
+	if (!error && !walk.precise) {
+		push_reached(&walk);
+		error = walk_rounds(&walk);
+	}
+	walk_fini(&walk);
+	return error;
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef GRAPH_WALKING_H
+#define GRAPH_WALKING_H
+
+// The walk, as its parts share it: walk.c has the rounds, claims.c what one reference does to the node that it leads to, and
+// how the claims of a round become types.
+
+#include "graph/building.h"
+#include "graph/object.h"
+
+enum {
+	BATCH = 64, // references that are looked up together, so that memory is waited for once
+	LIST_LIMIT = 4096, // nodes of a round that one thread does without asking the others
+	PART = 1 << 16,	   // nodes that a thread takes at once
+	CLAIM_SHIFT = 24,  // a claim: evidence above, the type's rank below
+	CLAIM_RANK = (1 << CLAIM_SHIFT) - 1,
+};
+
+/** What the walk wants to know of a type. */
+struct walk_type {
+	uint32_t rank; // larger types have higher ranks; of equal ones, those with lower ids
+	uint32_t vtable_offset; // UINT32_MAX: none
+	uint64_t size_bytes;
+	bool guesses; // it may have parts that are scanned
+};
+
+/** A reference on its way to its node. */
+struct walk_reference {
+	uint64_t target;
+	uint64_t count;
+	uint32_t entry, node; // of locate
+	uint32_t type;
+	uint32_t claim; // 0 = none
+	uint32_t marks; // NODE_REACHABLE, NODE_PRECISE
+	uint32_t from;
+};
+
+/** An element count for a node, if it becomes of that type. */
+struct walk_count {
+	uint32_t node, type;
+	uint64_t count;
+};
+
+struct walk;
+
+/** One thread's part. */
+struct walker {
+	struct walk *walk;
+	unsigned number;
+	struct graph_reader *probe; // for what is looked at while an object is walked
+	struct lens_memory memory;
+	struct walk_reference batch[BATCH];
+	unsigned batched;
+	uint32_t from, marks; // of the object that is walked
+	uint32_t list[LIST_LIMIT];
+	uint64_t found; // nodes of the next round, those in the list first
+	uint64_t walked;
+	bool retyped;
+	ARRAY(struct walk_count) counts;
+	ARRAY(uint64_t) vtables; // not known yet
+	ARRAY(uint32_t) pending; // nodes that wait for them
+	bool short_of_memory;
+};
+
+struct walk {
+	struct build *build;
+	const struct lens *lens;
+	uint32_t *types, *claims;
+	uint64_t low, high; // of all nodes
+	struct walk_type *by_id;
+	uint32_t *by_rank;
+	uint32_t type_count;   // with 0
+	uint64_t *now, *next;  // a bit a node
+	size_t bitmap_size;    // bytes
+	bool precise;	       // typed references alone
+	bool with_unreachable; // what is not reachable is of the first round, too: for its types
+	unsigned walker_count;
+	struct walker *walkers;
+	uint32_t list[LIST_LIMIT]; // of this round, if it is short
+	uint64_t rounds;
+};
+
+struct strobe_error *walk_init(struct walk *walk, struct build *build) STROBE_MUST_CHECK;
+void walk_fini(struct walk *walk);
+/** Rounds until nothing new is found. The first has all nodes of `next`'s bits. */
+struct strobe_error *walk_rounds(struct walk *walk) STROBE_MUST_CHECK;
+
+// claims.c
+
+/** Makes the table of types anew: they have become more. Errors: NO_MEMORY. */
+struct strobe_error *walk_types_update(struct walk *walk) STROBE_MUST_CHECK;
+uint32_t walk_claim_of(const struct walk *walk, uint32_t word);
+/** A visitor of references; its context is a walker. */
+bool walk_visit(void *context, const struct lens_reference *reference);
+/** Does what the references that were visited say. */
+void walk_flush(struct walker *walker);
+/** Decides the type of a node that the last round found. */
+void walk_decide(struct walker *walker, uint32_t node);
+/** Puts a node into the next round. */
+void walk_push(struct walker *walker, uint32_t node);
+/** The claim of a virtual table at `address`, which `node` should begin with; 0 if there is none. Tables that are not known
+ *  yet are put down, and `*unknown` is set. */
+uint32_t walk_vtable_claim(struct walker *walker, uint32_t node, uint64_t address, bool *unknown);
+
+#endif
