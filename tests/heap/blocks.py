@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Blocks of glibc's malloc, compared with the log of a program that knows its own. TAP on stdout.
+
+usage: blocks.py SHOW_BLOCKS EXERCISE STATIC STRIPPED STROBE
+"""
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+
+show_blocks, exercise, static, stripped, strobe = sys.argv[1:6]
+number = 0
+failed = 0
+
+
+def result(good, name, notes=()):
+    global number, failed
+    number += 1
+    failed += not good
+    print(f"{'ok' if good else 'not ok'} {number} - {name}")
+    for note in list(notes)[:12]:
+        print(f"# {note}")
+    sys.stdout.flush()
+
+
+class Program:
+    """The program, waiting."""
+
+    def __init__(self, folder, program, arguments, environment):
+        self.log = os.path.join(folder, "log")
+        self.process = subprocess.Popen([program, self.log, *map(str, arguments)],
+                                        stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, **environment})
+        words = self.process.stdout.readline().split()
+        if not words:
+            raise RuntimeError(f"the program ended: {self.process.wait()}")
+        self.pid = int(words[1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.pid != self.process.pid:
+            os.kill(self.pid, 9)
+        self.process.kill()
+        self.process.wait()
+
+    def truth(self):
+        """({address: usable size} of what is allocated, addresses that are free now)."""
+        with open(self.log, "rb") as log:
+            count = struct.unpack("<Q", log.read(8))[0]
+            log.seek(16)
+            words = struct.unpack(f"<{2 * count}Q", log.read(16 * count))
+        live, freed = {}, set()
+        for i in range(0, len(words), 2):
+            address, size = words[i], words[i + 1]
+            if size:
+                live[address] = size
+                freed.discard(address)
+            else:
+                live.pop(address, None)
+                freed.add(address)
+        return live, freed
+
+
+def shown(target, *options):
+    """({address: (size, state, arena)}, lines of other kinds)."""
+    done = subprocess.run([show_blocks, *options, str(target)], capture_output=True, text=True,
+                          check=False)
+    blocks, others = {}, []
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if words[0] == "block":
+            blocks[int(words[1], 16)] = (int(words[2]), words[3], words[4])
+        else:
+            others.append(line)
+    if done.returncode:
+        others.append(f"damage 0x0 0 exit status {done.returncode} {done.stderr}")
+    return blocks, others
+
+
+def compare(truth, target, name, *options, expect=()):
+    live, freed = truth
+    blocks, others = shown(target, *options)
+    allocated = {a: b[0] for a, b in blocks.items() if b[1] == "allocated"}
+    notes = [f"missing 0x{a:x} {s}: {blocks.get(a)}" for a, s in live.items() if a not in allocated]
+    notes += [f"invented 0x{a:x} {s}{' (freed)' if a in freed else ''}"
+              for a, s in allocated.items() if a not in live]
+    notes += [f"size of 0x{a:x} is {allocated[a]}, not {s}" for a, s in live.items()
+              if a in allocated and allocated[a] != s]
+    notes += [line for line in others if line.startswith(("damage", "broken"))]
+    states = {b[1] for b in blocks.values()}
+    states |= {f"{n} main regions" for n in range(1, 1 + len(
+        [line for line in others if line.startswith("region") and line.endswith(" main")]))}
+    notes += [f"there is no block, or region: {state}" for state in expect if state not in states]
+    if not live:
+        notes.append("the log is empty")
+    if notes:
+        notes += [line for line in others if not line.startswith("region")]
+    result(not notes, f"{name}: {len(live)} blocks", notes)
+    return blocks, others
+
+
+SCENARIOS = [
+    # name, arguments (threads, rounds, seed, ways), environment, options, states that must occur
+    ("one thread", (1, 4000, 1), {}, (), ("cached", "free", "top", "books")),
+    ("one thread, no debug information", (1, 4000, 2), {}, ("--no-debug",), ("cached",)),
+    ("16 threads", (16, 3000, 3), {}, (), ("cached", "fastbin", "free", "top", "books")),
+    ("16 threads, half of which ended", (16, 2000, 4, "exit"), {}, ("--no-debug",), ("cached",)),
+    ("24 threads in 2 arenas", (24, 1500, 5), {"MALLOC_ARENA_MAX": "2"}, (), ("cached",)),
+    ("a child of fork", (8, 2000, 6, "fork"), {}, (), ("cached",)),
+    ("a child of fork, 2 arenas", (8, 2000, 7, "fork"), {"MALLOC_ARENA_MAX": "2"}, (), ("cached",)),
+    ("others call sbrk", (1, 6000, 8, "foreign"), {}, (), ("cached", "3 main regions")),
+    ("sbrk cannot grow", (4, 3000, 9, "blocked"), {}, (), ("cached", "2 main regions")),
+    ("mappings like chunks", (4, 2000, 10, "maps"), {}, (), ()),
+    ("no thread caches", (4, 3000, 11), {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}, (),
+     ("fastbin",)),
+    ("all in mappings", (4, 800, 12), {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1024"}, (), ()),
+    ("nothing in mappings", (4, 1500, 13), {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=0"}, (), ()),
+    ("long caches", (4, 6000, 14, "many"), {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000"}, (),
+     ("cached",)),
+    ("transparent huge pages", (4, 1500, 15), {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}, (), ()),
+    ("no fast bins", (2, 4000, 16), {"GLIBC_TUNABLES": "glibc.malloc.mxfast=0"}, (), ("free",)),
+]
+
+
+def scenario(folder, name, program, arguments, environment, options, states):
+    with Program(folder, program, arguments, environment) as running:
+        compare(running.truth(), running.pid, name, *options, expect=states)
+
+
+def files(folder):
+    """The same from files."""
+    snapshot, core = os.path.join(folder, "snapshot"), os.path.join(folder, "core")
+    with Program(folder, exercise, (6, 2000, 20), {}) as running:
+        truth = running.truth()
+        subprocess.run([strobe, "snap", str(running.pid), "-o", snapshot], check=True,
+                       stdout=subprocess.DEVNULL)
+        gcore = shutil.which("gcore")
+        if gcore:
+            subprocess.run([gcore, "-o", core, str(running.pid)], check=True,
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    compare(truth, snapshot, "a snapshot")
+    if gcore:
+        compare(truth, f"{core}.{running.pid}", "a core of gdb's, no debug information", "--no-debug")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        for name, arguments, environment, options, states in SCENARIOS:
+            scenario(folder, name, exercise, arguments, environment, options, states)
+        for name, program in (("static", static), ("stripped", stripped)):
+            for threads in (1, 8):
+                scenario(folder, f"{name}, {threads} threads", program, (threads, 3000, 30), {},
+                         ("--no-debug",), ("cached", "free", "top", "books"))
+        scenario(folder, "static, a child of fork", static, (4, 3000, 31, "fork"), {}, (), ())
+        files(folder)
+    print(f"1..{number}")
+    return 1 if failed else 0
+
+
+sys.exit(main())
