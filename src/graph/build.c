@@ -184,6 +184,7 @@ struct strobe_error *graph_build(struct strobe_symbols *symbols,
 		return error_no_memory();
 	build.graph->symbols = symbols;
 	build.graph->view = build.view;
+	build.graph->precise = build.options.precise;
 	struct strobe_error *error = run(&build);
 	struct strobe_graph *graph = build.graph;
 	if (!error) {

@@ -228,6 +228,7 @@ static void walk_holds(struct edger *edger, uint32_t node)
 {
 	const struct build *build = edger->making->build;
 	uint32_t number = node ? node - build->memory_count - 1 : UINT32_MAX;
+	flush(edger); // edges of nodes before stand before
 	const struct node_pair *pairs = build->holds.items;
 	size_t low = 0, high = build->holds.count;
 	while (low < high) {

@@ -13,6 +13,7 @@ struct strobe_graph *strobe_graph_close(struct strobe_graph *graph)
 	if (!graph)
 		return NULL;
 	graph_referrers_forget(graph);
+	graph_walks_free(graph->walks);
 	lens_free(graph->lens);
 	strobe_heap_close(graph->heap);
 	graph_storage_free(graph->storage);
@@ -145,7 +146,7 @@ uint32_t graph_node_type(const struct strobe_graph *graph, uint32_t node)
 	return type < graph->type_count ? type : 0;
 }
 
-uint64_t graph_element_count(const struct strobe_graph *graph, uint32_t node)
+uint64_t graph_extent(const struct strobe_graph *graph, uint32_t node)
 {
 	size_t low = 0, high = graph->extent_count;
 	while (low < high) {
@@ -155,8 +156,15 @@ uint64_t graph_element_count(const struct strobe_graph *graph, uint32_t node)
 		else
 			high = middle;
 	}
-	if (low < graph->extent_count && graph->extents[low].node == node)
-		return graph->extents[low].count;
+	bool found = low < graph->extent_count && graph->extents[low].node == node;
+	return found ? graph->extents[low].count : 0;
+}
+
+uint64_t graph_element_count(const struct strobe_graph *graph, uint32_t node)
+{
+	uint64_t known = graph_extent(graph, node);
+	if (known)
+		return known == LENS_COUNT_NONE ? 0 : known;
 	uint32_t type = graph_node_type(graph, node);
 	uint64_t size = type ? graph->graph_types[type].size_bytes : 0;
 	uint64_t count = size ? graph_node_size(graph, node) / size : 1;

@@ -104,15 +104,17 @@ struct strobe_graph {
 	size_t free_count;
 	const uint8_t *surrogate_reasons; // by node - surrogate_begin
 	const uint64_t *values;
+	size_t value_count;
 	const char *strings;
 	size_t strings_size;
 	struct graph_storage
 		*storage; // what all of it lies in: graph/build or graph/store own this
 	uint32_t *referrer_begin, *referrers; // made when first asked for: graph_referrers_make()
 	uint64_t *referrer_base;
-	bool stored; // read from a file
-	uint32_t *
-		lens_types; // of a stored graph: the lens's ids, by type; made when first asked for
+	bool stored;		   // read from a file
+	bool precise;		   // built without guesses
+	uint32_t *lens_types;	   // the lens's ids, by type; with `lens`
+	struct graph_walks *walks; // what graph_walk_node() reads with; made when first asked for
 	struct text name_cache, type_cache;
 };
 
@@ -133,6 +135,8 @@ enum strobe_surrogate_reason graph_surrogate_reason(const struct strobe_graph *g
 						    uint32_t node);
 /** The string at `offset` of `strings`; "" if there is none. */
 const char *graph_string(const struct strobe_graph *graph, uint32_t offset);
+/** How many elements of its type the node has where that is known: LENS_COUNT_NONE if none; 0 = as many as fit. */
+uint64_t graph_extent(const struct strobe_graph *graph, uint32_t node);
 /** Elements of its type in the node. */
 uint64_t graph_element_count(const struct strobe_graph *graph, uint32_t node);
 /** The node that holds `address`, 0 if there is none. */
@@ -178,10 +182,18 @@ struct strobe_error *graph_paths(struct strobe_graph *graph,
 struct strobe_error *graph_retained_of(struct strobe_graph *graph, const uint32_t *nodes,
 				       size_t count, uint64_t *ret_bytes, uint64_t *ret_nodes,
 				       uint64_t *mark) STROBE_MUST_CHECK;
-/** Visits the edges from a node as the lens sees them now, in the same order as in `edges`; node numbers are resolved. */
-struct strobe_error *
-graph_walk_node(struct strobe_graph *graph, uint32_t node,
-		bool (*visit)(void *context, const struct lens_reference *reference, uint32_t to),
-		void *context) STROBE_MUST_CHECK;
+/** Called for each edge of a node: what refers, the edge's number in `edges`, and where it leads. False stops. */
+typedef bool (*graph_walk_visit)(void *context, const struct lens_reference *reference,
+				 uint64_t edge, uint32_t to);
+/** Visits the edges from a node as the lens sees them now, in the order of `edges`. What groups hold has offset 0; edges that are
+ *  not found again have offset UINT64_MAX. Visitors may walk other nodes. Errors: NO_MEMORY. */
+struct strobe_error *graph_walk_node(struct strobe_graph *graph, uint32_t node,
+				     graph_walk_visit visit, void *context) STROBE_MUST_CHECK;
+struct graph_walks *graph_walks_free(struct graph_walks *walks);
+/** Is it a root that is in no memory, and has values? */
+bool graph_has_values(const struct strobe_graph *graph, uint32_t node);
+/** Appends the name of a place in a node as it continues a path: "->next" of blocks, ".next" of variables, "+0x18"; "?" for
+ *  UINT64_MAX. */
+void graph_place_name(struct strobe_graph *graph, uint32_t node, uint64_t offset, struct text *ret);
 
 #endif

@@ -254,6 +254,7 @@ static bool keep_others(struct build *build)
 				  graph->large_count * sizeof(*graph->large_sizes));
 	graph->values =
 		keep(build, build->values.items, build->values.count * sizeof(*graph->values));
+	graph->value_count = build->values.count;
 	graph->strings_size = build->strings.size;
 	graph->strings = keep(build, text_string(&build->strings), graph->strings_size);
 	graph->surrogate_reasons = build->surrogate_reasons.items;
