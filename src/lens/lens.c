@@ -36,6 +36,7 @@ struct lens *lens_free(struct lens *lens)
 	hash_fini(&lens->by_type);
 	hash_fini(&lens->by_key);
 	hash_fini(&lens->alignments);
+	hash_fini(&lens->extents);
 	hash_fini(&lens->vtables);
 	links_free(lens->links);
 	free(lens->ranges);

@@ -8,8 +8,8 @@
 #include "base/text.h"
 #include "lens/table.h"
 
-/** Named limit: structures and arrays within each other. */
-enum { PLACE_NESTING_LIMIT = 64 };
+/** Named limits: structures and arrays within each other; members looked at for one of a union. */
+enum { PLACE_NESTING_LIMIT = 64, PLACE_WORK_LIMIT = 20000 };
 
 static bool is_structure(const struct type *type)
 {
@@ -18,59 +18,62 @@ static bool is_structure(const struct type *type)
 }
 
 /** How many bytes of its structure a member takes; an array without bounds all that follow. */
-static uint64_t member_extent(struct strobe_symbols *symbols, const struct type_member *member)
+static uint64_t member_extent(struct lens *lens, const struct type_member *member)
 {
-	struct type *type = type_strip(symbols, member->type);
+	struct type *type = type_strip(lens->symbols, member->type);
 	if (type->kind == TYPE_ARRAY && (type->dimension.unknown || type->dimension.count == 0))
 		return UINT64_MAX;
-	return lens_member_extent(symbols, member);
+	return lens_member_extent(lens, member);
 }
 
-static bool covers(struct strobe_symbols *symbols, const struct type_member *member,
-		   uint64_t offset)
+static bool covers(struct lens *lens, const struct type_member *member, uint64_t offset)
 {
 	if (member->static_member || member->virtual_base || member->bit_size || !member->type)
 		return false;
 	uint64_t start = member->offset_bits / 8;
-	return offset >= start && offset - start < member_extent(symbols, member);
+	return offset >= start && offset - start < member_extent(lens, member);
 }
 
 /** Whether the value of `type` has a pointer at `offset`: of a union's members those are meant first. */
-static bool has_pointer(struct strobe_symbols *symbols, struct type *type, uint64_t offset,
-			unsigned depth)
+static bool has_pointer(struct lens *lens, struct type *type, uint64_t offset, unsigned depth,
+			unsigned *budget)
 {
 	uint64_t size;
-	type = type_strip(symbols, type);
-	while (type->kind == TYPE_ARRAY && type->target) {
-		type = type_strip(symbols, type->target);
-		if (!type_size(symbols, type, &size) || size == 0)
+	type = type_strip(lens->symbols, type);
+	for (unsigned i = 0; i < PLACE_NESTING_LIMIT && type->kind == TYPE_ARRAY && type->target;
+	     i++) {
+		type = type_strip(lens->symbols, type->target);
+		if (!type_size(lens->symbols, type, &size) || size == 0)
 			return false;
 		offset %= size;
 	}
 	if (!is_structure(type))
 		return offset == 0 && (type->kind == TYPE_POINTER || type->kind == TYPE_REFERENCE ||
 				       type->kind == TYPE_RVALUE_REFERENCE);
-	for (size_t i = 0; i < type->member_count && depth < 8; i++)
-		if (covers(symbols, &type->members[i], offset) &&
-		    has_pointer(symbols, type->members[i].type,
-				offset - type->members[i].offset_bits / 8, depth + 1))
+	for (size_t i = 0; i < type->member_count && depth < 8 && *budget > 0; i++) {
+		const struct type_member *member = &type->members[i];
+		--*budget;
+		if (covers(lens, member, offset) &&
+		    has_pointer(lens, member->type, offset - member->offset_bits / 8, depth + 1,
+				budget))
 			return true;
+	}
 	return false;
 }
 
 /** The member that `offset` is in, one with a pointer there before others; the last is behind all others. */
-static const struct type_member *member_at(struct strobe_symbols *symbols, struct type *type,
-					   uint64_t offset)
+static const struct type_member *member_at(struct lens *lens, struct type *type, uint64_t offset)
 {
 	const struct type_member *found = NULL, *last = NULL;
+	unsigned budget = PLACE_WORK_LIMIT;
 	for (size_t i = 0; i < type->member_count; i++) {
 		const struct type_member *member = &type->members[i];
 		if (!member->static_member && !member->virtual_base && !member->bit_size &&
 		    member->type && (!last || member->offset_bits >= last->offset_bits))
 			last = member;
-		if (!covers(symbols, member, offset))
+		if (!covers(lens, member, offset))
 			continue;
-		if (has_pointer(symbols, member->type, offset - member->offset_bits / 8, 0))
+		if (has_pointer(lens, member->type, offset - member->offset_bits / 8, 0, &budget))
 			return member;
 		if (!found || member->offset_bits > found->offset_bits)
 			found = member;
@@ -150,12 +153,14 @@ struct virtual_place {
 	uint64_t offset;
 	struct type *base; // NULL: none yet
 	uint64_t start;
+	unsigned budget;
 };
 
 static void find_virtual(struct lens *lens, struct virtual_place *place, struct type *class,
 			 uint64_t start, unsigned depth)
 {
-	for (size_t i = 0; i < class->member_count && depth < 16; i++) {
+	for (size_t i = 0; i < class->member_count && depth < 16 && place->budget > 0; i++) {
+		place->budget--;
 		const struct type_member *member = &class->members[i];
 		uint64_t slot, table, at = start + member->offset_bits / 8;
 		if (!member->base || !member->type)
@@ -189,7 +194,8 @@ static bool enter_virtual_base(struct lens *lens, struct position *position)
 	struct tables tables;
 	if (!position->whole->vtable || !find_tables(lens, position->whole, &tables))
 		return false;
-	struct virtual_place place = {.tables = &tables, .offset = position->whole_offset};
+	struct virtual_place place = {
+		.tables = &tables, .offset = position->whole_offset, .budget = 1000};
 	find_virtual(lens, &place, position->whole, 0, 0);
 	if (!place.base)
 		return false;
@@ -202,8 +208,7 @@ static bool enter_virtual_base(struct lens *lens, struct position *position)
 /** Goes on into a member, or a virtual base; false where there is none. */
 static bool enter_structure(struct lens *lens, struct position *position, struct text *ret)
 {
-	const struct type_member *member =
-		member_at(lens->symbols, position->type, position->offset);
+	const struct type_member *member = member_at(lens, position->type, position->offset);
 	if (!member)
 		return !position->in_virtual && enter_virtual_base(lens, position);
 	position->offset -= member->offset_bits / 8;

@@ -40,7 +40,9 @@ size_t plan_add(struct plan_builder *builder, const struct plan_step *step)
 {
 	struct plan_step copy = *step;
 	bool span = has_span(step);
-	if (builder->steps.count >= PLAN_STEP_LIMIT || builder->base + step->offset > UINT32_MAX ||
+	// One step is kept for the scan of what is left.
+	if (builder->steps.count + !builder->last >= PLAN_STEP_LIMIT ||
+	    builder->base + step->offset > UINT32_MAX ||
 	    (span && builder->open == PLAN_NESTING_LIMIT))
 		builder->full = true;
 	if (builder->full || builder->failed)
@@ -100,14 +102,16 @@ uint32_t plan_own_type(struct plan_builder *builder, const char *name, uint64_t 
 	return entry->id;
 }
 
-/** What a plan is where a type is too large for one. */
-static void scan_all(struct plan_builder *builder)
+void plan_give_up(struct plan_builder *builder, size_t begin, uint64_t offset)
 {
-	builder->steps.count = 0;
+	uint64_t size = builder->entry->type.size_bytes;
 	builder->full = false;
+	builder->last = true;
+	builder->steps.count = begin;
 	builder->base = 0;
 	builder->open = 0;
-	plan_scan(builder, 0, builder->entry->type.size_bytes);
+	if (offset < size)
+		plan_scan(builder, offset, size - offset);
 }
 
 static void build(struct plan_builder *builder)
@@ -120,7 +124,7 @@ static void build(struct plan_builder *builder)
 	else
 		plan_object(builder, entry->type.type);
 	if (builder->full)
-		scan_all(builder);
+		plan_give_up(builder, 0, 0);
 }
 
 static struct strobe_error *compile(struct lens *lens, struct lens_entry *entry)

@@ -5,8 +5,8 @@
 #include "lens/builder.h"
 #include "symbols/type.h"
 
-/** Named limits: structures within each other that an alignment is asked of; elements of an array in a union that get
- *  steps of their own. */
+/** Named limits: structures within each other that an alignment or extent is asked of; elements of an array in a union
+ *  that get steps of their own. */
 enum { ALIGNMENT_NESTING_LIMIT = 16, UNION_ELEMENT_LIMIT = 64 };
 
 static void structure_steps(struct plan_builder *builder, struct type *type, bool maybe,
@@ -21,43 +21,52 @@ bool lens_is_storage(const struct type *type)
 }
 
 /** What a class takes as a base, without its virtual bases: their places are the whole object's. */
-static uint64_t base_extent(struct strobe_symbols *symbols, struct type *type, unsigned depth)
+static uint64_t base_extent(struct lens *lens, struct type *type, unsigned depth)
 {
 	uint64_t end = 0, size;
 	bool plain = true;
+	uintptr_t known = (uintptr_t)hash_get(&lens->extents, (uintptr_t)type);
+	if (known)
+		return known - 1;
+	// Until it is known: a class that has itself as a base asks no further.
+	if (!hash_put(&lens->extents, (uintptr_t)type, (void *)(uintptr_t)1))
+		lens->failed = true;
 	for (size_t i = 0; i < type->member_count && depth < ALIGNMENT_NESTING_LIMIT; i++) {
 		const struct type_member *member = &type->members[i];
 		plain &= !member->virtual_base;
 		if (member->static_member || member->virtual_base || !member->type)
 			continue;
-		struct type *inner = type_strip(symbols, member->type);
+		struct type *inner = type_strip(lens->symbols, member->type);
 		if (member->base)
-			size = base_extent(symbols, inner, depth + 1);
-		else if (!type_size(symbols, inner, &size))
+			size = base_extent(lens, inner, depth + 1);
+		else if (!type_size(lens->symbols, inner, &size))
 			size = 0;
 		size += member->offset_bits / 8;
 		end = size > end ? size : end;
 	}
-	return plain || end > type->size ? type->size : end;
+	if (plain || end > type->size)
+		end = type->size;
+	if (!hash_put(&lens->extents, (uintptr_t)type, (void *)(uintptr_t)(end + 1)))
+		lens->failed = true;
+	return end;
 }
 
-uint64_t lens_member_extent(struct strobe_symbols *symbols, const struct type_member *member)
+uint64_t lens_member_extent(struct lens *lens, const struct type_member *member)
 {
 	uint64_t size;
-	struct type *type = type_strip(symbols, member->type);
+	struct type *type = type_strip(lens->symbols, member->type);
 	if (member->base && type->vtable)
-		return base_extent(symbols, type, 0);
-	return type_size(symbols, type, &size) ? size : 0;
+		return base_extent(lens, type, 0);
+	return type_size(lens->symbols, type, &size) ? size : 0;
 }
 
 /** A member that is in the object, whole bytes, and within the structure. */
-static bool is_placed(struct strobe_symbols *symbols, const struct type *type,
-		      const struct type_member *member)
+static bool is_placed(struct lens *lens, const struct type *type, const struct type_member *member)
 {
 	if (member->static_member || member->bit_size || !member->type || member->virtual_base ||
 	    member->offset_bits % 8)
 		return false;
-	uint64_t offset = member->offset_bits / 8, size = lens_member_extent(symbols, member);
+	uint64_t offset = member->offset_bits / 8, size = lens_member_extent(lens, member);
 	return offset <= type->size && size <= type->size - offset;
 }
 
@@ -111,6 +120,9 @@ static unsigned alignment_of(struct lens *lens, struct type *type, unsigned dept
 	uintptr_t known = (uintptr_t)hash_get(&lens->alignments, (uintptr_t)type);
 	if (known)
 		return (unsigned)known;
+	// Until it is known: a type that has itself as a part asks no further.
+	if (!hash_put(&lens->alignments, (uintptr_t)type, (void *)(uintptr_t)1))
+		lens->failed = true;
 	unsigned alignment = structure_alignment(lens, type, depth);
 	if (!hash_put(&lens->alignments, (uintptr_t)type, (void *)(uintptr_t)alignment))
 		lens->failed = true;
@@ -348,7 +360,7 @@ static void union_steps(struct plan_builder *builder, struct type *type, bool ma
 			continue;
 		builder->tail = tail;
 		builder->inner = true;
-		if (is_placed(builder->lens->symbols, type, &type->members[i]))
+		if (is_placed(builder->lens, type, &type->members[i]))
 			member_steps(builder, &type->members[i], maybe);
 		size_t count = builder->steps.count - before;
 		if (readings++ == 0)
@@ -406,18 +418,6 @@ static void virtual_base_steps(struct plan_builder *builder, struct type *type, 
 	}
 }
 
-/** What is left from `offset` on is scanned, in place of the steps since `begin`. */
-static void give_up(struct plan_builder *builder, size_t begin, uint64_t offset)
-{
-	uint64_t size = builder->entry->type.size_bytes;
-	builder->full = false;
-	builder->steps.count = begin < PLAN_STEP_LIMIT ? begin : PLAN_STEP_LIMIT - 1;
-	builder->base = 0;
-	builder->open = 0;
-	plan_scan(builder, offset, size > offset ? size - offset : 0);
-	builder->full = false;
-}
-
 /** `whole`: not a base of something. */
 static void structure_steps(struct plan_builder *builder, struct type *type, bool maybe, bool whole)
 {
@@ -433,10 +433,10 @@ static void structure_steps(struct plan_builder *builder, struct type *type, boo
 		size_t begin = builder->steps.count;
 		builder->full = ++builder->work > PLAN_WORK_LIMIT;
 		builder->tail = tail && i == last;
-		if (!builder->full && is_placed(builder->lens->symbols, type, member))
+		if (!builder->full && is_placed(builder->lens, type, member))
 			member_steps(builder, member, maybe);
 		if (builder->full && top) {
-			give_up(builder, begin, member->offset_bits / 8);
+			plan_give_up(builder, begin, member->offset_bits / 8);
 			break;
 		}
 	}
@@ -463,8 +463,7 @@ static void variant_steps(struct plan_builder *builder, struct type *type, bool 
 		const struct type_member *member = &type->members[i];
 		bool conditional = known && member->has_discriminant;
 		size_t number = SIZE_MAX;
-		if (++builder->work > PLAN_WORK_LIMIT ||
-		    !is_placed(builder->lens->symbols, type, member))
+		if (++builder->work > PLAN_WORK_LIMIT || !is_placed(builder->lens, type, member))
 			continue;
 		if (conditional)
 			number = plan_add(

@@ -281,7 +281,7 @@ static bool run_step(struct walk *walk, const struct plan_step *step, uint64_t b
 		return !read_word(walk, offset, &word) || word == 0 ||
 		       visit_counted(walk, step, base, word);
 	case PLAN_SCAN:
-		return walk->precise || offset >= walk->size ||
+		return walk->precise || offset >= walk->limit ||
 		       scan(walk, offset,
 			    step->a > walk->limit - offset ? walk->limit : offset + step->a,
 			    step->maybe);

@@ -41,6 +41,7 @@ struct lens {
 	struct hash by_type;	   // struct type -> its entry
 	struct hash by_key;	   // fingerprint -> first entry with it
 	struct hash alignments;	   // struct type -> its alignment, in bytes
+	struct hash extents;	   // struct type -> bytes that it takes as a base, plus 1
 	struct hash vtables;	   // address -> struct known_vtable (vtables.c)
 	struct lens_range *ranges; // where virtual tables may be: sorted
 	size_t range_count;
@@ -61,7 +62,7 @@ unsigned lens_alignment(struct lens *lens, struct type *type);
 /** Whether values of the (stripped) type are memory in which anything may be: characters, std::byte. */
 bool lens_is_storage(const struct type *type);
 /** Bytes that a member (not static, nor a virtual base) takes; 0 if it has no bounds. */
-uint64_t lens_member_extent(struct strobe_symbols *symbols, const struct type_member *member);
+uint64_t lens_member_extent(struct lens *lens, const struct type_member *member);
 /** The steps of the whole object of `type` (plan_compile.c). */
 void plan_object(struct plan_builder *builder, struct type *type);
 /** Finds where virtual tables may be. */

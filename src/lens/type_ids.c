@@ -7,8 +7,14 @@
 #include "lens/table.h"
 #include "symbols/type.h"
 
-/** Named limits: pointers and arrays around each other; anonymous structures within each other. */
+/** Named limits: pointers and arrays around each other; anonymous structures within each other; members that make out
+ *  what a type is. */
 enum { ID_NESTING_LIMIT = 64, ID_ANONYMOUS_LIMIT = 8, ID_MEMBER_LIMIT = 100000 };
+
+/** What is left of ID_MEMBER_LIMIT. */
+struct budget {
+	unsigned members;
+};
 
 static uint32_t id_of(struct lens *lens, struct type *type, unsigned depth);
 
@@ -49,10 +55,11 @@ static struct type *unwrap(struct type *type, const char **alias)
 }
 
 static uint64_t hash_structure(struct lens *lens, struct type *type, const char *name,
-			       unsigned depth);
+			       unsigned depth, struct budget *budget);
 
 /** Of a member's type: its declarator and the name below, not what that consists of. */
-static uint64_t hash_shallow(struct lens *lens, struct type *type, unsigned depth)
+static uint64_t hash_shallow(struct lens *lens, struct type *type, unsigned depth,
+			     struct budget *budget)
 {
 	uint64_t hash = 1;
 	for (unsigned i = 0; i < ID_NESTING_LIMIT; i++) {
@@ -65,7 +72,8 @@ static uint64_t hash_shallow(struct lens *lens, struct type *type, unsigned dept
 			hash = mix(hash, type->dimension.unknown ? 0 : type->dimension.count);
 		if (!is_pointer(type) && type->kind != TYPE_ARRAY) {
 			if (is_structure(type) && !type->name && !alias)
-				return mix(hash, hash_structure(lens, type, NULL, depth + 1));
+				return mix(hash,
+					   hash_structure(lens, type, NULL, depth + 1, budget));
 			if (is_structure(type) || type->kind == TYPE_ENUM)
 				return mix_text(hash, type->name ? type->name : alias);
 			return mix(hash, type->size);
@@ -76,21 +84,22 @@ static uint64_t hash_shallow(struct lens *lens, struct type *type, unsigned dept
 }
 
 static uint64_t hash_structure(struct lens *lens, struct type *type, const char *name,
-			       unsigned depth)
+			       unsigned depth, struct budget *budget)
 {
 	uint64_t hash = mix_text(mix(0, type->kind == TYPE_UNION), name);
 	if (depth > ID_ANONYMOUS_LIMIT)
 		return hash;
 	type = type_complete(lens->symbols, type);
 	hash = mix(hash, type->size);
-	for (size_t i = 0; i < type->member_count && i < ID_MEMBER_LIMIT; i++) {
+	for (size_t i = 0; i < type->member_count && budget->members > 0; i++) {
 		const struct type_member *member = &type->members[i];
+		budget->members--;
 		if (member->static_member || !member->type)
 			continue;
 		hash = mix_text(hash, member->base ? "" : member->name);
 		hash = mix(hash, member->virtual_base ? UINT64_MAX : member->offset_bits);
 		hash = mix(hash, member->bit_size);
-		hash = mix(hash, hash_shallow(lens, member->type, depth));
+		hash = mix(hash, hash_shallow(lens, member->type, depth, budget));
 	}
 	return hash;
 }
@@ -120,9 +129,10 @@ static struct lens_entry *structure_entry(struct lens *lens, struct type *type, 
 	bool known;
 	if (type->declaration || !type->size_known)
 		return NULL;
+	struct budget budget = {ID_MEMBER_LIMIT};
 	const char *key = type->name ? type->name : alias ? alias : "{...}";
 	struct lens_entry *entry =
-		intern(lens, key, hash_structure(lens, type, key, 0), type, &known);
+		intern(lens, key, hash_structure(lens, type, key, 0, &budget), type, &known);
 	if (!entry || known)
 		return entry;
 	if (type->name || !alias)
