@@ -100,8 +100,8 @@ bool lens_may_be_vtable(const struct lens *lens, uint64_t address);
 /**
  * Visits the references of the object at `address`: `size_bytes` long, `count` elements of `type` (0: as many as fit;
  * LENS_COUNT_NONE: none, and nothing is visited).
- * Behind its last element, and for type 0 everywhere, words are visited as guesses, unless `precise`: then only what
- * types tell. Unreadable parts are skipped; `*unreadable` (may be NULL) counts their bytes.
+ * Behind its last element, where 16 bytes or more are left (less is allocators' rounding), and for type 0 everywhere,
+ * words are visited as guesses, unless `precise`: then only what types tell. Unreadable parts are skipped; `*unreadable` (may be NULL) counts their bytes.
  */
 void lens_walk(const struct lens *lens, const struct lens_memory *memory, uint32_t type,
 	       uint64_t address, uint64_t size_bytes, uint64_t count, bool precise,
