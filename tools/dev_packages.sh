@@ -5,7 +5,8 @@ build_packages="gcc libc6-dev meson ninja-build pkg-config libdw-dev libelf-dev 
 test_packages="gdb g++ binutils elfutils dwz xz-utils libc6-dbg libjemalloc-dev musl-tools redis-server nginx-light wrk zstd"
 demo_packages="gdb libc6-dbg"
 check_packages="clang-format"
+# A real browser opens heap snapshots and reports; it is large, so that ./dev test does without.
 full_packages="clang clang-tidy libclang-rt-dev lld llvm cppcheck valgrind rustc
-	python3.11 python3.11-dbg"
+	python3.11 python3.11-dbg chromium graphviz nodejs"
 bench_packages="python3.11 python3.11-dbg time"
 fuzz_packages="clang libclang-rt-dev gdb"

@@ -26,8 +26,10 @@ struct strobe_graph_export_options {
 	uint64_t node;	   /**< DOT: the centre; FOLDED: begin there; 0 = the root */
 	unsigned distance; /**< DOT: edges from the centre, both ways; 0 = 2 */
 	uint64_t
-		max_nodes; /**< DOT: 0 = 200; FOLDED, HTML: what is smaller is summed up; others: 0 = all */
-	bool with_unreachable;		/**< leaked blocks too, below a node of their own */
+		max_nodes; /**< DOT: at most so many, 0 = 200; FOLDED (0 = 100,000), HTML (0 = 3,000): about so many, what is
+			    * smaller is summed up; others have all */
+	bool with_unreachable; /**< HEAPSNAPSHOT, FOLDED: leaked blocks too, below a node of their own; SQLITE, JSONL
+				* and HTML always have them */
 	const char *title;		/**< of the report; NULL = the target's name */
 	strobe_graph_progress progress; /**< may be NULL */
 	void *progress_context;
