@@ -127,6 +127,18 @@ static void build(struct plan_builder *builder)
 		plan_give_up(builder, 0, 0);
 }
 
+/** See lens_entry.plain. */
+static bool is_plain(const struct lens_entry *entry)
+{
+	for (uint32_t i = 0; i < entry->plan.step_count; i++) {
+		const struct plan_step *step = &entry->plan.steps[i];
+		if (step->kind != PLAN_POINTER || step->type == 0 || step->self ||
+		    step->offset + UINT64_C(8) > entry->type.size_bytes)
+			return false;
+	}
+	return true;
+}
+
 static struct strobe_error *compile(struct lens *lens, struct lens_entry *entry)
 {
 	struct plan_builder builder = {.lens = lens, .entry = entry, .tail = true};
@@ -146,6 +158,7 @@ static struct strobe_error *compile(struct lens *lens, struct lens_entry *entry)
 	entry->plan =
 		(struct plan){.step_count = (uint32_t)count, .leaf = count == 0, .steps = steps};
 	entry->flexible = builder.flexible;
+	entry->plain = is_plain(entry);
 	entry->type.plan = &entry->plan;
 	return NULL;
 }

@@ -93,8 +93,8 @@ static bool read_integer(struct walk *walk, uint64_t offset, unsigned width, uin
 	return read_parts(walk, offset, ret, width);
 }
 
-static bool visit_word(struct walk *walk, const struct plan_step *step, uint64_t offset,
-		       uint64_t word)
+static inline bool visit_word(struct walk *walk, const struct plan_step *step, uint64_t offset,
+			      uint64_t word)
 {
 	struct lens_reference reference = {
 		.offset = offset,
@@ -267,13 +267,18 @@ static uint64_t enter(struct walk *walk, const struct plan_step *step, uint64_t 
 	}
 }
 
+/** PLAN_POINTER, the step of steps. */
+static inline bool run_pointer(struct walk *walk, const struct plan_step *step, uint64_t base)
+{
+	uint64_t word, offset = base + step->offset;
+	return !read_word(walk, offset, &word) || word == 0 || visit_word(walk, step, offset, word);
+}
+
+/** Any other without a span. */
 static bool run_step(struct walk *walk, const struct plan_step *step, uint64_t base)
 {
 	uint64_t word, offset = base + step->offset;
 	switch (step->kind) {
-	case PLAN_POINTER:
-		return !read_word(walk, offset, &word) || word == 0 ||
-		       visit_word(walk, step, offset, word);
 	case PLAN_CODE: // small and odd ones are entries of virtual tables: members' pointers
 		return !read_word(walk, offset, &word) || word < PAGE_BYTES ||
 		       visit_code(walk, step, offset, word);
@@ -313,6 +318,12 @@ static bool run(struct walk *walk, const struct plan *plan, uint64_t base)
 			}
 			continue;
 		}
+		if (step->kind == PLAN_POINTER) {
+			if (!run_pointer(walk, step, base))
+				return false;
+			step++;
+			continue;
+		}
 		if (step->span == 0) {
 			if (!run_step(walk, step, base))
 				return false;
@@ -336,12 +347,41 @@ static bool run(struct walk *walk, const struct plan *plan, uint64_t base)
 	}
 }
 
+/** A plan of nothing but plain pointers, the most common: they are read as they are in one row. */
+static bool run_pointers(struct walk *walk, const struct lens_entry *entry, uint64_t base)
+{
+	const struct plan_step *step = entry->plan.steps, *end = step + entry->plan.step_count;
+	if ((base < walk->begin || base + entry->type.size_bytes > walk->end) &&
+	    !(base < walk->size && move_window(walk, base) &&
+	      base + entry->type.size_bytes <= walk->end))
+		return run(walk, &entry->plan, base);
+	if (!walk->bytes)
+		return run(walk, &entry->plan, base);
+	const uint8_t *bytes = walk->bytes + (base - walk->begin);
+	struct lens_reference reference = {.evidence = EVIDENCE_POINTER};
+	for (; step < end; step++) {
+		uint64_t word;
+		memcpy(&word, bytes + step->offset, sizeof(word));
+		if (word == 0)
+			continue;
+		reference.offset = base + step->offset;
+		reference.tagged = word & step->mask && is_address(word & ~step->mask);
+		reference.target = reference.tagged ? word & ~step->mask : word;
+		reference.type = step->type;
+		reference.maybe = step->maybe;
+		if (!walk->visit(walk->context, &reference))
+			return false;
+	}
+	return true;
+}
+
 /** Elements one behind the other; `*done` is where they end. */
 static bool run_elements(struct walk *walk, const struct lens_entry *entry, uint64_t count,
 			 uint64_t *done)
 {
 	uint64_t size = entry->type.size_bytes;
-	uint64_t fit = size > 0 && size < walk->size ? walk->size / size : 1;
+	// Division is slow, and most objects are of one element.
+	uint64_t fit = size > 0 && size <= walk->size / 2 ? walk->size / size : 1;
 	if (count == 0)
 		count = entry->flexible ? 1 : fit;
 	if (count > fit)
@@ -349,10 +389,11 @@ static bool run_elements(struct walk *walk, const struct lens_entry *entry, uint
 	bool open = entry->flexible && count == 1;
 	*done = open || size == 0 ? walk->size : count * size;
 	for (uint64_t i = 0; i < count && !entry->plan.leaf; i++) {
-		walk->limit = open ? walk->size : (i + 1) * size;
+		walk->limit = open || size == 0 ? walk->size : (i + 1) * size;
 		if (walk->limit > walk->size)
 			walk->limit = walk->size;
-		if (!run(walk, &entry->plan, i * size))
+		if (!(entry->plain ? run_pointers(walk, entry, i * size)
+				   : run(walk, &entry->plan, i * size)))
 			return false;
 	}
 	return true;

@@ -22,6 +22,7 @@ struct lens_entry {
 	void (*build)(struct plan_builder *builder, const void *data); // of the lens's own types
 	const void *data;
 	bool flexible; // its last member takes what is left of the object
+	bool plain;    // its steps are pointers of known type within its size, to others
 	bool storage;  // characters: memory in which anything may be
 };
 

@@ -153,8 +153,16 @@ static void holes(void)
 	for (unsigned i = 0; i < FAKE_SIZE / 8; i++)
 		fake_put(&memory, 8 * i, 0x100000 + i);
 	memory.holes[1] = memory.holes[3] = true;
-	CHECK_EQUAL(walk(type, 0, 5 * FAKE_PAGE, 0, false), 2 * FAKE_PAGE);
-	CHECK_EQUAL(list.count, 3 * FAKE_PAGE / 8);
+	for (unsigned i = 0; i < 6; i++) {
+		lens_entry(lens, type)->plain = i & 1; // read in a row or word by word
+		memory.window = FAKE_PAGE >> i;
+		CHECK_EQUAL(walk(type, 8, 5 * FAKE_PAGE, 0, false), 2 * FAKE_PAGE);
+		CHECK_EQUAL(list.count, 3 * FAKE_PAGE / 8);
+		check_reference(0, 0, 0x100001, 0);
+		check_reference(250, 2000, 0x100001 + 250, 0);
+		check_reference(600, 8 * 600 + FAKE_PAGE, 0x100001 + 600 + FAKE_PAGE / 8, 0);
+	}
+	memory.window = FAKE_PAGE;
 	CHECK_EQUAL(walk(LENS_TYPE_NONE, 0, 5 * FAKE_PAGE, 0, false), 2 * FAKE_PAGE);
 	CHECK_EQUAL(list.count, 3 * FAKE_PAGE / 8);
 	check_reference(FAKE_PAGE / 8, 2 * FAKE_PAGE, 0x100000 + 2 * FAKE_PAGE / 8, 0);
