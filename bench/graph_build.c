@@ -9,12 +9,12 @@
 
 static double begun_s;
 static char phase[64];
-static double phase_s;
+static double phase_s, phase_cpu_s;
 
-static double now_s(void)
+static double clock_s(clockid_t clock)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(clock, &now);
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
@@ -23,11 +23,13 @@ static bool tell(void *context, const char *what, double done)
 	(void)context;
 	(void)done;
 	if (strcmp(what, phase) != 0) {
-		double at = now_s();
+		double at = clock_s(CLOCK_MONOTONIC), cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
 		if (*phase)
-			printf("\"%s_s\": %.4f, ", phase, at - phase_s);
+			printf("\"%s\": {\"wall_s\": %.4f, \"cpu_s\": %.4f}, ", phase, at - phase_s,
+			       cpu - phase_cpu_s);
 		snprintf(phase, sizeof(phase), "%s", what);
 		phase_s = at;
+		phase_cpu_s = cpu;
 	}
 	return true;
 }
@@ -65,7 +67,7 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2)
 		options.threads = (unsigned)strtoul(argv[2], NULL, 10);
-	begun_s = now_s();
+	begun_s = clock_s(CLOCK_MONOTONIC);
 	struct strobe_error *error = strobe_view_open(argv[1], NULL, &view);
 	if (!error)
 		error = strobe_symbols_open(view, &symbols);
@@ -77,8 +79,10 @@ int main(int argc, char **argv)
 	tell(NULL, "end", 1);
 	struct strobe_graph_summary summary;
 	strobe_graph_summary(graph, &summary);
-	printf("\"total_s\": %.4f, \"nodes\": %lu, \"edges\": %lu, \"guessed\": %lu, ",
-	       now_s() - begun_s, (unsigned long)summary.nodes, (unsigned long)summary.edges,
+	printf("\"total_s\": %.4f, \"cpu_s\": %.4f, \"nodes\": %lu, \"edges\": %lu, \"guessed\": "
+	       "%lu, ",
+	       clock_s(CLOCK_MONOTONIC) - begun_s, clock_s(CLOCK_PROCESS_CPUTIME_ID),
+	       (unsigned long)summary.nodes, (unsigned long)summary.edges,
 	       (unsigned long)summary.guessed_edges);
 	printf("\"blocks\": %lu, \"reachable\": %lu, \"precise\": %lu, \"leaked\": %lu, \"free\": "
 	       "%lu, \"typed\": "

@@ -30,12 +30,6 @@ void pages_fini(struct pages *pages)
 	pages->count = pages->capacity = 0;
 }
 
-uint64_t build_node_size(const struct build *build, uint32_t node)
-{
-	uint32_t size = build_sizes(build)[node];
-	return size & NODE_LARGE ? build->large_sizes.items[size & ~NODE_LARGE] : size;
-}
-
 bool build_add_node(struct build *build, uint64_t address, uint64_t size, uint32_t type)
 {
 	size_t node = build->addresses.count;
@@ -131,7 +125,11 @@ static struct strobe_error *run(struct build *build)
 	if (!error)
 		error = make_locate(build);
 	if (!error)
+		error = build_progress(build, "following references", 0.2);
+	if (!error)
 		error = build_walk(build);
+	if (!error)
+		error = build_progress(build, "making edges", 0.4);
 	if (!error)
 		error = build_edges(build);
 	locate_fini(&build->locate);

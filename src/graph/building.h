@@ -112,7 +112,11 @@ static inline uint64_t build_extent(const struct build *build, uint32_t node)
 {
 	return (uint64_t)(uintptr_t)hash_get(&build->extents, node);
 }
-uint64_t build_node_size(const struct build *build, uint32_t node);
+static inline uint64_t build_node_size(const struct build *build, uint32_t node)
+{
+	uint32_t size = build_sizes(build)[node];
+	return size & NODE_LARGE ? build->large_sizes.items[size & ~NODE_LARGE] : size;
+}
 /** Adds a node behind the others; false when memory is short. */
 bool build_add_node(struct build *build, uint64_t address, uint64_t size, uint32_t type);
 /** The offset of a string in `strings`; 0, which is "", when memory is short: see text_failed(). */

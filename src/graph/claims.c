@@ -150,19 +150,19 @@ uint32_t walk_vtable_claim(struct walker *walker, uint32_t node, uint64_t addres
 }
 
 /** A pointer into the middle of an object may be to one of its bases, which has a virtual table. */
-static void look_at_base(struct walker *walker, const struct walk_reference *reference)
+static void look_at_base(struct walker *walker, const struct walk_reference *reference,
+			 uint32_t node)
 {
 	const struct walk *walk = walker->walk;
 	uint32_t offset = walk->by_id[reference->type].vtable_offset, word;
 	bool unknown = false;
-	word = __atomic_load_n(&walk->types[reference->node], __ATOMIC_RELAXED);
+	word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
 	if (offset == UINT32_MAX || walk_claim_of(walk, word) >> CLAIM_SHIFT >= EVIDENCE_VTABLE)
 		return;
-	uint32_t made =
-		walk_vtable_claim(walker, reference->node, reference->target + offset, &unknown);
+	uint32_t made = walk_vtable_claim(walker, node, reference->target + offset, &unknown);
 	if (made > walk_claim_of(walk, word)) {
-		claim(walker, reference->node, made);
-		walk_push(walker, reference->node);
+		claim(walker, node, made);
+		walk_push(walker, node);
 	}
 	if (unknown) // then this object is walked again
 		walk_push(walker, reference->from);
@@ -174,96 +174,121 @@ static uint64_t elements(uint64_t count)
 }
 
 /** How many elements there are, where that is fewer than fit. What is known of it grows. */
-static void keep_count(struct walker *walker, const struct walk_reference *reference)
+static void keep_count(struct walker *walker, const struct walk_reference *reference, uint32_t node)
 {
 	const struct walk *walk = walker->walk;
 	const struct build *build = walk->build;
 	uint64_t size = walk->by_id[reference->type].size_bytes;
-	uint64_t fit = build_node_size(build, reference->node) / size;
-	uint32_t word = __atomic_load_n(&walk->types[reference->node], __ATOMIC_RELAXED);
+	uint64_t fit = build_node_size(build, node) / size;
+	uint32_t word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
 	if (elements(reference->count) >= fit || lens_type(walk->lens, reference->type)->plan->leaf)
 		return;
 	if (word & NODE_EXTENT && (word & NODE_TYPE_MASK) == reference->type &&
-	    elements(build_extent(build, reference->node)) >= elements(reference->count))
+	    elements(build_extent(build, node)) >= elements(reference->count))
 		return;
-	struct walk_count kept = {reference->node, reference->type, reference->count};
+	struct walk_count kept = {node, reference->type, reference->count};
 	if (!array_push(&walker->counts, kept))
 		walker->short_of_memory = true;
-	walk_push(walker, reference->node);
+	walk_push(walker, node);
 }
 
-/** A typed reference; true if it may change its node's type. */
-static bool claim_type(struct walker *walker, const struct walk_reference *reference)
+/** A typed reference that is plausible; true if it may change its node's type. */
+static bool claim_type(struct walker *walker, const struct walk_reference *reference, uint32_t node)
 {
 	const struct walk *walk = walker->walk;
 	const struct walk_type *type = &walk->by_id[reference->type];
-	uint32_t node = reference->node;
-	if (reference->target != build_addresses(walk->build)[node]) {
-		look_at_base(walker, reference);
+	if (!reference->start && reference->target != build_addresses(walk->build)[node]) {
+		look_at_base(walker, reference, node);
 		return false;
 	}
 	uint32_t word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
 	uint32_t has = walk_claim_of(walk, word);
-	if (reference->count && type->size_bytes && reference->claim >= has)
-		keep_count(walker, reference);
-	if (reference->claim <= has)
+	uint32_t made = (uint32_t)reference->evidence << CLAIM_SHIFT | type->rank;
+	if (reference->count && type->size_bytes && made >= has)
+		keep_count(walker, reference, node);
+	if (made <= has)
 		return false;
-	claim(walker, node, reference->claim);
+	claim(walker, node, made);
 	return true;
 }
 
 /** What is there cannot be of that type: then it is led to by a guess at best. */
-static bool is_implausible(const struct walk *walk, const struct walk_reference *reference)
+static bool is_implausible(const struct walk *walk, const struct walk_reference *reference,
+			   uint32_t node)
 {
 	const struct build *build = walk->build;
 	uint64_t size = walk->by_id[reference->type].size_bytes;
-	if (!size)
+	if (size <= 1)
 		return false;
-	uint64_t offset = reference->target - build_addresses(build)[reference->node];
-	return size > build_node_size(build, reference->node) - offset;
+	uint64_t offset = reference->start ? 0 : reference->target - build_addresses(build)[node];
+	return size > build_node_size(build, node) - offset;
 }
 
-static void apply(struct walker *walker, struct walk_reference *reference)
+/** Has its node that type already, or another reference of this round said so? Then it is plausible, and all is known. */
+static bool is_known(const struct walk *walk, const struct walk_reference *reference, uint32_t node,
+		     uint32_t word)
+{
+	if (!reference->start || reference->count)
+		return false;
+	uint32_t made =
+		(uint32_t)reference->evidence << CLAIM_SHIFT | walk->by_id[reference->type].rank;
+	return (word & NODE_TYPE_MASK) == reference->type ||
+	       __atomic_load_n(&walk->claims[node], __ATOMIC_RELAXED) == made;
+}
+
+static void apply(struct walker *walker, const struct walk_reference *reference)
 {
 	const struct walk *walk = walker->walk;
-	bool fresh;
-	if (reference->claim && is_implausible(walk, reference)) {
+	uint32_t node = reference->entry;
+	uint32_t word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
+	uint32_t marks = (reference->reachable ? NODE_REACHABLE : 0) |
+			 (reference->precise ? NODE_PRECISE : 0);
+	bool known = !reference->evidence || is_known(walk, reference, node, word);
+	if (known && !(marks & ~word))
+		return;
+	if (!known && is_implausible(walk, reference, node)) {
 		if (walk->precise)
 			return;
-		reference->claim = 0;
-		reference->marks &= ~(uint32_t)NODE_PRECISE;
+		known = true;
+		marks &= ~(uint32_t)NODE_PRECISE;
 	}
-	fresh = mark(walker, reference->node, reference->marks);
-	if (reference->claim && claim_type(walker, reference))
+	bool fresh = mark(walker, node, marks);
+	if (!known && claim_type(walker, reference, node))
 		fresh = true;
 	if (fresh)
-		walk_push(walker, reference->node);
+		walk_push(walker, node);
+}
+
+static void empty_bin(struct walker *walker, unsigned bin)
+{
+	const struct walk *walk = walker->walk;
+	const struct locate *locate = &walk->build->locate;
+	struct walk_reference *references = walker->bins + (size_t)bin * BIN_SIZE;
+	unsigned count = walker->in_bin[bin];
+	walker->in_bin[bin] = 0;
+	walker->filled &= ~(UINT64_C(1) << bin);
+	for (unsigned i = 0; i < count; i++) {
+		references[i].entry = locate_entry(locate, references[i].target);
+		if (!(references[i].entry & LOCATE_COVERED))
+			__builtin_prefetch(&locate->pages[references[i].entry]);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct walk_reference *reference = &references[i];
+		reference->entry = locate_resolve(locate, reference->entry, reference->target,
+						  &reference->start);
+		__builtin_prefetch(&walk->types[reference->entry], 1);
+		if (reference->evidence)
+			__builtin_prefetch(&walk->claims[reference->entry], 1);
+	}
+	for (unsigned i = 0; i < count; i++)
+		if (references[i].entry)
+			apply(walker, &references[i]);
 }
 
 void walk_flush(struct walker *walker)
 {
-	const struct walk *walk = walker->walk;
-	const struct locate *locate = &walk->build->locate;
-	unsigned count = walker->batched;
-	struct walk_reference *batch = walker->batch;
-	for (unsigned i = 0; i < count; i++) {
-		batch[i].entry = locate_entry(locate, batch[i].target);
-		if (!(batch[i].entry & LOCATE_COVERED))
-			__builtin_prefetch(&locate->pages[batch[i].entry]);
-	}
-	for (unsigned i = 0; i < count; i++) {
-		batch[i].node = locate_resolve(locate, batch[i].entry, batch[i].target);
-		__builtin_prefetch(&walk->types[batch[i].node], 1);
-		if (batch[i].claim) {
-			__builtin_prefetch(&walk->claims[batch[i].node], 1);
-			__builtin_prefetch(&locate->sizes[batch[i].node]);
-			__builtin_prefetch(&locate->addresses[batch[i].node]);
-		}
-	}
-	for (unsigned i = 0; i < count; i++)
-		if (batch[i].node)
-			apply(walker, &batch[i]);
-	walker->batched = 0;
+	while (walker->filled)
+		empty_bin(walker, (unsigned)__builtin_ctzll(walker->filled));
 }
 
 bool walk_visit(void *context, const struct lens_reference *reference)
@@ -272,20 +297,22 @@ bool walk_visit(void *context, const struct lens_reference *reference)
 	const struct walk *walk = walker->walk;
 	if (reference->target - walk->low >= walk->high - walk->low || reference->code)
 		return true;
-	struct walk_reference *kept = &walker->batch[walker->batched];
-	*kept = (struct walk_reference){.target = reference->target,
-					.count = reference->count,
-					.marks = walker->marks,
-					.from = walker->from};
-	if (reference->guessed)
-		kept->marks &= ~(uint32_t)NODE_PRECISE;
-	if (reference->type && reference->type < walk->type_count) {
-		kept->type = reference->type;
-		kept->claim = (uint32_t)reference->evidence << CLAIM_SHIFT |
-			      walk->by_id[reference->type].rank;
-	}
-	if (++walker->batched == BATCH)
-		walk_flush(walker);
+	if (walk->guesses_alone && !reference->guessed)
+		return true;
+	unsigned bin = reference->target >> BIN_SHIFT & (BIN_COUNT - 1);
+	uint32_t type = reference->type < walk->type_count ? reference->type : 0;
+	walker->bins[bin * BIN_SIZE + walker->in_bin[bin]] = (struct walk_reference){
+		.target = reference->target,
+		.count = reference->count,
+		.type = type,
+		.from = walker->from,
+		.evidence = type ? reference->evidence : 0,
+		.reachable = walker->reachable,
+		.precise = walker->precise && !reference->guessed,
+	};
+	walker->filled |= UINT64_C(1) << bin;
+	if (++walker->in_bin[bin] == BIN_SIZE)
+		empty_bin(walker, bin);
 	return true;
 }
 

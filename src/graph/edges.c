@@ -18,6 +18,7 @@ struct edge_reference {
 	uint32_t from;
 	uint32_t type;
 	bool guessed, maybe;
+	bool start; // it leads to where its node begins; false: perhaps
 };
 
 struct making;
@@ -132,6 +133,10 @@ static bool is_implausible(const struct build *build, const struct edge_referenc
 {
 	if (!reference->type)
 		return false;
+	// What is of that type already has been found plausible.
+	if (reference->start &&
+	    (build_types(build)[reference->node] & NODE_TYPE_MASK) == reference->type)
+		return false;
 	uint64_t size = lens_type(build->lens, reference->type)->size_bytes;
 	if (size <= 1)
 		return false;
@@ -174,12 +179,10 @@ static void flush(struct edger *edger)
 			__builtin_prefetch(&locate->pages[batch[i].entry]);
 	}
 	for (unsigned i = 0; i < edger->batched; i++) {
-		batch[i].node = locate_resolve(locate, batch[i].entry, batch[i].target);
-		if (batch[i].guessed)
-			continue;
-		__builtin_prefetch(&build_types(build)[batch[i].node]);
-		__builtin_prefetch(&locate->addresses[batch[i].node]);
-		__builtin_prefetch(&locate->sizes[batch[i].node]);
+		batch[i].node =
+			locate_resolve(locate, batch[i].entry, batch[i].target, &batch[i].start);
+		if (!batch[i].guessed)
+			__builtin_prefetch(&build_types(build)[batch[i].node]);
 	}
 	for (unsigned i = 0; i < edger->batched; i++)
 		lead(edger, &batch[i]);

@@ -82,10 +82,13 @@ static inline uint32_t locate_entry(const struct locate *locate, uint64_t addres
 	return ((const uint32_t *)entry)[address >> LOCATE_PAGE_SHIFT & (LOCATE_LEAF_COUNT - 1)];
 }
 
-/** The node that holds `address`, by what locate_entry() said; 0 if there is none. */
-static inline uint32_t locate_resolve(const struct locate *locate, uint32_t entry, uint64_t address)
+/** The node that holds `address`, by what locate_entry() said; 0 if there is none. `*start`: it is known, without a look at the
+ *  node, that it begins there. */
+static inline uint32_t locate_resolve(const struct locate *locate, uint32_t entry, uint64_t address,
+				      bool *start)
 {
 	uint32_t node;
+	*start = false;
 	if (!entry)
 		return 0;
 	if (entry & LOCATE_COVERED) {
@@ -100,15 +103,18 @@ static inline uint32_t locate_resolve(const struct locate *locate, uint32_t entr
 		       locate_count_bits(page->begins[word] & ((UINT64_C(2) << bit) - 1));
 		if (word)
 			node += page->counts[word - 1];
-		if (page->begins[word] >> bit & 1 && address % 16 == 0)
+		if (page->begins[word] >> bit & 1 && address % 16 == 0) {
+			*start = true;
 			return node;
+		}
 	}
 	return node && address - locate->addresses[node] < locate_size(locate, node) ? node : 0;
 }
 
 static inline uint32_t locate_node(const struct locate *locate, uint64_t address)
 {
-	return locate_resolve(locate, locate_entry(locate, address), address);
+	bool start;
+	return locate_resolve(locate, locate_entry(locate, address), address, &start);
 }
 
 #endif

@@ -349,6 +349,17 @@ const uint8_t *graph_reader_at(void *context, uint64_t address, size_t *availabl
 	return NULL;
 }
 
+void graph_reader_prefetch(struct graph_reader *reader, uint64_t address)
+{
+	const struct run *run = reader->last;
+	if (!run || address - run->start >= run->size)
+		run = find_run(reader->memory, address);
+	if (run && run->kind == RUN_MAPPED)
+		__builtin_prefetch(run->bytes + (address - run->start));
+	if (run)
+		reader->last = run;
+}
+
 bool graph_reader_word(struct graph_reader *reader, uint64_t address, uint64_t *ret)
 {
 	uint8_t word[8];

@@ -38,6 +38,8 @@ struct graph_reader *graph_reader_free(struct graph_reader *reader);
 struct lens_memory graph_reader_memory(struct graph_reader *reader);
 /** As lens_memory.at. */
 const uint8_t *graph_reader_at(void *reader, uint64_t address, size_t *available);
+/** Asks the processor for the byte at `address`, if it is mapped. */
+void graph_reader_prefetch(struct graph_reader *reader, uint64_t address);
 /** An aligned or unaligned word; false if it is unreadable. */
 bool graph_reader_word(struct graph_reader *reader, uint64_t address, uint64_t *ret);
 

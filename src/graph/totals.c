@@ -252,6 +252,7 @@ static bool keep_others(struct build *build)
 	graph->large_count = build->large_sizes.count;
 	graph->large_sizes = keep(build, build->large_sizes.items,
 				  graph->large_count * sizeof(*graph->large_sizes));
+	graph->value_count = build->values.count;
 	graph->values =
 		keep(build, build->values.items, build->values.count * sizeof(*graph->values));
 	graph->value_count = build->values.count;
@@ -266,6 +267,7 @@ static bool keep_others(struct build *build)
 static bool take_arrays(struct build *build)
 {
 	struct strobe_graph *graph = build->graph;
+	graph->precise = build->options.precise;
 	graph->node_count = (uint32_t)build->addresses.count;
 	graph->memory_count = build->memory_count;
 	graph->surrogate_begin = build->node_count;

@@ -12,6 +12,7 @@ enum {
 	REPEAT_LIMIT =
 		64, // how often all nodes may be walked, on average: types that get better and better
 	REPEAT_LEAST = 1000000,
+	BINS_SIZE = BIN_COUNT * BIN_SIZE * sizeof(struct walk_reference), // of one thread
 };
 
 struct strobe_error *walk_init(struct walk *walk, struct build *build)
@@ -36,10 +37,15 @@ struct strobe_error *walk_init(struct walk *walk, struct build *build)
 		return error_no_memory();
 	walk->claims = build->claims.items;
 	for (unsigned i = 0; i < walk->walker_count; i++) {
-		walk->walkers[i].walk = walk;
-		walk->walkers[i].number = i;
-		walk->walkers[i].probe = build->probes[i];
-		walk->walkers[i].memory = graph_reader_memory(build->readers[i]);
+		struct walker *walker = &walk->walkers[i];
+		walker->walk = walk;
+		walker->number = i;
+		walker->probe = build->probes[i];
+		walker->reader = build->readers[i];
+		walker->memory = graph_reader_memory(build->readers[i]);
+		walker->bins = pages_new(BINS_SIZE);
+		if (!walker->bins)
+			return error_no_memory();
 	}
 	return walk_types_update(walk);
 }
@@ -47,6 +53,7 @@ struct strobe_error *walk_init(struct walk *walk, struct build *build)
 void walk_fini(struct walk *walk)
 {
 	for (unsigned i = 0; walk->walkers && i < walk->walker_count; i++) {
+		pages_free(walk->walkers[i].bins, BINS_SIZE);
 		array_fini(&walk->walkers[i].counts);
 		array_fini(&walk->walkers[i].vtables);
 		array_fini(&walk->walkers[i].pending);
@@ -84,7 +91,8 @@ static void walk_node(struct walker *walker, uint32_t node)
 		.precise = walk->precise,
 	};
 	walker->from = node;
-	walker->marks = word & (NODE_REACHABLE | NODE_PRECISE);
+	walker->reachable = word & NODE_REACHABLE;
+	walker->precise = word & NODE_PRECISE;
 	walker->walked++;
 	if (object.address)
 		graph_object_walk(walk->lens, &walker->memory, &object, walk_visit, walker, NULL);
@@ -93,17 +101,35 @@ static void walk_node(struct walker *walker, uint32_t node)
 			    object.type);
 }
 
+/** Walks some nodes, whose memory is asked for first. */
+static void walk_nodes(struct walker *walker, const uint32_t *nodes, size_t count)
+{
+	const struct build *build = walker->walk->build;
+	for (size_t i = 0; i < count && count > 1; i++)
+		graph_reader_prefetch(walker->reader, build_addresses(build)[nodes[i]]);
+	for (size_t i = 0; i < count; i++)
+		walk_node(walker, nodes[i]);
+}
+
 // A round.
 
 static bool walk_part(void *context, unsigned thread, uint64_t from, uint64_t to)
 {
 	struct walk *walk = context;
 	struct walker *walker = &walk->walkers[thread];
+	uint32_t ahead[AHEAD];
+	unsigned count = 0;
 	for (uint64_t i = from / 64; i < (to + 63) / 64; i++) {
 		uint64_t bits = walk->now[i];
-		for (walk->now[i] = 0; bits; bits &= bits - 1)
-			walk_node(walker, (uint32_t)(i * 64 + (unsigned)__builtin_ctzll(bits)));
+		for (walk->now[i] = 0; bits; bits &= bits - 1) {
+			ahead[count++] = (uint32_t)(i * 64 + (unsigned)__builtin_ctzll(bits));
+			if (count < AHEAD)
+				continue;
+			walk_nodes(walker, ahead, count);
+			count = 0;
+		}
 	}
+	walk_nodes(walker, ahead, count);
 	walk_flush(walker);
 	return !walker->short_of_memory;
 }
@@ -248,10 +274,10 @@ static struct strobe_error *short_round(struct walk *walk, size_t count)
 	struct strobe_error *error = settle(walk);
 	if (error)
 		return error;
-	for (size_t i = 0; i < count; i++)
-		walk_node(walker, walk->list[i]);
+	for (size_t i = 0; i < count; i += AHEAD)
+		walk_nodes(walker, walk->list + i, count - i < AHEAD ? count - i : AHEAD);
 	walk_flush(walker);
-	return round_failed(walk);
+	return walker->short_of_memory ? error_no_memory() : NULL;
 }
 
 /** A round of many nodes, by all threads, in order of their addresses. */
@@ -290,6 +316,7 @@ struct strobe_error *walk_rounds(struct walk *walk)
 			error = long_round(walk);
 		else
 			error = short_round(walk, count);
+		walk->guesses_alone = false;
 		if (++walk->rounds % TELL_EVERY && count != SIZE_MAX)
 			continue;
 		if (!error)
@@ -327,6 +354,7 @@ struct strobe_error *build_walk(struct build *build)
 	walk.precise = build->options.precise;
 	if (!error && !walk.precise) {
 		push_reached(&walk);
+		walk.guesses_alone = true; // in the first round: the rest has been done
 		error = walk_rounds(&walk);
 	}
 	walk_fini(&walk);

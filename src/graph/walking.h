@@ -9,7 +9,12 @@
 #include "graph/object.h"
 
 enum {
-	BATCH = 64, // references that are looked up together, so that memory is waited for once
+	// References are put by where they lead, and looked up a bin at a time: what is read of the tables of all nodes is
+	// then near to each other.
+	BIN_COUNT = 64,
+	BIN_SHIFT = 24, // 16 MiB
+	BIN_SIZE = 128,
+	AHEAD = 16,	   // objects whose memory is asked for before they are walked
 	LIST_LIMIT = 4096, // nodes of a round that one thread does without asking the others
 	PART = 1 << 16,	   // nodes that a thread takes at once
 	CLAIM_SHIFT = 24,  // a claim: evidence above, the type's rank below
@@ -28,11 +33,12 @@ struct walk_type {
 struct walk_reference {
 	uint64_t target;
 	uint64_t count;
-	uint32_t entry, node; // of locate
+	uint32_t entry; // of locate; then the node
 	uint32_t type;
-	uint32_t claim; // 0 = none
-	uint32_t marks; // NODE_REACHABLE, NODE_PRECISE
 	uint32_t from;
+	uint8_t evidence; // 0 = it says nothing of a type
+	bool reachable, precise;
+	bool start; // it leads to where its node begins; false: perhaps
 };
 
 /** An element count for a node, if it becomes of that type. */
@@ -47,11 +53,14 @@ struct walk;
 struct walker {
 	struct walk *walk;
 	unsigned number;
+	struct graph_reader *reader;
 	struct graph_reader *probe; // for what is looked at while an object is walked
 	struct lens_memory memory;
-	struct walk_reference batch[BATCH];
-	unsigned batched;
-	uint32_t from, marks; // of the object that is walked
+	struct walk_reference *bins; // BIN_COUNT * BIN_SIZE
+	uint64_t filled;	     // a bit a bin that is not empty
+	uint16_t in_bin[BIN_COUNT];
+	uint32_t from; // the object that is walked
+	bool reachable, precise;
 	uint32_t list[LIST_LIMIT];
 	uint64_t found; // nodes of the next round, those in the list first
 	uint64_t walked;
@@ -73,6 +82,7 @@ struct walk {
 	uint64_t *now, *next;  // a bit a node
 	size_t bitmap_size;    // bytes
 	bool precise;	       // typed references alone
+	bool guesses_alone;    // typed references are not looked at
 	bool with_unreachable; // what is not reachable is of the first round, too: for its types
 	unsigned walker_count;
 	struct walker *walkers;

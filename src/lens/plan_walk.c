@@ -386,6 +386,8 @@ static bool run_elements(struct walk *walk, const struct lens_entry *entry, uint
 		count = entry->flexible ? 1 : fit;
 	if (count > fit)
 		count = fit;
+	if (!entry->plan.leaf && count)
+		(void)move_window(walk, 0);
 	bool open = entry->flexible && count == 1;
 	*done = open || size == 0 ? walk->size : count * size;
 	for (uint64_t i = 0; i < count && !entry->plan.leaf; i++) {
