@@ -162,6 +162,10 @@ static struct strobe_error *add(struct jemalloc *jemalloc, bool *added)
 		heap_add_allocator(jemalloc->heap, &jemalloc_reader, &told, jemalloc);
 	*added = !error;
 	size_t allocator = jemalloc->heap->allocators.count - 1;
+	if (jemalloc->bad_leaves)
+		heap_damage(jemalloc->heap, jemalloc->root, 0,
+			    "jemalloc: expected pointers to leaves of the tree, found %zu others",
+			    jemalloc->bad_leaves);
 	if (!error)
 		error = add_extents(jemalloc, allocator);
 	if (!error)

@@ -62,6 +62,7 @@ struct jemalloc {
 	size_t module_index;
 	uint64_t root;
 	struct jemalloc_layout layout;
+	size_t bad_leaves;		       // pointers of the root that lead to none
 	ARRAY(struct jemalloc_leaf) leaves;    // ascending
 	ARRAY(uint64_t) cached;		       // blocks in caches of threads, ascending
 	ARRAY(uint64_t) own;		       // blocks that jemalloc gave to itself, ascending

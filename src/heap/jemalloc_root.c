@@ -16,10 +16,11 @@
 
 enum {
 	CHUNK_WORDS = 4096,
-	TRIED_ELEMENTS = 64, // of a leaf that may be damaged
+	TRIED_ELEMENTS = 256, // of a leaf that may be damaged
 	TRIED_EXTENTS = 4096,
 };
 #define ROOT_BYTES ((uint64_t)JEMALLOC_ROOT_ELEMENTS * 8)
+#define EMPTY_LEAF (UINT64_MAX - 1)
 /** What may be read of candidates that are none, for all of a module. */
 #define MAX_TRIED_BYTES (UINT64_C(2) << 30)
 
@@ -51,21 +52,33 @@ static bool can_be_leaf(const struct strobe_view *view, uint64_t address)
 	return mapping && mapping->permissions & STROBE_PERMISSION_WRITE;
 }
 
-/** Where the root has a leaf of such an element; UINT64_MAX if the element is none of a leaf's. */
-static uint64_t place_of(const struct jemalloc *jemalloc, uint64_t element, uint64_t index)
+/** What an element of the leaf at `place` in the root must say; UINT64_MAX as place: whichever it says. */
+struct element {
+	uint64_t word;
+	uint64_t index; // in the leaf
+	uint64_t place;
+};
+
+/** Does the element's extent agree with where the element is? Then its leaf's place in the root; else UINT64_MAX. An
+ *  extent may begin in another leaf; where the place is sought, only one that begins at this element tells it. */
+static uint64_t place_of(const struct jemalloc *jemalloc, const struct element *element)
 {
-	uint64_t words[3], description = element & JEMALLOC_POINTER;
-	if (!description || !jemalloc_read(jemalloc, description, words, 3))
+	uint64_t words[3], description = element->word & JEMALLOC_POINTER;
+	if (!jemalloc_read(jemalloc, description, words, 3) || words[1] >= JEMALLOC_USER_END ||
+	    words[2] < JEMALLOC_PAGE)
 		return UINT64_MAX;
-	if (words[1] >= JEMALLOC_USER_END || words[2] < JEMALLOC_PAGE ||
-	    words[1] / JEMALLOC_PAGE % JEMALLOC_LEAF_PAGES != index)
-		return UINT64_MAX;
-	return words[1] / JEMALLOC_LEAF_SPAN;
+	uint64_t first = words[1] / JEMALLOC_PAGE;
+	if (element->place == UINT64_MAX)
+		return first % JEMALLOC_LEAF_PAGES == element->index ? first / JEMALLOC_LEAF_PAGES
+								     : UINT64_MAX;
+	uint64_t page = element->place * JEMALLOC_LEAF_PAGES + element->index;
+	return page >= first && page - first < words[2] / JEMALLOC_PAGE ? element->place
+									: UINT64_MAX;
 }
 
-/** The place in the root that the leaf at `address` has by its own elements; UINT64_MAX if it is no leaf. `limit`:
- *  elements that are tried. */
-static uint64_t place_of_leaf(struct search *search, uint64_t address)
+/** The place in the root that the leaf at `address` has by its own elements, or `place` if it can have that;
+ *  UINT64_MAX if it is no leaf, EMPTY_LEAF if nothing tells. */
+static uint64_t place_of_leaf(struct search *search, uint64_t address, uint64_t place)
 {
 	uint64_t words[JEMALLOC_WINDOW];
 	unsigned tried = 0;
@@ -74,18 +87,19 @@ static uint64_t place_of_leaf(struct search *search, uint64_t address)
 						sizeof(words));
 		search->tried_bytes += sizeof(words);
 		for (size_t j = 0; j < got / 8; j++) {
-			if (!words[j])
+			struct element element = {words[j], i + j, place};
+			if (!(words[j] & JEMALLOC_POINTER)) // where extents were joined
 				continue;
-			uint64_t place = place_of(search->jemalloc, words[j], i + j);
-			if (place != UINT64_MAX)
-				return place;
+			uint64_t found = place_of(search->jemalloc, &element);
+			if (found != UINT64_MAX)
+				return found;
 			if (++tried == TRIED_ELEMENTS)
 				return UINT64_MAX;
 		}
 		if (got < sizeof(words))
 			break;
 	}
-	return UINT64_MAX;
+	return tried ? UINT64_MAX : EMPTY_LEAF;
 }
 
 /** Collects the leaves of a root; false if most of its pointers are to no leaf. */
@@ -104,8 +118,10 @@ static struct strobe_error *try_root(struct search *search, uint64_t root, bool 
 			struct jemalloc_leaf leaf = {.start = (i + j) * JEMALLOC_LEAF_SPAN,
 						     .address = words[j]};
 			uint64_t place = can_be_leaf(jemalloc->view, words[j])
-						 ? place_of_leaf(search, words[j])
+						 ? place_of_leaf(search, words[j], i + j)
 						 : UINT64_MAX;
+			if (place == EMPTY_LEAF)
+				continue;
 			if (place != i + j) {
 				bad++;
 				continue;
@@ -117,10 +133,11 @@ static struct strobe_error *try_root(struct search *search, uint64_t root, bool 
 	}
 	jemalloc->root = root;
 	*ret = good > 0 && good >= bad;
+	jemalloc->bad_leaves = bad;
 	return NULL;
 }
 
-/** How well a layout explains the extents, up to a limit: those that are believed, of `*seen`. */
+/** How well a layout explains the extents, of the first some thousand: those that it makes believable. */
 static size_t vote(struct jemalloc *jemalloc, const struct jemalloc_layout *layout)
 {
 	struct jemalloc_extent extent;
@@ -164,8 +181,8 @@ static struct strobe_error *try_word(struct search *search, uint64_t address, ui
 {
 	if (!can_be_leaf(search->jemalloc->view, word))
 		return NULL;
-	uint64_t place = place_of_leaf(search, word);
-	if (place == UINT64_MAX || place * 8 > address - search->start)
+	uint64_t place = place_of_leaf(search, word, UINT64_MAX);
+	if (place >= JEMALLOC_USER_ELEMENTS || place * 8 > address - search->start)
 		return NULL;
 	uint64_t root = address - place * 8;
 	if (search->end - root < ROOT_BYTES)

@@ -11,11 +11,12 @@ static const char *busy_path(void)
 }
 
 /** A process under `configuration` has exactly the blocks that it says it has. */
-static void compare_under(const char *configuration, const char *threads, const char *operations)
+static void compare_with(const char *configuration, const char *threads, const char *operations,
+			 const char *largest)
 {
 	struct holder holder = {0};
 	struct comparison found;
-	const char *argv[] = {busy_path(), NULL, threads, operations, "9000000", "1", NULL};
+	const char *argv[] = {busy_path(), NULL, threads, operations, largest, "1", NULL};
 	holder_start(&holder, argv, configuration);
 	holder_open(&holder);
 	holder_compare(&holder, "jemalloc", &found);
@@ -38,6 +39,16 @@ static void compare_under(const char *configuration, const char *threads, const 
 	if (!strstr(configuration, "tcache:false"))
 		CHECK(found.blocks[STROBE_HEAP_FREE_CACHED] > 0);
 	CHECK(found.bytes[STROBE_HEAP_BOOKS] >= 1 << 21);
+}
+
+static void compare_under(const char *configuration, const char *threads, const char *operations)
+{
+	compare_with(configuration, threads, operations, "9000000");
+}
+
+static void many_gigabytes(void)
+{
+	compare_with("MALLOC_CONF=dirty_decay_ms:0", "3", "4000", "1000000000");
 }
 
 static void sixteen_threads(void)
@@ -129,4 +140,5 @@ CHECK_MAIN({"sixteen threads allocate, and free each other's blocks", sixteen_th
 	   {"an arena a processor", by_processor},
 	   {"memory is given back, large blocks are cached", unusual},
 	   {"slabs of other sizes, and several bins a class", large_slabs},
+	   {"blocks of up to 1 GB, never touched", many_gigabytes},
 	   {"damaged books are read to their end, in order", damaged_books})
