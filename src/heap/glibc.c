@@ -273,7 +273,8 @@ static struct strobe_error *visit_blocks(struct strobe_heap *heap, struct alloca
 	if (segment.arena == SIZE_MAX) {
 		const struct strobe_heap_block block = {
 			.address = segment.first + CHUNK_HEADER,
-			.size_bytes = segment.end - segment.first - CHUNK_HEADER,
+			.size_bytes = segment.end - segment.first - CHUNK_HEADER -
+				      (glibc->trailing_header ? 8 : 0),
 			.arena = region->arena,
 		};
 		*stop = block.address >= region->start && !visit(context, &block);

@@ -2,7 +2,7 @@
 #ifndef HEAP_GLIBC_H
 #define HEAP_GLIBC_H
 
-// What the files of glibc's reader share: malloc of 2.28 to 2.42, x86-64.
+// What the files of glibc's reader share: malloc of 2.28 to 2.43, x86-64.
 //
 // A chunk is a header of two words, the size of the chunk before it (if that is free) and its own size
 // with three flags, and what the program may use: up to and with the first word of the next chunk's
@@ -28,7 +28,8 @@ enum {
 	STATE_BINS = 127,
 	STATE_BINS_SIZE = STATE_BINS * 16,
 	STATE_FAST_BINS = 10,
-	STATE_OFFSET_OF_BINS = 112, // since 2.27; others are tolerated
+	STATE_OFFSET_OF_BINS = 112,	     // 2.27 to 2.42
+	STATE_OFFSET_WITHOUT_FAST_BINS = 24, // 2.43
 	// From `bins` on:
 	STATE_FLAGS_FROM_START = 4,
 	STATE_FAST_BINS_AT = -96,
@@ -85,6 +86,7 @@ struct glibc {
 	const struct strobe_view *view;
 	size_t module;		 // whose data has the main arena; SIZE_MAX if unknown
 	uint64_t offset_of_bins; // in malloc_state
+	bool trailing_header;	 // of mmapped chunks: their size leaves it out, since 2.43
 	bool mangled;		 // links of lists with one direction: since 2.32
 	const char *evidence;
 	size_t mmapped_index; // in the heap's arenas; SIZE_MAX: none yet

@@ -10,7 +10,7 @@
 static const struct glibc_cache_layout layouts[] = {
 	{0x290, 64, 2, 128, true},  // 2.30 to 2.41
 	{0x250, 64, 1, 64, true},   // up to 2.29
-	{0x300, 76, 2, 152, false}, // 2.42
+	{0x300, 76, 2, 152, false}, // 2.42 on
 };
 
 enum { SMALL_LISTS = 64, LARGEST = 760 };
@@ -76,8 +76,8 @@ static const struct glibc_cache_layout *layout_of(uint64_t chunk_size)
 {
 	// What a chunk is cut from may be too small for a rest.
 	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
-		if (chunk_size == layouts[i].chunk_size ||
-		    chunk_size == layouts[i].chunk_size + CHUNK_ALIGNMENT)
+		if (chunk_size >= layouts[i].chunk_size &&
+		    chunk_size <= layouts[i].chunk_size + CHUNK_MIN)
 			return &layouts[i];
 	return NULL;
 }

@@ -101,7 +101,7 @@ static uint64_t fast_bin_at(const struct glibc_arena *arena, unsigned index)
 
 static bool has_fast_bins(const struct glibc *glibc)
 {
-	return glibc->offset_of_bins >= 104;
+	return glibc->offset_of_bins == STATE_OFFSET_OF_BINS;
 }
 
 static struct strobe_error *read_fast_bins(struct glibc *glibc, size_t index)

@@ -25,25 +25,37 @@ static bool is_mmapped(const uint64_t pair[2])
 	return (pair[1] & (CHUNK_FLAGS | 8)) == CHUNK_MMAPPED;
 }
 
+/** The end of the pages of the chunk at `chunk`, which begin at `start`; 0 if they are no pages. */
+static uint64_t pages_end(const struct glibc *glibc, uint64_t start, uint64_t chunk,
+			  uint64_t span_end, const uint64_t pair[2])
+{
+	uint64_t size = glibc_size(pair[1]) + (glibc->trailing_header ? CHUNK_HEADER : 0);
+	uint64_t offset = pair[0];
+	if (glibc->trailing_header)
+		offset &= ~UINT64_C(1); // says that its pages are huge
+	if (!is_mmapped(pair) || offset != chunk - start || (offset + size) % PAGE_SIZE ||
+	    size <= CHUNK_MIN || size > span_end - chunk)
+		return 0;
+	return chunk + size;
+}
+
 /** What memalign() made of a mapped chunk at `start`: one further on, that knows how far. */
 static bool find_aligned(struct glibc *glibc, uint64_t start, uint64_t span_end, struct found *ret)
 {
 	for (uint64_t alignment = CHUNK_MIN; alignment; alignment <<= 1) {
-		uint64_t chunk = ((start + CHUNK_HEADER + alignment - 1) & ~(alignment - 1)) -
-				 CHUNK_HEADER,
-			 pair[2];
-		if (chunk > start && chunk - start < CHUNK_MIN)
+		uint64_t chunk =
+			((start + CHUNK_HEADER + alignment - 1) & ~(alignment - 1)) - CHUNK_HEADER;
+		uint64_t pair[2], end;
+		if (!glibc->trailing_header && chunk > start && chunk - start < CHUNK_MIN)
 			chunk += alignment;
 		if (chunk < start || chunk >= span_end - CHUNK_HEADER)
 			return false;
-		if (chunk == start || !glibc_window_pair(&glibc->ahead, chunk, pair) ||
-		    pair[0] != chunk - start || !is_mmapped(pair))
+		if (chunk == start || !glibc_window_pair(&glibc->ahead, chunk, pair))
 			continue;
-		uint64_t size = glibc_size(pair[1]);
-		if ((chunk - start + size) % PAGE_SIZE || size < CHUNK_MIN ||
-		    size > span_end - chunk)
+		end = pages_end(glibc, start, chunk, span_end, pair);
+		if (!end)
 			continue;
-		*ret = (struct found){.start = start, .end = chunk + size, .chunk = chunk};
+		*ret = (struct found){.start = start, .end = end, .chunk = chunk};
 		return true;
 	}
 	return false;
@@ -52,15 +64,16 @@ static bool find_aligned(struct glibc *glibc, uint64_t start, uint64_t span_end,
 static bool chunk_at(struct glibc *glibc, uint64_t start, uint64_t span_end, struct found *ret)
 {
 	uint64_t pair[2];
-	if (!glibc_window_pair(&glibc->ahead, start, pair) || pair[0] != 0 || !is_mmapped(pair))
-		return false;
-	uint64_t size = glibc_size(pair[1]);
-	if (size % PAGE_SIZE || size == 0)
+	// What memalign() left at the start may tell of a size that it had once: not `span_end`.
+	if (!glibc_window_pair(&glibc->ahead, start, pair) ||
+	    !pages_end(glibc, start, start, UINT64_MAX, pair))
 		return false;
 	if (find_aligned(glibc, start, span_end, ret))
 		return true;
-	*ret = (struct found){.start = start, .end = start + size, .chunk = start};
-	return size <= span_end - start;
+	*ret = (struct found){.start = start,
+			      .end = pages_end(glibc, start, start, span_end, pair),
+			      .chunk = start};
+	return ret->end != 0;
 }
 
 /** The next page worth looking at. */

@@ -10,14 +10,25 @@
 // Named limits: how much of a module is searched for its version.
 enum { VERSION_LIMIT = 64 << 20, VERSION_SIZE = 16 };
 
-/** Where members are; two layouts, and the same members in both. */
+/** Where members are. What stands in between is of no interest here. */
 struct layout {
-	unsigned arena_test, arena_max, counts, mmapped, max_mmapped, sbrk_base, tcache_bins, size;
-	bool huge_pages; // has thp_pagesize, hp_pagesize, hp_flags in front of `counts`
+	unsigned huge_page; // hp_pagesize; 0 = there is none
+	unsigned counts;    // n_mmaps, n_mmaps_max, max_n_mmaps, no_dyn_threshold: four bytes each
+	unsigned mmapped; // mmapped_mem, max_mmapped_mem, sbrk_base, tcache_bins, tcache_max_bytes
+	unsigned size;
 };
 static const struct layout layouts[] = {
-	{24, 32, 60, 80, 88, 96, 104, 136, true}, // 2.35 on
-	{24, 32, 40, 56, 64, 72, 80, 112, false}, // up to 2.34
+	{48, 60, 80, 136}, // 2.35 to 2.42
+	{0, 40, 56, 112},  // up to 2.34
+	{56, 68, 88, 144}, // 2.43
+};
+enum {
+	ARENA_TEST = 24,
+	ARENA_MAX = 32,
+	MAX_MMAPPED = 8,
+	SBRK_BASE = 16,
+	CACHE_BINS = 24,
+	CACHE_MAX = 32
 };
 
 static uint64_t word(const uint8_t *bytes)
@@ -55,7 +66,8 @@ static bool counts_agree(const uint8_t *at, const struct layout *layout)
 {
 	int32_t count = number(at + layout->counts), limit = number(at + layout->counts + 4);
 	int32_t most = number(at + layout->counts + 8), fixed = number(at + layout->counts + 12);
-	uint64_t bytes = word(at + layout->mmapped), most_bytes = word(at + layout->max_mmapped);
+	uint64_t bytes = word(at + layout->mmapped);
+	uint64_t most_bytes = word(at + layout->mmapped + MAX_MMAPPED);
 	return count >= 0 && limit >= 0 && count <= most && (fixed == 0 || fixed == 1) &&
 	       bytes <= most_bytes && bytes % PAGE_SIZE == 0 && most_bytes % PAGE_SIZE == 0 &&
 	       bytes / PAGE_SIZE >= (uint64_t)count && (count == 0) == (bytes == 0) &&
@@ -65,17 +77,18 @@ static bool counts_agree(const uint8_t *at, const struct layout *layout)
 /** How sure it is that malloc_par stands at `at`: 0 = it does not. */
 static unsigned evidence(const struct glibc *glibc, const uint8_t *at, const struct layout *layout)
 {
-	uint64_t base = word(at + layout->sbrk_base);
-	if (word(at + layout->arena_test) > 1 << 20 || word(at + layout->arena_max) > 1 << 20 ||
+	uint64_t base = word(at + layout->mmapped + SBRK_BASE);
+	if (word(at + ARENA_TEST) > 1 << 20 || word(at + ARENA_MAX) > 1 << 20 ||
 	    !counts_agree(at, layout))
 		return 0;
-	if (layout->huge_pages && (!is_page_size(word(at + 40)) || !is_page_size(word(at + 48))))
+	if (layout->huge_page && (!is_page_size(word(at + layout->huge_page)) ||
+				  !is_page_size(word(at + layout->huge_page - 8))))
 		return 0;
 	if (base && !glibc_span_end(glibc->view, base))
 		return 0;
-	bool agree =
-		caches_agree(word(at + layout->tcache_bins), word(at + layout->tcache_bins + 8));
-	bool usual = number(at + layout->counts + 4) == 65536 && word(at + layout->arena_test) == 8;
+	bool agree = caches_agree(word(at + layout->mmapped + CACHE_BINS),
+				  word(at + layout->mmapped + CACHE_MAX));
+	bool usual = number(at + layout->counts + 4) == 65536 && word(at + ARENA_TEST) == 8;
 	bool thresholds = word(at) >= 1024 && word(at + 16) >= 1024 && word(at + 16) <= 1 << 30;
 	if (!thresholds && !usual)
 		return 0;
@@ -89,10 +102,10 @@ static void take(struct glibc *glibc, const uint8_t *bytes, const struct layout 
 {
 	glibc->parameters = (struct glibc_parameters){
 		.address = address,
-		.sbrk_base = word(bytes + layout->sbrk_base),
+		.sbrk_base = word(bytes + layout->mmapped + SBRK_BASE),
 		.mmapped_count = (uint64_t)number(bytes + layout->counts),
 		.mmapped_bytes = word(bytes + layout->mmapped),
-		.huge_page_bytes = layout->huge_pages ? word(bytes + 48) : 0,
+		.huge_page_bytes = layout->huge_page ? word(bytes + layout->huge_page) : 0,
 	};
 }
 

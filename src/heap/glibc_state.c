@@ -131,7 +131,7 @@ static uint64_t ring_leaves_heaps(const struct strobe_view *view, uint64_t state
 /** Where `bins` begin in their malloc_state: so that the ring closes. */
 static uint64_t find_offset(const struct glibc *glibc, uint64_t bins)
 {
-	static const uint64_t offsets[] = {STATE_OFFSET_OF_BINS, 104, 24, 96, 32};
+	static const uint64_t offsets[] = {STATE_OFFSET_OF_BINS, STATE_OFFSET_WITHOUT_FAST_BINS};
 	uint64_t next;
 	if (!glibc_read_word(glibc->view, bins + STATE_NEXT_AT, &next))
 		return STATE_OFFSET_OF_BINS;
@@ -175,6 +175,7 @@ static struct strobe_error *add_arena(struct glibc *glibc, uint64_t bins, bool i
 struct strobe_error *glibc_follow_ring(struct glibc *glibc, uint64_t main_bins)
 {
 	glibc->offset_of_bins = find_offset(glibc, main_bins);
+	glibc->trailing_header = glibc->offset_of_bins == STATE_OFFSET_WITHOUT_FAST_BINS;
 	struct strobe_error *error = add_arena(glibc, main_bins, true);
 	uint64_t start = main_bins - glibc->offset_of_bins, at = start;
 	while (!error && glibc->arenas.count <= MAX_ARENAS) {

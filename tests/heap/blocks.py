@@ -31,7 +31,7 @@ class Program:
 
     def __init__(self, folder, program, arguments, environment):
         self.log = os.path.join(folder, "log")
-        self.process = subprocess.Popen([program, self.log, *map(str, arguments)],
+        self.process = subprocess.Popen([*program.split(), self.log, *map(str, arguments)],
                                         stdout=subprocess.PIPE, text=True,
                                         env={**os.environ, **environment})
         words = self.process.stdout.readline().split()
