@@ -13,6 +13,9 @@
 
 enum { WINDOW = 1 << 20, AHEAD = 4096 };
 
+// Named limit: of a mapping that may be the data of a module.
+enum { LARGEST_DATA = 16 << 20 };
+
 bool glibc_is_anonymous(const struct strobe_mapping *mapping)
 {
 	const unsigned wanted = STROBE_PERMISSION_READ | STROBE_PERMISSION_WRITE;
@@ -236,7 +239,33 @@ static uint64_t ask_symbols(struct strobe_heap *heap, size_t *ret_module)
 	return 0;
 }
 
-static struct strobe_error *find_otherwise(struct strobe_heap *heap)
+static struct strobe_error *take_unnamed(void *context, uint64_t bins)
+{
+	struct strobe_heap *heap = context;
+	return glibc_bins_are_in_heap(heap->view, bins)
+		       ? NULL
+		       : take(heap, bins, SIZE_MAX, "malloc_state in data of no known module");
+}
+
+/** What no module is known of, as in cores of which the files are gone. */
+static struct strobe_error *scan_mappings(struct strobe_heap *heap, struct glibc_window *window)
+{
+	const unsigned wanted = STROBE_PERMISSION_READ | STROBE_PERMISSION_WRITE;
+	size_t count = strobe_view_mapping_count(heap->view), before = heap->allocators.count;
+	for (size_t i = 0; i < count && heap->allocators.count == before; i++) {
+		const struct strobe_mapping *mapping = strobe_view_mapping(heap->view, i);
+		if ((mapping->permissions & (wanted | STROBE_PERMISSION_SHARED)) != wanted ||
+		    mapping->end - mapping->start > LARGEST_DATA)
+			continue;
+		struct strobe_error *error =
+			glibc_scan_bins(window, mapping->start, mapping->end, take_unnamed, heap);
+		if (error)
+			return error;
+	}
+	return NULL;
+}
+
+static struct strobe_error *find_otherwise(struct strobe_heap *heap, struct glibc_window *window)
 {
 	size_t module = SIZE_MAX;
 	uint64_t bins = glibc_main_from_heaps(heap->view);
@@ -244,7 +273,9 @@ static struct strobe_error *find_otherwise(struct strobe_heap *heap)
 		return take(heap, bins, strobe_view_module_at(heap->view, bins),
 			    "malloc_state in the ring of other arenas");
 	bins = ask_symbols(heap, &module);
-	return bins ? take(heap, bins, module, "main_arena by symbol") : NULL;
+	if (bins)
+		return take(heap, bins, module, "main_arena by symbol");
+	return scan_mappings(heap, window);
 }
 
 static struct strobe_error *find(struct strobe_heap *heap)
@@ -254,9 +285,9 @@ static struct strobe_error *find(struct strobe_heap *heap)
 		return error_no_memory();
 	size_t before = heap->allocators.count;
 	struct strobe_error *error = scan_modules(heap, &window);
-	glibc_window_fini(&window);
 	if (!error && heap->allocators.count == before)
-		error = find_otherwise(heap);
+		error = find_otherwise(heap, &window);
+	glibc_window_fini(&window);
 	return error;
 }
 

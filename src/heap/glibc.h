@@ -127,6 +127,8 @@ unsigned glibc_good_bins(const struct strobe_view *view, uint64_t bins);
 typedef struct strobe_error *(*glibc_bins_found)(void *context, uint64_t bins);
 struct strobe_error *glibc_scan_bins(struct glibc_window *window, uint64_t start, uint64_t end,
 				     glibc_bins_found found, void *context) STROBE_MUST_CHECK;
+/** Are these the bins of another arena than a main one? */
+bool glibc_bins_are_in_heap(const struct strobe_view *view, uint64_t bins);
 /** Follows the ring of arenas from the main one's bins and fills `arenas`, `offset_of_bins`. */
 struct strobe_error *glibc_follow_ring(struct glibc *glibc, uint64_t main_bins) STROBE_MUST_CHECK;
 /** Adds segments of all arenas but the main one. */

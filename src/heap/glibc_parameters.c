@@ -133,8 +133,13 @@ void glibc_find_parameters(struct glibc *glibc)
 {
 	unsigned best = 1; // less is not believed
 	uint64_t start, end;
-	if (glibc->module == SIZE_MAX)
+	if (glibc->module == SIZE_MAX) { // what stands beside the main arena
+		const struct strobe_mapping *mapping =
+			strobe_view_mapping_at(glibc->view, glibc->arenas.items[0].bins);
+		if (mapping)
+			look_through(glibc, mapping->start, mapping->end, &best);
 		return;
+	}
 	for (size_t i = 0; view_module_data(glibc->view, glibc->module, i, &start, &end); i++)
 		look_through(glibc, start, end, &best);
 }

@@ -20,6 +20,9 @@ struct heap_info {
 };
 static const uint64_t state_offsets[] = {0x20, 0x30};
 
+// Of bins in malloc_state.
+static const uint64_t bins_offsets[] = {STATE_OFFSET_OF_BINS, STATE_OFFSET_WITHOUT_FAST_BINS};
+
 /** Is the bin whose links are at `address` in order? */
 static bool bin_is_good(const struct strobe_view *view, uint64_t address, const uint64_t links[2])
 {
@@ -128,16 +131,23 @@ static uint64_t ring_leaves_heaps(const struct strobe_view *view, uint64_t state
 	return 0;
 }
 
+bool glibc_bins_are_in_heap(const struct strobe_view *view, uint64_t bins)
+{
+	for (size_t i = 0; i < sizeof(bins_offsets) / sizeof(bins_offsets[0]); i++)
+		if (is_in_heap(view, bins - bins_offsets[i]))
+			return true;
+	return false;
+}
+
 /** Where `bins` begin in their malloc_state: so that the ring closes. */
 static uint64_t find_offset(const struct glibc *glibc, uint64_t bins)
 {
-	static const uint64_t offsets[] = {STATE_OFFSET_OF_BINS, STATE_OFFSET_WITHOUT_FAST_BINS};
 	uint64_t next;
 	if (!glibc_read_word(glibc->view, bins + STATE_NEXT_AT, &next))
 		return STATE_OFFSET_OF_BINS;
-	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++)
-		if (ring_leaves_heaps(glibc->view, next, offsets[i]) == bins - offsets[i])
-			return offsets[i];
+	for (size_t i = 0; i < sizeof(bins_offsets) / sizeof(bins_offsets[0]); i++)
+		if (ring_leaves_heaps(glibc->view, next, bins_offsets[i]) == bins - bins_offsets[i])
+			return bins_offsets[i];
 	return STATE_OFFSET_OF_BINS;
 }
 
@@ -292,11 +302,15 @@ struct main_search {
 static struct strobe_error *ask_for_main(void *context, uint64_t heap, const struct heap_info *info)
 {
 	struct main_search *search = context;
-	uint64_t state =
-		search->bins ? 0
-			     : ring_leaves_heaps(search->view, info->arena, STATE_OFFSET_OF_BINS);
-	if (state && strobe_view_mapping_at(search->view, state))
-		search->bins = state + STATE_OFFSET_OF_BINS;
+	for (size_t i = 0; !search->bins && i < sizeof(bins_offsets) / sizeof(bins_offsets[0]);
+	     i++) {
+		uint64_t offset = bins_offsets[i];
+		uint64_t state = ring_leaves_heaps(search->view, info->arena, offset);
+		if (state &&
+		    glibc_good_bins(search->view, info->arena + offset) >= STATE_GOOD_BINS &&
+		    strobe_view_mapping_at(search->view, state))
+			search->bins = state + offset;
+	}
 	return NULL;
 }
 

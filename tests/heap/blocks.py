@@ -3,6 +3,8 @@
 """Blocks of glibc's malloc, compared with the log of a program that knows its own. TAP on stdout.
 
 usage: blocks.py SHOW_BLOCKS EXERCISE STATIC STRIPPED STROBE
+
+A program may be a command of several words: another glibc's loader with --library-path, say.
 """
 import os
 import shutil
@@ -82,7 +84,7 @@ def shown(target, *options):
     return blocks, others
 
 
-def compare(truth, target, name, *options, expect=()):
+def compare(truth, target, name, *options, expect=(), damaged=False):
     live, freed = truth
     blocks, others = shown(target, *options)
     allocated = {a: b[0] for a, b in blocks.items() if b[1] == "allocated"}
@@ -91,7 +93,9 @@ def compare(truth, target, name, *options, expect=()):
               for a, s in allocated.items() if a not in live]
     notes += [f"size of 0x{a:x} is {allocated[a]}, not {s}" for a, s in live.items()
               if a in allocated and allocated[a] != s]
-    notes += [line for line in others if line.startswith(("damage", "broken"))]
+    notes += [line for line in others if line.startswith("broken" if damaged else ("damage", "broken"))]
+    if damaged and not any(line.startswith("damage") for line in others):
+        notes.append("no damage is told")
     states = {b[1] for b in blocks.values()}
     states |= {f"{n} main regions" for n in range(1, 1 + len(
         [line for line in others if line.startswith("region") and line.endswith(" main")]))}
@@ -148,6 +152,21 @@ def files(folder):
         compare(truth, f"{core}.{running.pid}", "a core of gdb's, no debug information", "--no-debug")
 
 
+def smashed(folder):
+    """With zeros where the main arena's bins were."""
+    for threads, how in ((1, "by symbol"), (4, "in the ring of other arenas")):
+        name = f"the main arena {how}"
+        with Program(folder, exercise, (threads, 2000, 40), {}) as running:
+            debug = subprocess.run([show_blocks, "--smash-bins", "--quiet", str(running.pid)],
+                                   capture_output=True, text=True, check=True).stdout
+            if threads == 1 and "allocator" not in debug:
+                result(True, f"{name} # SKIP libc has no symbols here")
+                continue
+            _, others = compare(running.truth(), running.pid, name, "--smash-bins", damaged=True)
+            evidence = [line for line in others if line.startswith("allocator")]
+            result(how in "".join(evidence), f"{name}: told", evidence)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, arguments, environment, options, states in SCENARIOS:
@@ -158,6 +177,7 @@ def main():
                          ("--no-debug",), ("cached", "free", "top", "books"))
         scenario(folder, "static, a child of fork", static, (4, 3000, 31, "fork"), {}, (), ())
         files(folder)
+        smashed(folder)
     print(f"1..{number}")
     return 1 if failed else 0
 

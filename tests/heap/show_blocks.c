@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shows a heap's blocks as a test reads them: show_blocks [--no-debug] [--quiet] TARGET. A line each of
+// Shows a heap's blocks as a test reads them: show_blocks [--no-debug] [--quiet] [--smash-bins] TARGET. A line each of
 // "allocator", "region", "block" (address, size, state, arena), "damage"; at last "total". Checks on the way what
 // always holds: blocks ascend, do not overlap, and lie within regions of their arena.
 #include <inttypes.h>
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strobe/heap.h>
+#include <strobe/overlay.h>
 #include <time.h>
 
 struct shown {
@@ -76,21 +77,37 @@ static void show_heap(struct strobe_heap *heap, bool quiet)
 	       strobe_heap_damage_total(heap), took);
 }
 
+/** Zeros over all bins of the main arena, so that nothing shows that it is one. */
+static struct strobe_error *smash_bins(struct strobe_view *view, struct strobe_symbols *symbols)
+{
+	static const uint8_t zeros[127 * 16];
+	struct strobe_heap *heap;
+	struct strobe_error *error = strobe_heap_open(symbols, &heap);
+	if (error)
+		return error;
+	uint64_t state = strobe_heap_arena(heap, 0)->address;
+	strobe_heap_close(heap);
+	return strobe_overlay_write(view, state + 112, zeros, sizeof(zeros));
+}
+
 int main(int argc, char **argv)
 {
 	struct strobe_view_options options = {.size = sizeof(options), .no_debuginfod = true};
 	struct strobe_view *view = NULL;
 	struct strobe_symbols *symbols = NULL;
 	struct strobe_heap *heap = NULL;
-	bool quiet = false;
+	bool quiet = false, smash = false;
 	for (int i = 1; i < argc - 1; i++) {
 		quiet |= strcmp(argv[i], "--quiet") == 0;
+		smash |= strcmp(argv[i], "--smash-bins") == 0;
 		if (strcmp(argv[i], "--no-debug") == 0)
 			options.debug_directories = "/nonexistent";
 	}
 	struct strobe_error *error = strobe_view_open(argv[argc - 1], &options, &view);
 	if (!error)
 		error = strobe_symbols_open(view, &symbols);
+	if (!error && smash)
+		error = smash_bins(view, symbols);
 	double start = now();
 	if (!error)
 		error = strobe_heap_open(symbols, &heap);
