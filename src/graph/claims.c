@@ -247,10 +247,13 @@ static void apply(struct walker *walker, const struct walk_reference *reference)
 	if (known && !(marks & ~word))
 		return;
 	if (!known && is_implausible(walk, reference, node)) {
-		if (walk->precise)
-			return;
 		known = true;
-		marks &= ~(uint32_t)NODE_PRECISE;
+		// A link may lead to where its list begins, in an object of another type.
+		if (reference->evidence != EVIDENCE_LINK) {
+			if (walk->precise)
+				return;
+			marks &= ~(uint32_t)NODE_PRECISE;
+		}
 	}
 	bool fresh = mark(walker, node, marks);
 	if (!known && claim_type(walker, reference, node))

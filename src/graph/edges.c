@@ -199,7 +199,8 @@ static bool visit(void *context, const struct lens_reference *reference)
 	edger->batch[edger->batched] = (struct edge_reference){
 		.target = reference->target,
 		.from = edger->from,
-		.type = reference->type,
+		// A link may lead to where its list begins, in an object of another type.
+		.type = reference->evidence == EVIDENCE_LINK ? 0 : reference->type,
 		.guessed = reference->guessed,
 		.maybe = reference->maybe,
 	};

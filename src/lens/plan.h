@@ -38,6 +38,7 @@ struct plan_step {
 	uint8_t count_kind; // enum plan_count
 	uint8_t width;
 	bool maybe; // of a union with several readings
+	bool link; // PLAN_POINTER: leads to `type` only if nothing else is known to be there: evidence is EVIDENCE_LINK
 	bool self; // PLAN_POINTER: may point into the object itself (short strings): then it is no reference
 	uint32_t offset; // from the element's start, or the enclosing repeat's
 	uint32_t type;	 // lens type id of what is pointed at

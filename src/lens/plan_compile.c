@@ -152,7 +152,7 @@ static void pointer_step(struct plan_builder *builder, struct type *type, uint64
 		struct type *stripped = type_strip(builder->lens->symbols, target);
 		if (stripped->kind == TYPE_FUNCTION)
 			step.kind = PLAN_CODE;
-		else
+		else if (!cplus_is_link(stripped))
 			step.type = plan_type(builder, target);
 		if (step.type && type->kind == TYPE_POINTER)
 			step.mask = tag_mask(builder->lens, target);
@@ -277,6 +277,8 @@ static void member_steps(struct plan_builder *builder, const struct type_member 
 		plan_value(builder, member->type, offset, maybe);
 		return;
 	}
+	if (language_is_cplus(type->language) && cplus_container(builder, type, offset, maybe))
+		return;
 	if (++builder->nesting > PLAN_NESTING_LIMIT)
 		builder->full = true;
 	uint64_t base = builder->base;

@@ -100,7 +100,9 @@ static inline bool visit_word(struct walk *walk, const struct plan_step *step, u
 		.offset = offset,
 		.target = word,
 		.type = step->type,
-		.evidence = step->type ? EVIDENCE_POINTER : EVIDENCE_NONE,
+		.evidence = !step->type	 ? EVIDENCE_NONE
+			    : step->link ? EVIDENCE_LINK
+					 : EVIDENCE_POINTER,
 		.maybe = step->maybe,
 	};
 	if (word & step->mask && is_address(word & ~step->mask)) {
