@@ -16,8 +16,8 @@ enum { STROBE_ARENA_CLASSES = 48 };
 
 /** How an arena's memory is used. */
 struct strobe_arena_use {
-	size_t arena; /**< index in the heap; SIZE_MAX = all of them together */
-	const char *name, *allocator;
+	size_t arena;		      /**< index in the heap; SIZE_MAX = all of them together */
+	const char *name, *allocator; /**< borrowed from the graph; "all", NULL of them together */
 	uint64_t mapped_bytes;
 	uint64_t allocated_bytes, allocated_blocks;
 	uint64_t free_bytes, free_blocks;     /**< in the arena's own lists */

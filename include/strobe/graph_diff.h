@@ -19,7 +19,7 @@ struct strobe_diff_row {
 	const char *type; /**< name; "(untyped, 32 bytes)" */
 	uint64_t count_before, count_after;
 	uint64_t bytes_before, bytes_after;
-	uint64_t retained_before, retained_after; /**< of all of them together */
+	uint64_t retained_before, retained_after; /**< as in a histogram */
 	uint64_t new_count, new_bytes;		  /**< that were not there before */
 	uint64_t gone_count, gone_bytes;	  /**< that are not there any more */
 };

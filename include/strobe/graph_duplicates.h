@@ -33,7 +33,7 @@ struct strobe_duplicate_group {
 	const char *text; /**< of strings, the first 256 bytes of it, whole characters; else NULL */
 	const uint64_t *nodes; /**< the blocks, ascending */
 };
-/** Reads all blocks and compares what they hold, by hashes of 128 bits. Errors: NO_MEMORY, LIMIT with "cancelled". */
+/** Reads all blocks and compares what they hold, by hashes of 96 bits. Errors: NO_MEMORY, LIMIT with "cancelled". */
 STROBE_EXPORT struct strobe_error *
 strobe_duplicates_open(struct strobe_graph *graph, const struct strobe_duplicate_options *options,
 		       struct strobe_duplicates **ret) STROBE_MUST_CHECK;

@@ -17,24 +17,25 @@ struct strobe_leaks;
 /** What counts as leaked. Zero-initialise, then set `size`. */
 struct strobe_leak_options {
 	size_t size; /**< sizeof(struct strobe_leak_options) */
-	bool guessed; /**< blocks too that only guesses reach, in groups of their own: possibly leaked */
+	/** Blocks too that only guesses reach, in groups of their own: possibly leaked. */
+	bool guessed;
 };
 /** Leaked blocks of one type; untyped ones of one size and pattern. */
 struct strobe_leak_group {
 	const char *type; /**< NULL = untyped */
-	const char *
-		pattern; /**< of untyped ones, what their bytes look like: "text", "zeros", "pointers at +0x0 +0x8",
-			      * "data"; NULL for typed ones */
+	/** Of untyped ones, what their bytes look like: "text", "zeros", "data", "unreadable", "pointers at
+	 *  +0x0 +0x8"; NULL of typed ones. */
+	const char *pattern;
 	bool guessed; /**< guesses reach them */
 	uint64_t blocks, size_bytes;
 	uint64_t least_bytes, most_bytes; /**< of one block */
-	uint64_t direct_blocks,
-		direct_bytes; /**< of these, those that no other leaked block holds (of a cycle, its lowest):
-					       * valgrind's "definitely lost"; the rest is "indirectly lost" */
-	uint64_t held_blocks,
-		held_bytes; /**< what its direct ones hold among themselves: blocks of any group, each counted
-					   * for the lowest direct block that leads there */
-	const uint64_t *nodes; /**< its blocks, ascending; direct ones first */
+	/** Of these, those that no other leaked block leads to (of a cycle, its lowest): valgrind's
+	 *  "definitely lost". The rest is "indirectly lost". */
+	uint64_t direct_blocks, direct_bytes;
+	/** What its direct ones hold among themselves: blocks of any group, each counted for the lowest
+	 *  direct block that leads there. */
+	uint64_t held_blocks, held_bytes;
+	const uint64_t *nodes; /**< its blocks: direct ones ascending, then the others */
 };
 /** All of them. */
 struct strobe_leak_total {

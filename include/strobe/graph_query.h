@@ -22,7 +22,9 @@ struct strobe_histogram_row {
 	const char *type; /**< name; "(untyped, 32 bytes)" for what has none, by size class */
 	uint64_t count;
 	uint64_t size_bytes;
-	uint64_t retained_bytes; /**< of all of them together: nothing is counted twice */
+	/** What they retain one by one, nothing counted twice: at least that goes with all of them. What goes
+	 *  with all of them exactly is strobe_graph_retained_of()'s to say. Of leaked ones, their own bytes. */
+	uint64_t retained_bytes;
 };
 /** Which nodes count. Zero = allocated blocks, reachable or not. */
 struct strobe_histogram_options {
@@ -66,6 +68,8 @@ struct strobe_top_options {
 	size_t limit;	  /**< 0 = 20; SIZE_MAX = all */
 	bool blocks_only; /**< no variables, areas, threads, frames */
 	bool with_owners; /**< threads, frames and groups too */
+	bool roots_only;  /**< no blocks; registers too */
+	bool heads_only; /**< without blocks that one of their own type dominates: lists and trees count once */
 };
 /** The nodes that retain most, biggest first (then by address). Errors: as strobe_graph_nodes_of_type(). */
 STROBE_EXPORT struct strobe_error *strobe_graph_top(struct strobe_graph *graph,

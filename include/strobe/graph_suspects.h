@@ -31,21 +31,26 @@ enum strobe_suspect_kind {
 /** One of them. */
 struct strobe_suspect {
 	enum strobe_suspect_kind kind;
-	uint64_t node; /**< OBJECT: it; others: the biggest of them */
+	uint64_t node; /**< OBJECT: it; others: the biggest of them, or the lowest leaked */
+	/** OBJECT: the node at the end of the heavy line below it, where the weight falls apart into many;
+	 *  TYPE: the node that holds all of them; UINT64_MAX = `node` itself, or none. */
+	uint64_t accumulation;
+	const char *type;	 /**< name; NULL = untyped */
+	const char *name;	 /**< of `node`, if it has one; NULL = none */
+	uint64_t count;		 /**< objects: 1 of OBJECT */
+	uint64_t retained_bytes; /**< of blocks alone */
+	/** Of the retained bytes, or their growth, those that are not another suspect's further down. */
+	uint64_t explained_bytes;
 	uint64_t
-		accumulation; /**< OBJECT: the node at the end of the heavy line below it, behind which it falls apart into
-				* many small ones; UINT64_MAX = `node` itself; others: the node that holds most of them in common; UINT64_MAX = none */
-	const char *type; /**< name; NULL = untyped */
-	const char *name; /**< of `node`, if it has one; NULL = none */
-	uint64_t count;	  /**< objects: 1 of OBJECT */
-	uint64_t retained_bytes;
-	uint64_t
-		before_bytes; /**< what the same retained in the earlier graph; 0 if it was not there, or there is none */
-	uint64_t children;	   /**< OBJECT: nodes that the accumulation point holds directly */
-	const char *child_type;	   /**< the type that most of these bytes are in; NULL = untyped */
+		before_bytes; /**< what the same retained earlier; 0 = was not there, or no earlier graph */
+	/** OBJECT: nodes that the accumulation point holds directly; if it is the head of a list or tree
+	 *  of its own type, the nodes of that type in it. */
+	uint64_t children;
+	const char *
+		child_type; /**< OBJECT: that most of these bytes are in; NULL = untyped, or none */
 	uint64_t child_type_count; /**< children of that type */
-	double share;		   /**< of allocated bytes; with an earlier graph, of the growth */
-	const char *text;	   /**< all this in a sentence or two */
+	double share;		   /**< explained_bytes of the allocated bytes, or of the growth */
+	const char *text;	   /**< all this in a sentence */
 };
 /** Finds them. `options` may be NULL. Errors: NO_MEMORY. */
 STROBE_EXPORT struct strobe_error *

@@ -297,9 +297,11 @@ int command_parse(struct command *command, const struct verb *verb, int count, c
 		command->verbose = command_has(command, "verbose");
 		command->color = want_color(command_option(command, "color"));
 	}
-	if (command->argument_count < verb->min_arguments)
-		return command_usage(command, "too few arguments; usage: strobe %s %s", verb->name,
-				     verb->arguments);
+	if (command->argument_count < verb->min_arguments) {
+		char synopsis[256];
+		verb_synopsis(verb, synopsis, sizeof(synopsis));
+		return command_usage(command, "too few arguments; usage: strobe %s", synopsis);
+	}
 	if (command->argument_count > verb->max_arguments)
 		return command_usage(command, "unexpected argument '%s'",
 				     command->arguments[verb->max_arguments]);

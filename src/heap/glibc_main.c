@@ -42,7 +42,8 @@ static struct strobe_error *add_pieces(struct glibc *glibc, uint64_t start, uint
 		const struct glibc_segment piece = {
 			.start = start, .end = limit, .first = start, .arena = MAIN};
 		enum glibc_end how = glibc_walk(glibc, &piece, glibc_note_cache, glibc, &end);
-		struct strobe_error *error = add(glibc, start, end);
+		struct strobe_error *error =
+			how == GLIBC_END_STOPPED ? error_no_memory() : add(glibc, start, end);
 		if (error || how != GLIBC_END_FENCE)
 			return error;
 		start = glibc_find_chunks(glibc, MAIN, end, limit, limit, CHUNK_ALIGNMENT);
@@ -94,6 +95,8 @@ static struct strobe_error *scan_span(struct glibc *glibc, uint64_t start, uint6
 		const struct glibc_segment piece = {
 			.start = at, .end = limit, .first = at, .arena = MAIN};
 		enum glibc_end how = glibc_walk(glibc, &piece, glibc_note_cache, glibc, &piece_end);
+		if (how == GLIBC_END_STOPPED)
+			return error_no_memory();
 		if (how != GLIBC_END_TOP && (how != GLIBC_END_FENCE || piece_end % PAGE_SIZE)) {
 			at += PAGE_SIZE;
 			continue;

@@ -19,16 +19,25 @@ enum { STRONG_STEPS = 16, STRONG_AT_END = 4, MAX_FENCES = 3 };
 struct walk {
 	struct glibc *glibc;
 	const struct glibc_arena *arena;
-	uint64_t start, end;	 // of the segment
-	uint64_t top;		 // chunk, if it is in this segment; else 0
-	uint64_t limit;		 // no chunk but the top goes beyond it
-	uint64_t own_flag;	 // of chunks in use
+	uint64_t start, end; // of the segment
+	uint64_t top;	     // chunk, if it is in this segment; else 0
+	bool top_is_good;  // it ends where the segment does; else its size or its address is wrong
+	uint64_t limit;	   // no chunk but a good top goes beyond it
+	uint64_t own_flag; // of chunks in use
 	uint64_t next_listed;	 // chunk; UINT64_MAX: no more
 	size_t listed;		 // its index
 	strobe_heap_visit visit; // NULL = nobody wants to know
 	void *context;
 	bool stopped;
 };
+
+static bool read_header(struct glibc_window *window, uint64_t at, struct glibc_header *ret)
+{
+	const uint8_t *bytes = glibc_window_at(window, at, sizeof(*ret));
+	if (bytes)
+		memcpy(ret, bytes, sizeof(*ret));
+	return bytes != NULL;
+}
 
 static void walk_init(struct walk *walk, struct glibc *glibc, size_t arena, uint64_t start,
 		      uint64_t end)
@@ -40,8 +49,13 @@ static void walk_init(struct walk *walk, struct glibc *glibc, size_t arena, uint
 			      .limit = end,
 			      .next_listed = UINT64_MAX};
 	uint64_t top = walk->arena->top;
-	if (top >= start && top < end)
-		walk->limit = walk->top = top;
+	struct glibc_header header;
+	if (top >= start && top < end) {
+		walk->top = top;
+		walk->top_is_good = read_header(&glibc->ahead, top, &header) &&
+				    glibc_size(header.head) == end - top;
+		walk->limit = walk->top_is_good ? top : end;
+	}
 	walk->own_flag = walk->arena->is_main ? 0 : CHUNK_NON_MAIN;
 }
 
@@ -59,14 +73,6 @@ static void seek_listed(struct walk *walk, uint64_t address)
 	walk->listed = low;
 	walk->next_listed =
 		low < walk->glibc->listed.count ? walk->glibc->listed.items[low].chunk : UINT64_MAX;
-}
-
-static bool read_header(struct glibc_window *window, uint64_t at, struct glibc_header *ret)
-{
-	const uint8_t *bytes = glibc_window_at(window, at, sizeof(*ret));
-	if (bytes)
-		memcpy(ret, bytes, sizeof(*ret));
-	return bytes != NULL;
 }
 
 /** Can there be a chunk at `at`, which is not the top? */
@@ -105,11 +111,6 @@ static uint64_t fence_end(const struct walk *walk, struct glibc_window *window, 
 	return next > at + size ? next : 0;
 }
 
-static bool top_is_good(const struct walk *walk, uint64_t head)
-{
-	return glibc_size(head) == walk->end - walk->top;
-}
-
 /** Do chunks begin at `at` that hold together, up to something that ends them, or for long enough? */
 static bool is_strong(struct walk *walk, uint64_t at)
 {
@@ -118,8 +119,8 @@ static bool is_strong(struct walk *walk, uint64_t at)
 	if (!read_header(window, at, &header))
 		return false;
 	for (unsigned i = 0; i < STRONG_STEPS; i++) {
-		if (at == walk->top)
-			return i > 0 || top_is_good(walk, header.head);
+		if (at == walk->top && (walk->top_is_good || !fits(walk, at, header.head)))
+			return i > 0 || walk->top_is_good;
 		if (fence_end(walk, window, at, header.head))
 			return i > 0;
 		if (!fits(walk, at, header.head))
@@ -213,7 +214,7 @@ static inline void tell_chunk(struct walk *walk, uint64_t at, uint64_t size,
 
 static void tell_top(struct walk *walk, uint64_t at, uint64_t head)
 {
-	if (!top_is_good(walk, head))
+	if (!walk->top_is_good)
 		heap_damage(walk->glibc->heap, at + 8, 0,
 			    "the top's size is 0x%" PRIx64 ", of 0x%" PRIx64 " bytes there",
 			    glibc_size(head), walk->end - at);
@@ -281,12 +282,26 @@ static bool begin(struct walk *walk, uint64_t *at, struct glibc_header *header)
 	return *at && read_header(window, *at, header);
 }
 
+/** A chunk that ends where the segment does: where the top is not where the arena says, this is it. */
+static void tell_last(struct walk *walk, uint64_t at, uint64_t size)
+{
+	bool elsewhere = walk->top && !walk->top_is_good;
+	if (elsewhere)
+		heap_damage(walk->glibc->heap, walk->arena->bins + STATE_TOP_AT, 0,
+			    "the arena's top is 0x%" PRIx64 ", but other chunks are there",
+			    walk->top);
+	tell_chunk(walk, at, size,
+		   elsewhere || !walk->arena->top ? STROBE_HEAP_TOP : STROBE_HEAP_ALLOCATED);
+}
+
 /** The end of what is not an ordinary chunk; false if it is one. */
 static bool at_end(struct walk *walk, uint64_t at, const struct glibc_header *header,
 		   enum glibc_end *how, uint64_t *end)
 {
 	uint64_t fences;
-	if (at == walk->top) {
+	bool wrong = at == walk->top && !walk->top_is_good && fits(walk, at, header->head) &&
+		     is_strong(walk, at);
+	if (at == walk->top && !wrong) {
 		tell_top(walk, at, header->head);
 		*how = GLIBC_END_TOP;
 		*end = walk->end;
@@ -314,9 +329,8 @@ static enum glibc_end walk_chunks(struct walk *walk, uint64_t at, uint64_t *end)
 			if (at_end(walk, at, &header, &how, end))
 				return how;
 		uint64_t size = glibc_size(header.head), to = at + size;
-		if (to == walk->end) { // where no top is known, this is likely it
-			bool top = !walk->arena->top && walk->arena->is_main;
-			tell_chunk(walk, at, size, top ? STROBE_HEAP_TOP : STROBE_HEAP_ALLOCATED);
+		if (to == walk->end) {
+			tell_last(walk, at, size);
 			return GLIBC_END_WHOLE;
 		}
 		bool readable = read_header(window, to, &next);

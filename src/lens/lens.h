@@ -81,6 +81,10 @@ struct strobe_error *lens_compile(struct lens *lens) STROBE_MUST_CHECK;
 /** Looks up virtual tables that lens_vtable_type() did not know, registers and compiles their classes. */
 struct strobe_error *lens_learn_vtables(struct lens *lens, const uint64_t *vtables, size_t count)
 	STROBE_MUST_CHECK;
+/** Looks through all debug information for structures that have a member of one of the types `links` and are larger
+ *  than that, registers and compiles them: for container_of. What it found for others before stays. */
+struct strobe_error *lens_learn_links(struct lens *lens, const uint32_t *links, size_t count)
+	STROBE_MUST_CHECK;
 /** The type that a stored graph called `name`, of a module (SIZE_MAX: not told) with its DIE at `offset`: see
  *  graph/store; 0 if it is not found. */
 uint32_t lens_type_find(struct lens *lens, const char *name, size_t module_index, uint64_t offset,
@@ -97,6 +101,15 @@ bool lens_vtable_type(const struct lens *lens, uint64_t vtable, uint32_t *ret,
 /** Whether something may be a virtual table at all, by its address: cheap. */
 bool lens_may_be_vtable(const struct lens *lens, uint64_t address);
 
+/** The types that have a member of type `link` at `offset` (bytes; in structures and arrays in them, too), of those that
+ *  lens_learn_links() found: small ones first. The list is borrowed until that is called again. */
+size_t lens_containers(const struct lens *lens, uint32_t link, uint64_t offset,
+		       const uint32_t **ret);
+/** The one of them that an allocation of `size_bytes` was made for: the largest that fits, if what is left is what
+ *  allocators round up by. 0 if there is none, or several are as large. */
+uint32_t lens_container_of(const struct lens *lens, uint32_t link, uint64_t offset,
+			   uint64_t size_bytes);
+
 /**
  * Visits the references of the object at `address`: `size_bytes` long, `count` elements of `type` (0: as many as fit;
  * LENS_COUNT_NONE: none, and nothing is visited).
@@ -110,8 +123,5 @@ void lens_walk(const struct lens *lens, const struct lens_memory *memory, uint32
 /** The name of the place at `offset` of an object of `type`, as it continues a path: ".next", ".buffers[3]", "[2].key";
  *  "+0x18" where no type tells. One thread at a time. */
 void lens_place_name(struct lens *lens, uint32_t type, uint64_t offset, struct text *ret);
-/** The types that have a member of `link` (by id) at `offset`, among those that are registered; for container_of. The
- *  list is borrowed until the next call. One thread at a time. */
-size_t lens_containers(struct lens *lens, uint32_t link, uint64_t offset, const uint32_t **ret);
 
 #endif

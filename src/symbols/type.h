@@ -133,6 +133,12 @@ const char *type_name(struct strobe_symbols *symbols, struct type *type);
  *  none, or it is in a file of its own (split DWARF). */
 struct type *type_at(struct strobe_symbols *symbols, size_t module_index, uint64_t offset,
 		     bool in_types);
+/** Return false to stop. */
+typedef bool (*type_visit)(void *context, struct type *type);
+/** Visits the structures, classes and unions of a module that have a name and are complete there, in no order, those of
+ *  several units several times. False when memory is short. */
+bool type_each_structure(struct strobe_symbols *symbols, size_t module_index, type_visit visit,
+			 void *context);
 /** How many bytes before the address point of its class's virtual table the offset of a virtual base stands (Itanium
  *  C++ ABI, 2.5.2), by the member's location; false where that is of another form. */
 bool type_virtual_base_slot(const struct type_member *member, uint64_t *ret);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks of glibc's malloc, compared with the log of a program that knows its own. TAP on stdout.
 
-usage: blocks.py SHOW_BLOCKS EXERCISE STATIC STRIPPED STROBE
+usage: blocks.py SHOW_BLOCKS EXERCISE STATIC STRIPPED STROBE DAMAGE_BLOCKS
 
 A program may be a command of several words: another glibc's loader with --library-path, say.
 """
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 
-show_blocks, exercise, static, stripped, strobe = sys.argv[1:6]
+show_blocks, exercise, static, stripped, strobe, damage_blocks = sys.argv[1:7]
 number = 0
 failed = 0
 
@@ -167,6 +167,23 @@ def smashed(folder):
             result(how in "".join(evidence), f"{name}: told", evidence)
 
 
+def damaged(folder):
+    """Some thousand times other words are damaged: what is visited is in order, and most is as it was."""
+    snapshot = os.path.join(folder, "damaged")
+    for threads, rounds in ((1, 2000), (4, 1000)):
+        with Program(folder, exercise, (threads, 1500, 50), {}) as running:
+            subprocess.run([strobe, "snap", str(running.pid), "-o", snapshot], check=True,
+                           stdout=subprocess.DEVNULL)
+        done = subprocess.run([damage_blocks, str(rounds), str(threads), snapshot],
+                              capture_output=True, text=True, check=False)
+        words = done.stdout.split()
+        good = done.returncode == 0 and words[0] == "words"
+        if good: # blocks that a damaged word makes others, and seconds
+            good = int(words[3]) < 5 * int(words[1]) and float(words[-1]) < 5
+        result(good, f"words damaged at random, {threads} threads", [done.stdout.strip(), done.stderr])
+        print(f"# {done.stdout.strip()}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         for name, arguments, environment, options, states in SCENARIOS:
@@ -178,6 +195,7 @@ def main():
         scenario(folder, "static, a child of fork", static, (4, 3000, 31, "fork"), {}, (), ())
         files(folder)
         smashed(folder)
+        damaged(folder)
     print(f"1..{number}")
     return 1 if failed else 0
 

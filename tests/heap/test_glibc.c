@@ -251,9 +251,14 @@ static void test_damaged_chunks(void)
 
 static void test_damaged_arenas(void)
 {
+	synthetic_heap_make(&synthetic, version_named("2.35"));
 	const uint64_t main_bins = 0x7f1200000100 + 112, other = 0x7e0000000000;
 	const struct damage_case cases[] = {
 		{"the main top elsewhere", "", main_bins - 16, 0x1230, 1},
+		{"the main top in the middle", "but other chunks are there", main_bins - 16,
+		 synthetic.blocks[7].address - 16, 0},
+		{"the main top where no chunk is", "but other chunks are there", main_bins - 16,
+		 synthetic.blocks[7].address, 1},
 		{"the other top elsewhere", "", other + 0x30 + 112 - 16, 0x4567, 1},
 		{"a ring that leads nowhere", "the ring of arenas leads", main_bins + 2048, 0x99990,
 		 0},

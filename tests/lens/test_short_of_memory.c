@@ -69,6 +69,9 @@ static bool tell(struct strobe_symbols *symbols, struct type *type, uint64_t vta
 	}
 	if (!error)
 		error = lens_learn_vtables(lens, &vtable, 1);
+	uint32_t links[] = {1, 2, 3};
+	if (!error)
+		error = lens_learn_links(lens, links, 3);
 	if (error) {
 		CHECK_EQUAL(strobe_error_code(error), STROBE_ERROR_NO_MEMORY);
 		strobe_error_free(error);
@@ -80,8 +83,7 @@ static bool tell(struct strobe_symbols *symbols, struct type *type, uint64_t vta
 		CHECK(known->name && known->plan && (known->plan->leaf || known->plan->steps));
 		text_printf(ret, "%s %u", known->name, known->plan->step_count);
 		lens_place_name(lens, id, 8, ret);
-		lens_containers(lens, id, 0, &found);
-		text_append(ret, "\n");
+		text_printf(ret, " %zu\n", lens_containers(lens, id, 0, &found));
 	}
 	lens_free(lens);
 	return !ret->failed;
