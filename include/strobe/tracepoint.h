@@ -73,6 +73,16 @@ struct strobe_watch_options {
 STROBE_EXPORT struct strobe_error *strobe_watch_open(int pid,
 						     const struct strobe_watch_options *options,
 						     struct strobe_watch **ret) STROBE_MUST_CHECK;
+/**
+ * Starts a program, looked for as execvp(3) does, and watches it; it waits before its first instruction until the first
+ * strobe_watch_poll(). It is the caller's child, with the caller's descriptors. Errors: NOT_FOUND (no such program), else as
+ * strobe_watch_open(): then it was never run. Polls must come from this thread.
+ */
+STROBE_EXPORT struct strobe_error *strobe_watch_start(const char *const *arguments,
+						      const struct strobe_watch_options *options,
+						      struct strobe_watch **ret) STROBE_MUST_CHECK;
+/** The process that is watched. */
+STROBE_EXPORT int strobe_watch_pid(const struct strobe_watch *watch);
 /** Takes everything back: the process is as before. NULL is fine. Returns NULL. */
 STROBE_EXPORT struct strobe_watch *strobe_watch_close(struct strobe_watch *watch);
 
@@ -97,6 +107,18 @@ strobe_watch_configure(struct strobe_watch *watch, const char *source, const cha
 		       const struct strobe_tracepoint_problem **problems, size_t *problem_count)
 	STROBE_MUST_CHECK;
 
+/** Called for what is wrong in a configuration file: the line (0 = the whole file), one line of text. */
+typedef void (*strobe_watch_report)(void *context, unsigned line, const char *what);
+/**
+ * Takes all tracepoints of a YAML file (strobe-watch(1)) as the source "file". Called again, reads it again if it has changed; `*changed`
+ * (may be NULL) says so. An entry that is wrong is reported and left out; a file that cannot be read, or is no YAML, changes nothing.
+ * Errors: SYSTEM, SYNTAX (with the line in its message), NO_MEMORY.
+ */
+STROBE_EXPORT struct strobe_error *strobe_watch_read_file(struct strobe_watch *watch,
+							  const char *path,
+							  strobe_watch_report report, void *context,
+							  bool *changed) STROBE_MUST_CHECK;
+
 /** Called when the configuration changed: when (ns since 1970), hashes (NULL = none) and ids before and after, NULL-terminated.
  *  What it returns is told (NULL = fine; taken over) and hurts nobody else. */
 typedef struct strobe_error *(*strobe_watch_listener)(void *context, int64_t time_ns,
@@ -109,9 +131,10 @@ STROBE_EXPORT struct strobe_error *strobe_watch_listen(struct strobe_watch *watc
 STROBE_EXPORT void strobe_watch_unlisten(struct strobe_watch *watch, strobe_watch_listener listener,
 					 void *context);
 
-/** Called for each result, in the order of time: one JSON object, without a newline (docs/json.md, "watch"). False: it could not be
- *  taken, and is counted as dropped. */
-typedef bool (*strobe_watch_result)(void *context, const char *kind, const char *json, size_t size);
+/** Called for each result, in the order of time: one JSON object, without a newline (docs/json.md, "watch"), and the same in a
+ *  few lines for people. False: it could not be taken, and is counted as dropped. */
+typedef bool (*strobe_watch_result)(void *context, const char *kind, const char *json, size_t size,
+				    const char *text);
 /** Adds a taker of results; several may be. */
 STROBE_EXPORT struct strobe_error *strobe_watch_take(struct strobe_watch *watch,
 						     strobe_watch_result taker, void *context)

@@ -58,6 +58,7 @@ const struct verb *const verbs[] = {
 	&verb_trace_save,
 	&verb_trace_trim,
 	&verb_help,
+	&verb_watch,
 	&verb_version,
 	&verb_completion,
 	// clang-format on

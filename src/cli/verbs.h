@@ -55,5 +55,6 @@ extern const struct verb verb_trace_save;
 extern const struct verb verb_trace_step;
 extern const struct verb verb_trace_trim;
 extern const struct verb verb_version;
+extern const struct verb verb_watch;
 
 #endif

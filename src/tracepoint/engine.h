@@ -81,6 +81,8 @@ struct engine_ops {
 	void (*release)(void *engine, uint64_t token);
 	void (*totals)(void *engine, uint32_t probe, struct engine_totals *ret);
 	int (*descriptor)(void *engine);
+	/** Modules came or went: `symbols` are of a new view, in place of those before. */
+	void (*moved)(void *engine, struct strobe_symbols *symbols);
 };
 extern const struct engine_ops uprobe_engine, agent_engine;
 

@@ -76,6 +76,9 @@ struct text;
 /** One JSON object, as docs/json.md ("watch") has it, without a newline. */
 void result_write_json(const struct result *result, struct text *ret);
 
+/** The same in a line or some for people: when, which thread, which tracepoint, and what. Text of the target is in it as it is. */
+void result_write_text(const struct result *result, struct text *ret);
+
 /** Who gets results: the library's takers, DEEP's server, an OpenTelemetry collector, files. */
 struct result_sink {
 	/** Queues or writes it; false: dropped. Must not wait. */

@@ -484,6 +484,11 @@ static int descriptor(void *context)
 	return ((struct uprobe *)context)->ring;
 }
 
+static void moved(void *context, struct strobe_symbols *symbols)
+{
+	((struct uprobe *)context)->symbols = symbols;
+}
+
 const struct engine_ops uprobe_engine = {
 	.name = "uprobe",
 	.open = open_engine,
@@ -494,4 +499,5 @@ const struct engine_ops uprobe_engine = {
 	.release = release,
 	.totals = totals,
 	.descriptor = descriptor,
+	.moved = moved,
 };
