@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "tracepoint/native_scope.h"
 
+struct lazy_source;
 struct strobe_view;
 
 /**
@@ -14,7 +15,8 @@ struct strobe_view;
  * looked at, and forgotten when the scope closes. `open` is the one scope there is.
  */
 struct native_program {
-	int pid, memory; // /proc/PID/mem
+	int pid, memory;		  // /proc/PID/mem
+	const struct lazy_source *source; // the same, of the view
 	struct strobe_view *view;
 	struct strobe_symbols *symbols;
 	uint8_t registers[27 * 8]; // struct user_regs_struct
@@ -27,6 +29,8 @@ struct native_program {
 	size_t place_count, place_capacity;
 };
 
+/** Memory that was mapped since the view was made (stacks of new threads, a larger heap) is taken in. */
+struct strobe_error *native_program_extend(struct native_program *program) STROBE_MUST_CHECK;
 /** Files of the application itself, by the options and the program's own source directory. */
 bool native_is_app_frame(const struct native_program *program, const char *file,
 			 size_t module_index);

@@ -136,7 +136,11 @@ static bool add_function(struct search *search, uint64_t entry, bool inlined)
 	struct native_program *program = search->program;
 	struct strobe_line line;
 	struct native_place place = {.address = inlined ? entry : after_prologue(program, entry)};
-	scope_at(program, place.address, &place.function, &place.inlined_in);
+	struct strobe_function function;
+	if (inlined)
+		scope_at(program, entry, &place.function, &place.inlined_in);
+	else if (strobe_function_at(program->symbols, entry, &function))
+		place.function = function.name;
 	if (strobe_line_at(program->symbols, entry, &line)) {
 		place.file = line.file;
 		place.line = line.line;
@@ -242,6 +246,14 @@ struct strobe_error *native_places(struct native_program *program,
 	program->place_count = 0;
 	*moved_to = 0;
 	*why = NULL;
+	if (config->stage == STAGE_LINE_END || config->stage == STAGE_LINE_CAPTURE ||
+	    config->span == SPAN_LINE) {
+		*why = "the end of a line cannot be noticed: stage line_start and the method_ "
+		       "stages can";
+		*ret = program->places;
+		*count = 0;
+		return NULL;
+	}
 	if (config->method_name)
 		error = find_method(&search, why);
 	else

@@ -43,32 +43,42 @@ static size_t read_memory(void *context, uint64_t position, void *buffer, size_t
 	return done;
 }
 
+/** A line of /proc/PID/maps; false if it is none. The path is a part of the line. */
+static bool read_line(char *line, struct area *area)
+{
+	char permissions[5] = "";
+	int path = 0;
+	unsigned long inode = 0;
+	*area = (struct area){0};
+	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %lu %n", &area->start,
+		   &area->end, permissions, &area->offset_bytes, &area->device_major,
+		   &area->device_minor, &inode, &path) < 7 ||
+	    area->start >= area->end)
+		return false;
+	area->inode = inode;
+	area->permissions = (permissions[0] == 'r' ? STROBE_PERMISSION_READ : 0u) |
+			    (permissions[1] == 'w' ? STROBE_PERMISSION_WRITE : 0u) |
+			    (permissions[2] == 'x' ? STROBE_PERMISSION_EXECUTE : 0u) |
+			    (permissions[3] == 's' ? STROBE_PERMISSION_SHARED : 0u);
+	if (path && line[path])
+		area->path = line + path;
+	return true;
+}
+
 /** One line of /proc/PID/maps. Code comes from files, all else from the process. */
 static struct strobe_error *add_area(struct strobe_view *view, char *line,
 				     const struct lazy_source *memory)
 {
-	struct area area = {0};
-	char permissions[5] = "";
-	int path = 0;
-	unsigned long inode = 0;
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %lu %n", &area.start,
-		   &area.end, permissions, &area.offset_bytes, &area.device_major,
-		   &area.device_minor, &inode, &path) < 7 ||
-	    area.start >= area.end)
+	struct area area;
+	if (!read_line(line, &area))
 		return NULL;
-	area.inode = inode;
-	area.permissions = (permissions[0] == 'r' ? STROBE_PERMISSION_READ : 0u) |
-			   (permissions[1] == 'w' ? STROBE_PERMISSION_WRITE : 0u) |
-			   (permissions[2] == 'x' ? STROBE_PERMISSION_EXECUTE : 0u) |
-			   (permissions[3] == 's' ? STROBE_PERMISSION_SHARED : 0u);
-	if (path && line[path])
-		area.path = arena_strdup(&view->arena, line + path);
+	area.path = arena_strdup(&view->arena, area.path);
 	if (!array_push(&view->areas, area))
 		return error_no_memory();
 	bool from_file =
 		area.path && area.path[0] == '/' && !(area.permissions & STROBE_PERMISSION_WRITE);
 	if (from_file || !(area.permissions & STROBE_PERMISSION_READ) ||
-	    strcmp(area.path ? area.path : "", "[vsyscall]") == 0)
+	    (area.path && strcmp(area.path, "[vsyscall]") == 0))
 		return NULL;
 	return view_add_lazy(view, area.start, area.end, memory, area.start);
 }
@@ -94,6 +104,7 @@ static struct strobe_error *fill_view(struct native_program *program, struct str
 	const struct lazy_source *memory = NULL;
 	struct lazy_source source = {.read = read_memory, .context = &program->memory};
 	struct strobe_error *error = view_own_source(view, &source, &memory);
+	program->source = memory;
 	for (char *line = maps, *end; !error && *line; line = end) {
 		end = strchr(line, '\n');
 		end = end ? end : line + strlen(line);
@@ -169,11 +180,84 @@ struct strobe_error *native_program_refresh(struct native_program *program, bool
 		line = end ? end + 1 : NULL;
 	}
 	if (program->view && hash == program->maps_hash)
-		return NULL;
+		return native_program_extend(program);
 	struct strobe_error *error = look(program, &maps);
 	if (!error) {
 		program->maps_hash = hash;
 		*changed = true;
+	}
+	return error;
+}
+
+/** Takes [start, end) in, which nothing covers. */
+static struct strobe_error *insert(struct native_program *program, const struct area *area,
+				   uint64_t start, uint64_t end)
+{
+	struct strobe_view *view = program->view;
+	struct strobe_mapping mapping = {.start = start,
+					 .end = end,
+					 .permissions = area->permissions,
+					 .module_index = SIZE_MAX};
+	struct mapping_state state = {.backing = SIZE_MAX};
+	size_t at = 0;
+	while (at < view->mappings.count && view->mappings.items[at].start < start)
+		at++;
+	if (!array_push(&view->mappings, mapping))
+		return error_no_memory();
+	if (!array_push(&view->mapping_states, state)) {
+		view->mappings.count--;
+		return error_no_memory();
+	}
+	size_t behind = view->mappings.count - 1 - at;
+	memmove(&view->mappings.items[at + 1], &view->mappings.items[at], behind * sizeof(mapping));
+	memmove(&view->mapping_states.items[at + 1], &view->mapping_states.items[at],
+		behind * sizeof(state));
+	view->mappings.items[at] = mapping;
+	view->mapping_states.items[at] = state;
+	struct strobe_error *error = view_add_lazy(view, start, end, program->source, start);
+	view_sort_segments(view);
+	view->last_segment = view->last_mapping = 0;
+	return error;
+}
+
+/** What of an area is not in the view yet. */
+static struct strobe_error *insert_rest(struct native_program *program, const struct area *area)
+{
+	struct strobe_error *error = NULL;
+	for (uint64_t at = area->start; at < area->end && !error;) {
+		const struct strobe_mapping *mapping = strobe_view_mapping_at(program->view, at);
+		if (mapping) {
+			at = mapping->end;
+			continue;
+		}
+		uint64_t end = area->end;
+		for (size_t i = 0; i < program->view->mappings.count; i++) {
+			uint64_t start = program->view->mappings.items[i].start;
+			if (start > at && start < end)
+				end = start;
+		}
+		error = insert(program, area, at, end);
+		at = end;
+	}
+	return error;
+}
+
+struct strobe_error *native_program_extend(struct native_program *program)
+{
+	struct text maps cleanup_text = {0};
+	struct strobe_error *error = NULL;
+	if (!read_proc(program->pid, "maps", &maps) || !maps.data)
+		return maps.failed ? error_no_memory() : NULL;
+	for (char *line = maps.data, *end; !error && *line; line = end) {
+		struct area area;
+		end = strchr(line, '\n');
+		end = end ? end : line + strlen(line);
+		if (*end)
+			*end++ = 0;
+		// Files make a view of their own: native_program_refresh().
+		if (read_line(line, &area) && (!area.path || area.path[0] != '/') &&
+		    (area.permissions & STROBE_PERMISSION_READ))
+			error = insert_rest(program, &area);
 	}
 	return error;
 }

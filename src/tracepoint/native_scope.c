@@ -19,6 +19,10 @@ struct native_scope {
 	struct native_program *program;
 	const struct engine_hit *hit;
 	struct strobe_stack *stack; // made when it is first asked for
+	bool whole;		// it has all frames: expressions need but the first, and its caller
+	bool focused, function; // native_scope_focus()
+	uint32_t line;
+	size_t frame;		    // of the stack, that expressions are meant in
 	struct variable_walk *walk; // of the result that variables were last added to
 };
 
@@ -49,6 +53,13 @@ struct strobe_error *native_scope_open(struct native_program *program, const str
 	struct strobe_view *view = program->view;
 	if (!scope)
 		return error_no_memory();
+	if (!strobe_view_mapping_at(view, hit->regs.rsp)) {
+		struct strobe_error *error = native_program_extend(program);
+		if (error) {
+			free(scope);
+			return error;
+		}
+	}
 	*scope = (struct native_scope){.program = program, .hit = hit};
 	memcpy(program->registers, &hit->regs, sizeof(program->registers));
 	view->threads.items[0].tid = hit->tid;
@@ -88,12 +99,43 @@ static bool say_why(struct strobe_error *error, struct arena *arena, const char 
 	return false;
 }
 
-static bool make_stack(struct native_scope *scope, struct strobe_error **error)
+void native_scope_focus(struct native_scope *scope, bool function, uint32_t line)
 {
-	struct strobe_stack_options options = {.size = sizeof(options), .max_frames = 100};
-	*error = scope->stack
-			 ? NULL
-			 : strobe_stack_open(scope->program->symbols, 0, &options, &scope->stack);
+	scope->focused = true;
+	scope->function = function;
+	scope->line = line;
+}
+
+/** The frame that is meant, among those that are inlined into the first that is not. */
+static void find_frame(struct native_scope *scope)
+{
+	size_t count = strobe_stack_frame_count(scope->stack);
+	scope->frame = 0;
+	for (size_t i = 0; scope->focused && i < count; i++) {
+		const struct strobe_frame *frame = strobe_stack_frame(scope->stack, i);
+		if (scope->function ? !frame->inlined : frame->line == scope->line) {
+			scope->frame = i;
+			return;
+		}
+		if (!frame->inlined)
+			return;
+	}
+}
+
+static bool make_stack(struct native_scope *scope, bool whole, struct strobe_error **error)
+{
+	enum { FRAMES_MAX = 100, FRAMES_FEW = 16 };
+	struct strobe_stack_options options = {.size = sizeof(options),
+					       .max_frames = whole ? FRAMES_MAX : FRAMES_FEW};
+	*error = NULL;
+	if (scope->stack && (scope->whole || !whole))
+		return true;
+	// What was evaluated in it is done with.
+	scope->stack = strobe_stack_close(scope->stack);
+	*error = strobe_stack_open(scope->program->symbols, 0, &options, &scope->stack);
+	scope->whole = whole;
+	if (!*error)
+		find_frame(scope);
 	return *error == NULL;
 }
 
@@ -102,8 +144,8 @@ uint64_t native_scope_frame(struct native_scope *scope, bool is_return)
 	struct strobe_error *error;
 	if (is_return)
 		return scope->hit->regs.rsp;
-	if (make_stack(scope, &error) && strobe_stack_frame_count(scope->stack) > 0)
-		return strobe_stack_frame(scope->stack, 0)->cfa;
+	if (make_stack(scope, false, &error) && strobe_stack_frame_count(scope->stack) > 0)
+		return strobe_stack_frame(scope->stack, scope->frame)->cfa;
 	strobe_error_free(error);
 	return scope->hit->frame;
 }
@@ -112,8 +154,9 @@ static bool evaluate(struct native_scope *scope, const char *expression, struct 
 		     struct strobe_value **ret, const char **why)
 {
 	struct strobe_error *error;
-	if (make_stack(scope, &error))
-		error = strobe_evaluate(scope->program->symbols, scope->stack, 0, expression, ret);
+	if (make_stack(scope, false, &error))
+		error = strobe_evaluate(scope->program->symbols, scope->stack, scope->frame,
+					expression, ret);
 	if (error)
 		return say_why(error, arena, why);
 	enum strobe_value_state state = strobe_value_state(*ret);
@@ -253,15 +296,15 @@ static bool frames(void *context, const struct tracepoint_config *config, struct
 {
 	struct native_scope *scope = context;
 	struct strobe_error *error;
-	if (!make_stack(scope, &error)) {
+	if (!make_stack(scope, true, &error)) {
 		strobe_error_free(error);
 		return false;
 	}
 	struct variable_walk *walk = walk_of(scope, result, &config->limits);
 	size_t count = strobe_stack_frame_count(scope->stack);
-	if (config->stack_type == STACK_NO && count > 1)
-		count = 1;
-	for (size_t i = 0; walk && i < count; i++) {
+	if (config->stack_type == STACK_NO && count > scope->frame + 1)
+		count = scope->frame + 1;
+	for (size_t i = scope->frame; walk && i < count; i++) {
 		const struct strobe_frame *from = strobe_stack_frame(scope->stack, i);
 		struct result_frame frame = {
 			.function = arena_strdup(&result->arena, from->function),
@@ -279,7 +322,7 @@ static bool frames(void *context, const struct tracepoint_config *config, struct
 		struct frame_walk visit = {walk, result,
 					   &result->frames.items[result->frames.count - 1], false};
 		if (config->frame_type == FRAME_ALL ||
-		    (config->frame_type == FRAME_SINGLE && i == 0))
+		    (config->frame_type == FRAME_SINGLE && i == scope->frame))
 			strobe_error_free(
 				strobe_frame_variables(scope->stack, i, take_variable, &visit));
 		if (visit.failed)

@@ -23,6 +23,9 @@ struct native_scope;
 struct strobe_error *native_scope_open(struct native_program *program, const struct engine_hit *hit,
 				       struct native_scope **ret) STROBE_MUST_CHECK;
 struct native_scope *native_scope_close(struct native_scope *scope);
+/** Which of the calls that are inlined at the hit is meant: the function itself (`line` 0), or the one that is at `line`. Before anything
+ *  else is asked; without it, the innermost. */
+void native_scope_focus(struct native_scope *scope, bool function, uint32_t line);
 /** What tells this call from all others that the thread is in: the CFA of its frame, or that of the call that returns. */
 uint64_t native_scope_frame(struct native_scope *scope, bool is_return);
 extern const struct scope_ops native_scope_ops;

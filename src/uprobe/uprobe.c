@@ -23,6 +23,7 @@ enum {
 	RESERVE_HEADER = 8, // of a record in the ring
 	PROBE_LIMIT = 100000,
 	REGISTERS = 21, // words of struct pt_regs
+	AT_ONCE = 256,	// hits
 };
 /** Bytes of stack that a record has room for. */
 static const uint32_t stack_sizes[STACK_CLASSES] = {0, 1024, 8192, 32768};
@@ -417,12 +418,13 @@ static void visit_record(struct uprobe *engine, const struct record *record, eng
 	visit(context, &hit);
 }
 
-/** All that is in the ring; how many there were. */
+/** What is in the ring, but not more than some at once: they may come faster than they are handled. How many there were. */
 static size_t drain(struct uprobe *engine, engine_visit visit, void *context)
 {
 	uint64_t position = *engine->consumer, end;
 	size_t count = 0;
-	while (position < (end = __atomic_load_n(engine->producer, __ATOMIC_ACQUIRE))) {
+	while (count < AT_ONCE &&
+	       position < (end = __atomic_load_n(engine->producer, __ATOMIC_ACQUIRE))) {
 		const uint8_t *at = engine->data + position % RING_SIZE;
 		uint32_t size =
 			__atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_ACQUIRE);
@@ -451,8 +453,8 @@ static struct strobe_error *wait_hits(void *context, int timeout_ms, engine_visi
 				       {.fd = engine->process, .events = POLLIN}};
 	if (poll(descriptors, 2, timeout_ms) < 0 && errno != EINTR)
 		return error_errno(errno, "waiting for hits");
-	drain(engine, visit, visitor);
-	*ended = descriptors[1].revents != 0;
+	// What it did last is in the ring still.
+	*ended = drain(engine, visit, visitor) == 0 && descriptors[1].revents != 0;
 	return NULL;
 }
 

@@ -153,7 +153,8 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 	array_fini(&watch->entries);
 	if (watch->engine)
 		watch->ops->close(watch->engine);
-	handler_thread_end(watch->handler, 0, clock_ns(CLOCK_MONOTONIC));
+	if (watch->handler)
+		handler_thread_end(watch->handler, 0, clock_ns(CLOCK_MONOTONIC));
 	handler_free(watch->handler);
 	native_program_free(watch->program);
 	array_fini(&watch->places);
@@ -433,6 +434,7 @@ static void see_hit(void *context, const struct engine_hit *hit)
 		.ops = &native_scope_ops,
 		.scope = scope,
 	};
+	native_scope_focus(scope, method, place->line);
 	if (method)
 		event.frame = native_scope_frame(scope, place->is_return);
 	handler_event(watch->handler, &event, place->configs.items, place->configs.count,
@@ -466,10 +468,9 @@ struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_m
 		if (now >= watch->next_look_ns) {
 			watch->next_look_ns = now + LOOK_EVERY_NS;
 			error = watch_look_again(watch);
-			if (error && strobe_error_code(error) == STROBE_ERROR_NOT_FOUND) {
+			// That it has ended is the engine's to say, when its last hits are handled.
+			if (error && strobe_error_code(error) == STROBE_ERROR_NOT_FOUND)
 				error = strobe_error_free(error);
-				*ended = true;
-			}
 			handler_tick(watch->handler, now);
 		}
 		int64_t left = timeout_ms < 0 ? LOOK_EVERY_NS
@@ -482,7 +483,7 @@ struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_m
 			error = watch->ops->wait(watch->engine,
 						 *ended ? 0 : (int)(left / NS_PER_MS), see_hit,
 						 &polling, &gone);
-		*ended |= gone;
+		*ended = gone;
 		if (!error)
 			error = polling.error;
 		if (!error && watch->stale)

@@ -251,6 +251,9 @@ static bool take(void *context, const char *kind, const char *json, size_t size,
 	struct watch *watch = context;
 	FILE *out = watch->output ? watch->output : stdout;
 	(void)kind;
+	// Those that came with the last one wanted.
+	if (watch->limit && watch->results >= watch->limit)
+		return true;
 	watch->results++;
 	if (watch->output || watch->command->json) {
 		fwrite(json, 1, size, out);
