@@ -12,6 +12,7 @@ enum {
 	REPEAT_LIMIT =
 		64, // how often all nodes may be walked, on average: types that get better and better
 	REPEAT_LEAST = 1000000,
+	LINK_LIMIT = 8, // how often all is walked again for what structures are members of
 	BINS_SIZE = BIN_COUNT * BIN_SIZE * sizeof(struct walk_reference), // of one thread
 };
 
@@ -54,6 +55,7 @@ void walk_fini(struct walk *walk)
 {
 	for (unsigned i = 0; walk->walkers && i < walk->walker_count; i++) {
 		pages_free(walk->walkers[i].bins, BINS_SIZE);
+		free(walk->walkers[i].links);
 		array_fini(&walk->walkers[i].counts);
 		array_fini(&walk->walkers[i].vtables);
 		array_fini(&walk->walkers[i].pending);
@@ -342,21 +344,33 @@ static void push_reached(struct walk *walk)
 	}
 }
 
+/** Rounds, again from the beginning as long as more is known of what structures are members of. */
+static struct strobe_error *walk_linked(struct walk *walk)
+{
+	bool more = true;
+	struct strobe_error *error = NULL;
+	for (unsigned i = 0; i < LINK_LIMIT && more && !error; i++) {
+		push_reached(walk);
+		error = walk_rounds(walk);
+		walk->guesses_alone = false;
+		if (!error)
+			error = walk_learn_links(walk, &more);
+		walk->linking |= more;
+	}
+	return error;
+}
+
 struct strobe_error *build_walk(struct build *build)
 {
 	struct walk walk;
 	struct strobe_error *error = walk_init(&walk, build);
 	walk.precise = true;
-	if (!error) {
-		push_reached(&walk);
-		error = walk_rounds(&walk);
-	}
+	if (!error)
+		error = walk_linked(&walk);
 	walk.precise = build->options.precise;
-	if (!error && !walk.precise) {
-		push_reached(&walk);
-		walk.guesses_alone = true; // in the first round: the rest has been done
-		error = walk_rounds(&walk);
-	}
+	walk.guesses_alone = true; // in the first round: the rest has been done
+	if (!error && !walk.precise)
+		error = walk_linked(&walk);
 	walk_fini(&walk);
 	return error;
 }

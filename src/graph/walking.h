@@ -26,7 +26,9 @@ struct walk_type {
 	uint32_t rank; // larger types have higher ranks; of equal ones, those with lower ids
 	uint32_t vtable_offset; // UINT32_MAX: none
 	uint64_t size_bytes;
-	bool guesses; // it may have parts that are scanned
+	bool guesses;  // it may have parts that are scanned
+	bool may_link; // it is a structure: perhaps a member of what is allocated
+	bool links;    // ... and what has it as a member is known
 };
 
 /** A reference on its way to its node. */
@@ -67,6 +69,8 @@ struct walker {
 	bool retyped;
 	ARRAY(struct walk_count) counts;
 	ARRAY(uint64_t) vtables; // not known yet
+	uint64_t *
+		links; // a bit a type: pointers to it lead into blocks that are not of it, and `links` is not set
 	ARRAY(uint32_t) pending; // nodes that wait for them
 	bool short_of_memory;
 };
@@ -82,6 +86,7 @@ struct walk {
 	uint64_t *now, *next;  // a bit a node
 	size_t bitmap_size;    // bytes
 	bool precise;	       // typed references alone
+	bool linking;	       // it is known what has some types as members
 	bool guesses_alone;    // typed references are not looked at
 	bool with_unreachable; // what is not reachable is of the first round, too: for its types
 	unsigned walker_count;
@@ -100,6 +105,9 @@ struct strobe_error *walk_rounds(struct walk *walk) STROBE_MUST_CHECK;
 /** Makes the table of types anew: they have become more. Errors: NO_MEMORY. */
 struct strobe_error *walk_types_update(struct walk *walk) STROBE_MUST_CHECK;
 uint32_t walk_claim_of(const struct walk *walk, uint32_t word);
+/** Looks for what has the types as members that led into untyped blocks since the last time; `*ret`: something is known that
+ *  was not. */
+struct strobe_error *walk_learn_links(struct walk *walk, bool *ret) STROBE_MUST_CHECK;
 /** A visitor of references; its context is a walker. */
 bool walk_visit(void *context, const struct lens_reference *reference);
 /** Does what the references that were visited say. */
