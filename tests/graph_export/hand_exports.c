@@ -161,6 +161,7 @@ static void write_exports(struct hand_graph *hand, const char *folder, const cha
 		{"leaks.folded", STROBE_GRAPH_FOLDED, true},
 		{"heapsnapshot", STROBE_GRAPH_HEAPSNAPSHOT, false},
 		{"leaks.heapsnapshot", STROBE_GRAPH_HEAPSNAPSHOT, true},
+		{"html", STROBE_GRAPH_HTML, false},
 	};
 	hand_finish(hand);
 	write_truth(hand, folder, name);
