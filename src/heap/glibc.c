@@ -53,6 +53,20 @@ uint64_t glibc_span_end(const struct strobe_view *view, uint64_t address)
 	return end;
 }
 
+bool glibc_peek(const struct glibc *glibc, uint64_t address, uint64_t ret[2])
+{
+	uint8_t buffer[16];
+	size_t available = 0;
+	// strobe_memory_read() gives pages of a mapped source back every now and then: not here.
+	const uint8_t *bytes = glibc->fetched ? NULL
+					      : view_stream(glibc->view, address, buffer,
+							    sizeof(buffer), &available);
+	if (!bytes || available < 16)
+		return strobe_memory_read(glibc->view, address, ret, 16) == 16;
+	memcpy(ret, bytes, 16);
+	return true;
+}
+
 size_t glibc_segment_after(const struct glibc *glibc, uint64_t address)
 {
 	size_t low = 0, high = glibc->segments.count;
@@ -143,8 +157,11 @@ static struct strobe_error *add_regions(struct glibc *glibc)
 static struct strobe_error *read_books(struct glibc *glibc, uint64_t bins)
 {
 	struct strobe_error *error = glibc_follow_ring(glibc, bins);
+	uint8_t byte;
+	size_t available;
 	if (error)
 		return error;
+	glibc->fetched = view_stream(glibc->view, bins, &byte, 1, &available) == &byte;
 	glibc_find_parameters(glibc);
 	error = glibc_find_heaps(glibc);
 	if (!error)
@@ -291,16 +308,27 @@ static struct strobe_error *find(struct strobe_heap *heap)
 	return error;
 }
 
-/** Keeps blocks out of what was cut off a region. */
+/** After the last of an arena's segments its bins are looked at. */
+static void note_walked(struct glibc *glibc, struct glibc_segment *segment, uint64_t balance)
+{
+	segment->walked = true;
+	segment->balance = balance;
+	for (size_t i = 0; i < glibc->segments.count; i++)
+		if (glibc->segments.items[i].arena == segment->arena &&
+		    !glibc->segments.items[i].walked)
+			return;
+	glibc_check_bins(glibc, segment->arena);
+}
+
 static struct strobe_error *visit_blocks(struct strobe_heap *heap, struct allocator *allocator,
 					 const struct strobe_heap_region *region,
 					 strobe_heap_visit visit, void *context, bool *stop)
 {
 	struct glibc *glibc = allocator->state;
-	const struct glibc_segment *known = glibc_segment_at(glibc, region->start);
-	uint64_t end;
-	assert(known && known->end == region->end);
-	struct glibc_segment segment = *known;
+	size_t index = glibc_segment_after(glibc, region->start);
+	assert(index < glibc->segments.count);
+	struct glibc_segment *known = &glibc->segments.items[index], segment = *known;
+	assert(segment.start <= region->start && segment.end == region->end);
 	if (segment.arena == SIZE_MAX) {
 		const struct strobe_heap_block block = {
 			.address = segment.first + CHUNK_HEADER,
@@ -311,8 +339,11 @@ static struct strobe_error *visit_blocks(struct strobe_heap *heap, struct alloca
 		*stop = block.address >= region->start && !visit(context, &block);
 		return NULL;
 	}
-	segment.start = region->start;
-	*stop = glibc_walk(glibc, &segment, visit, context, &end) == GLIBC_END_STOPPED;
+	segment.start = region->start; // what was cut off is another's
+	struct glibc_walked walked = glibc_walk(glibc, &segment, visit, context);
+	*stop = walked.how == GLIBC_END_STOPPED;
+	if (!*stop && !known->walked)
+		note_walked(glibc, known, walked.balance);
 	return NULL;
 }
 

@@ -228,9 +228,8 @@ static struct strobe_error *ask_arenas(struct glibc *glibc, struct glibc_caches 
 	glibc->heap->damage_is_told = true; // the visit will tell
 	for (size_t i = 0; ret->count < glibc->arenas.count && i < glibc->segments.count; i++) {
 		const struct glibc_segment *segment = &glibc->segments.items[i];
-		uint64_t end;
 		if (segment->arena != SIZE_MAX && !glibc->arenas.items[segment->arena].is_main &&
-		    glibc_walk(glibc, segment, glibc_note_cache, glibc, &end) == GLIBC_END_STOPPED)
+		    glibc_walk(glibc, segment, glibc_note_cache, glibc).how == GLIBC_END_STOPPED)
 			error = error_no_memory();
 	}
 	glibc->heap->damage_is_told = false;
