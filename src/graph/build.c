@@ -149,6 +149,7 @@ static void fini(struct build *build)
 	pages_fini(&build->chunk_base);
 	pages_fini(&build->edges);
 	pages_fini(&build->surrogate_reasons);
+	pages_free(build->rescue_filter, FILTER_SIZE);
 	array_fini(&build->large_sizes);
 	array_fini(&build->free_blocks);
 	array_fini(&build->entities);

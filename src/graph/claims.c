@@ -308,6 +308,15 @@ static bool is_known(const struct walk *walk, const struct walk_reference *refer
 	       __atomic_load_n(&walk->claims[node], __ATOMIC_RELAXED) == made;
 }
 
+/** A word that is no pointer by its object's type counts if nothing else has led to where it leads. */
+static void rescue(struct walker *walker, uint32_t node)
+{
+	const struct walk *walk = walker->walk;
+	if (walk->lost[node / 64] >> (node % 64) & 1 &&
+	    mark(walker, node, NODE_REACHABLE | NODE_RESCUED))
+		walk_push(walker, node);
+}
+
 static void apply(struct walker *walker, const struct walk_reference *reference)
 {
 	const struct walk *walk = walker->walk;
@@ -355,9 +364,12 @@ static void empty_bin(struct walker *walker, unsigned bin)
 		if (reference->evidence)
 			__builtin_prefetch(&walk->claims[reference->entry], 1);
 	}
-	for (unsigned i = 0; i < count; i++)
-		if (references[i].entry)
+	for (unsigned i = 0; i < count; i++) {
+		if (references[i].entry && references[i].rescue)
+			rescue(walker, references[i].entry);
+		else if (references[i].entry)
 			apply(walker, &references[i]);
+	}
 }
 
 void walk_flush(struct walker *walker)
@@ -374,6 +386,8 @@ bool walk_visit(void *context, const struct lens_reference *reference)
 		return true;
 	if (walk->guesses_alone && !reference->guessed)
 		return true;
+	if (walker->rescue && !build_is_filtered(walk->build, reference->target))
+		return true;
 	unsigned bin = reference->target >> BIN_SHIFT & (BIN_COUNT - 1);
 	uint32_t type = reference->type < walk->type_count ? reference->type : 0;
 	walker->bins[bin * BIN_SIZE + walker->in_bin[bin]] = (struct walk_reference){
@@ -384,6 +398,7 @@ bool walk_visit(void *context, const struct lens_reference *reference)
 		.evidence = type ? reference->evidence : 0,
 		.reachable = walker->reachable,
 		.precise = walker->precise && !reference->guessed,
+		.rescue = walker->rescue,
 	};
 	walker->filled |= UINT64_C(1) << bin;
 	if (++walker->in_bin[bin] == BIN_SIZE)

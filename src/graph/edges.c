@@ -9,7 +9,7 @@
 #include "graph/object.h"
 #include "graph/surrogates.h"
 
-enum { BATCH = 64, CHUNK = 1 << GRAPH_CHUNK_SHIFT };
+enum { BATCH = 64, CHUNK = 1 << GRAPH_CHUNK_SHIFT, TOLD_LIMIT = 1024 };
 
 /** A reference on its way to be an edge. */
 struct edge_reference {
@@ -18,7 +18,8 @@ struct edge_reference {
 	uint32_t from;
 	uint32_t type;
 	bool guessed, maybe;
-	bool start; // it leads to where its node begins; false: perhaps
+	bool start;  // it leads to where its node begins; false: perhaps
+	bool rescue; // a word that is no pointer by its object's type
 };
 
 struct making;
@@ -30,6 +31,7 @@ struct edger {
 	struct edge_reference batch[BATCH];
 	unsigned batched;
 	uint32_t from;
+	bool rescue;
 	struct pages *chunk; // uint32_t: where edges go
 	uint64_t guessed, maybe, unreadable;
 	uint64_t reasons[STROBE_SURROGATE_REASON_COUNT];
@@ -144,6 +146,18 @@ static bool is_implausible(const struct build *build, const struct edge_referenc
 	return size > build_node_size(build, reference->node) - offset;
 }
 
+/** Does one of the last edges of its object lead to the same node? Then the word was no integer, most likely. */
+static bool is_told(const struct edger *edger, const struct edge_reference *reference)
+{
+	const uint32_t *counts = edger->making->build->edge_begin.items;
+	const uint32_t *edges = edger->chunk->items;
+	size_t count = counts[reference->from];
+	for (size_t i = 0; i < count && i < TOLD_LIMIT; i++)
+		if ((edges[edger->chunk->count - 1 - i] & EDGE_TARGET) == reference->node)
+			return true;
+	return false;
+}
+
 static void lead(struct edger *edger, struct edge_reference *reference)
 {
 	const struct build *build = edger->making->build;
@@ -152,6 +166,9 @@ static void lead(struct edger *edger, struct edge_reference *reference)
 			lead_nowhere(edger, reference, reason_at(build, reference));
 		return;
 	}
+	if (reference->rescue &&
+	    (!(build_types(build)[reference->node] & NODE_RESCUED) || is_told(edger, reference)))
+		return;
 	if (is_implausible(build, reference)) {
 		if (build->options.precise) {
 			lead_nowhere(edger, reference, STROBE_SURROGATE_IMPLAUSIBLE);
@@ -203,6 +220,7 @@ static bool visit(void *context, const struct lens_reference *reference)
 		.type = reference->evidence == EVIDENCE_LINK ? 0 : reference->type,
 		.guessed = reference->guessed,
 		.maybe = reference->maybe,
+		.rescue = edger->rescue,
 	};
 	if (++edger->batched == BATCH)
 		flush(edger);
@@ -225,6 +243,12 @@ static void walk_memory(struct edger *edger, uint32_t node)
 	};
 	edger->from = node;
 	graph_object_walk(build->lens, &edger->memory, &object, visit, edger, &edger->unreadable);
+	if (!object.type || !build->rescue_filter || !(word & NODE_REACHABLE))
+		return;
+	object.type = LENS_TYPE_NONE;
+	edger->rescue = true;
+	graph_object_walk(build->lens, &edger->memory, &object, visit, edger, NULL);
+	edger->rescue = false;
 }
 
 /** What a group, thread or frame holds: its nodes in memory, then the others. */

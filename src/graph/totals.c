@@ -137,7 +137,7 @@ static struct strobe_error *number_types(struct build *build)
 	sums[0].module = UINT32_MAX;
 	for (uint32_t node = 1; node < graph->node_count; node++) {
 		uint32_t word = types[node], type = numbers[word & NODE_TYPE_MASK];
-		types[node] = (word & ~(uint32_t)(NODE_TYPE_MASK | NODE_EXTENT)) | type;
+		types[node] = (word & ~(NODE_TYPE_MASK | NODE_EXTENT | NODE_RESCUED)) | type;
 		if (!(word & (NODE_REACHABLE | NODE_BLOCK)))
 			continue;
 		sums[type].count++;

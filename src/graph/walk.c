@@ -12,6 +12,7 @@ enum {
 	REPEAT_LIMIT =
 		64, // how often all nodes may be walked, on average: types that get better and better
 	REPEAT_LEAST = 1000000,
+	INFER_LIMIT = 4,
 	LINK_LIMIT = 8, // how often all is walked again for what structures are members of
 	BINS_SIZE = BIN_COUNT * BIN_SIZE * sizeof(struct walk_reference), // of one thread
 };
@@ -66,6 +67,7 @@ void walk_fini(struct walk *walk)
 	free(walk->by_rank);
 	pages_free(walk->now, walk->bitmap_size);
 	pages_free(walk->next, walk->bitmap_size);
+	pages_free(walk->lost, walk->bitmap_size);
 }
 
 static void walk_values(struct walker *walker, const struct graph_root *root, uint32_t type)
@@ -75,6 +77,16 @@ static void walk_values(struct walker *walker, const struct graph_root *root, ui
 		graph_values_walk(walk->lens, &walker->memory,
 				  walk->build->values.items + root->value_begin, root->value_count,
 				  type, walk->precise, walk_visit, walker);
+}
+
+/** All words, whatever the type says. */
+static void walk_words(struct walker *walker, const struct graph_object *object)
+{
+	struct graph_object untyped = *object;
+	untyped.type = LENS_TYPE_NONE;
+	walker->rescue = true;
+	graph_object_walk(walker->walk->lens, &walker->memory, &untyped, walk_visit, walker, NULL);
+	walker->rescue = false;
 }
 
 static void walk_node(struct walker *walker, uint32_t node)
@@ -96,9 +108,13 @@ static void walk_node(struct walker *walker, uint32_t node)
 	walker->reachable = word & NODE_REACHABLE;
 	walker->precise = word & NODE_PRECISE;
 	walker->walked++;
-	if (object.address)
+	if (object.address && !(walk->rescuing && walk->guesses_alone))
 		graph_object_walk(walk->lens, &walker->memory, &object, walk_visit, walker, NULL);
-	else if (node > build->memory_count)
+	if (object.address && object.type && walk->rescuing)
+		walk_words(walker, &object);
+	else if (object.address)
+		return;
+	if (!object.address && node > build->memory_count)
 		walk_values(walker, &build->entities.items[node - build->memory_count - 1].root,
 			    object.type);
 }
@@ -337,9 +353,9 @@ static void push_reached(struct walk *walk)
 		const struct walk_type *type = &walk->by_id[word & NODE_TYPE_MASK];
 		if (!(word & NODE_REACHABLE))
 			continue;
-		bool ends = !walk->precise && type->size_bytes && !(word & NODE_EXTENT) &&
+		bool ends = walk->guesses_alone && type->size_bytes && !(word & NODE_EXTENT) &&
 			    build_node_size(walk->build, node) % type->size_bytes == 0;
-		if (walk->precise || !ends || type->guesses)
+		if (!ends || type->guesses)
 			walk->next[node / 64] |= UINT64_C(1) << (node % 64);
 	}
 }
@@ -360,17 +376,121 @@ static struct strobe_error *walk_linked(struct walk *walk)
 	return error;
 }
 
+static bool is_lost(const struct walk *walk, uint32_t node)
+{
+	uint32_t word = walk->types[node];
+	return word & NODE_BLOCK && !(word & NODE_REACHABLE);
+}
+
+/** Types of what nothing leads to: by virtual tables, and by each other. */
+static struct strobe_error *walk_lost(struct walk *walk)
+{
+	bool any = false;
+	for (uint32_t node = 1; node <= walk->build->memory_count; node++) {
+		if (!is_lost(walk, node))
+			continue;
+		any = true;
+		walk->next[node / 64] |= UINT64_C(1) << (node % 64);
+	}
+	return any ? walk_rounds(walk) : NULL;
+}
+
+/** What can be told of blocks without a type, as long as something can. */
+static struct strobe_error *walk_inferred(struct walk *walk)
+{
+	bool more = !walk->build->options.precise;
+	struct strobe_error *error = walk_lost(walk);
+	for (unsigned i = 0; i < INFER_LIMIT && more && !error; i++) {
+		error = walk_infer(walk, &more);
+		if (!error && more)
+			error = walk_rounds(walk);
+	}
+	return error;
+}
+
+/** Marks what is reached anew: types have changed, and with them what objects lead to. */
+static struct strobe_error *walk_again(struct walk *walk)
+{
+	struct build *build = walk->build;
+	const struct node_pair *pairs = build->holds.items;
+	bool retyped = false;
+	for (unsigned i = 0; i < walk->walker_count; i++) {
+		retyped |= walk->walkers[i].retyped;
+		walk->walkers[i].retyped = false;
+	}
+	if (!retyped)
+		return NULL;
+	for (uint32_t node = 1; node <= build->memory_count; node++)
+		walk->types[node] &= ~(uint32_t)(NODE_REACHABLE | NODE_PRECISE);
+	for (size_t i = 0; i < build->holds.count; i++)
+		walk->types[pairs[i].to] |= NODE_REACHABLE | NODE_PRECISE;
+	push_reached(walk);
+	return walk_rounds(walk);
+}
+
+static void filter(struct build *build, uint32_t node)
+{
+	uint64_t first = build_addresses(build)[node] >> FILTER_PAGE_SHIFT;
+	uint64_t last =
+		(build_addresses(build)[node] + build_node_size(build, node)) >> FILTER_PAGE_SHIFT;
+	if (last - first >= FILTER_BITS)
+		last = first + FILTER_BITS - 1;
+	for (uint64_t page = first; page <= last; page++)
+		build->rescue_filter[page % FILTER_BITS / 64] |= UINT64_C(1) << (page % 64);
+}
+
+/** Integers may be addresses that types do not tell of: what else would be lost is looked for in all words. */
+static struct strobe_error *walk_rescue(struct walk *walk)
+{
+	struct build *build = walk->build;
+	bool any = false;
+	for (uint32_t node = 1; node <= build->memory_count && !any; node++)
+		any = is_lost(walk, node);
+	if (!any)
+		return NULL;
+	walk->lost = pages_new(walk->bitmap_size);
+	build->rescue_filter = pages_new(FILTER_SIZE);
+	if (!walk->lost || !build->rescue_filter)
+		return error_no_memory();
+	for (uint32_t node = 1; node <= build->memory_count; node++) {
+		uint64_t bit = UINT64_C(1) << (node % 64);
+		if (is_lost(walk, node)) {
+			walk->lost[node / 64] |= bit;
+			filter(build, node);
+		} else if (walk->types[node] & NODE_REACHABLE &&
+			   walk->types[node] & NODE_TYPE_MASK) {
+			walk->next[node / 64] |= bit;
+		}
+	}
+	walk->rescuing = walk->guesses_alone = true;
+	return walk_rounds(walk);
+}
+
+static struct strobe_error *walk_all(struct walk *walk)
+{
+	const struct build *build = walk->build;
+	walk->precise = true;
+	struct strobe_error *error = walk_linked(walk);
+	walk->precise = build->options.precise;
+	walk->guesses_alone = true; // in the first round: the rest has been done
+	if (!error && !walk->precise)
+		error = walk_linked(walk);
+	walk->guesses_alone = false;
+	if (!error)
+		error = walk_inferred(walk);
+	if (!error)
+		error = walk_again(walk);
+	if (!error && !walk->precise)
+		error = walk_rescue(walk);
+	return error;
+}
+
 struct strobe_error *build_walk(struct build *build)
 {
 	struct walk walk;
 	struct strobe_error *error = walk_init(&walk, build);
-	walk.precise = true;
 	if (!error)
-		error = walk_linked(&walk);
-	walk.precise = build->options.precise;
-	walk.guesses_alone = true; // in the first round: the rest has been done
-	if (!error && !walk.precise)
-		error = walk_linked(&walk);
+		error = walk_all(&walk);
 	walk_fini(&walk);
 	return error;
 }

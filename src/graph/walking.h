@@ -40,7 +40,8 @@ struct walk_reference {
 	uint32_t from;
 	uint8_t evidence; // 0 = it says nothing of a type
 	bool reachable, precise;
-	bool start; // it leads to where its node begins; false: perhaps
+	bool start;  // it leads to where its node begins; false: perhaps
+	bool rescue; // a word that is no pointer by its object's type
 };
 
 /** An element count for a node, if it becomes of that type. */
@@ -62,6 +63,7 @@ struct walker {
 	uint64_t filled;	     // a bit a bin that is not empty
 	uint16_t in_bin[BIN_COUNT];
 	uint32_t from; // the object that is walked
+	bool rescue;   // ... for words that are no pointers
 	bool reachable, precise;
 	uint32_t list[LIST_LIMIT];
 	uint64_t found; // nodes of the next round, those in the list first
@@ -82,13 +84,14 @@ struct walk {
 	uint64_t low, high; // of all nodes
 	struct walk_type *by_id;
 	uint32_t *by_rank;
-	uint32_t type_count;   // with 0
-	uint64_t *now, *next;  // a bit a node
-	size_t bitmap_size;    // bytes
-	bool precise;	       // typed references alone
-	bool linking;	       // it is known what has some types as members
-	bool guesses_alone;    // typed references are not looked at
-	bool with_unreachable; // what is not reachable is of the first round, too: for its types
+	uint32_t type_count;  // with 0
+	uint64_t *now, *next; // a bit a node
+	size_t bitmap_size;   // bytes
+	bool precise;	      // typed references alone
+	bool linking;	      // it is known what has some types as members
+	bool guesses_alone;   // typed references are not looked at
+	bool rescuing;	// words of what is typed are looked at, too: for what nothing else leads to
+	uint64_t *lost; // a bit a node that was not reached before that
 	unsigned walker_count;
 	struct walker *walkers;
 	uint32_t list[LIST_LIMIT]; // of this round, if it is short
@@ -99,6 +102,12 @@ struct strobe_error *walk_init(struct walk *walk, struct build *build) STROBE_MU
 void walk_fini(struct walk *walk);
 /** Rounds until nothing new is found. The first has all nodes of `next`'s bits. */
 struct strobe_error *walk_rounds(struct walk *walk) STROBE_MUST_CHECK;
+
+// infer.c
+
+/** Looks for types of blocks that have none, by others like them; `*ret`: some were found, and are claims of the next
+ *  round. */
+struct strobe_error *walk_infer(struct walk *walk, bool *ret) STROBE_MUST_CHECK;
 
 // claims.c
 

@@ -67,7 +67,15 @@ struct pair {
 	struct node *a, *b;
 };
 
+struct packed_word {
+	double weight;
+	struct node *node;
+	unsigned long number; // an address
+};
+
 static int out;
+unsigned long number; // an address
+struct packed_word *packed_word;
 struct node *list;
 static struct table table;
 struct ring *ring;
@@ -220,9 +228,23 @@ static void make_others(void)
 	ref(pairs, pairs[1].a);
 }
 
+/** Addresses in integers: no type leads to them. */
+static void make_numbers(void)
+{
+	struct node *first = make_list(3, "guessed", "struct node");
+	number = (unsigned long)first;
+	packed_word = calloc(1, sizeof(*packed_word));
+	packed_word->node = make_list(1, "reached", "struct node");
+	struct node *second = make_list(2, "guessed", "struct node");
+	packed_word->number = (unsigned long)second;
+	block(packed_word, "reached", "struct packed_word");
+	ref(packed_word, packed_word->node);
+	ref(packed_word, second);
+}
+
 static void __attribute__((noinline)) make_leaks(void)
 {
-	struct node *lost = make_list(5, "leaked", "?");
+	struct node *lost = make_list(5, "leaked", "struct node"); // like others
 	char *text = malloc(333);
 	block(text, "leaked", "?");
 	memset(text, 7, 333);
@@ -304,6 +326,7 @@ int main(void)
 	make_variants();
 	make_jobs();
 	make_others();
+	make_numbers();
 	make_threads();
 	make_free();
 	close(out);

@@ -7,7 +7,7 @@
 #include "graph/build.h"
 #include "symbols/program.h"
 
-enum { LINE = 256 };
+enum { LINE = 256, SHOWN = 8 };
 
 struct known_block {
 	uint64_t address;
@@ -127,12 +127,14 @@ static void test_blocks(void)
 			type[length - 1] = 0;
 		bool typed = strcmp(block->type, "?") == 0 || strcmp(type, block->type) == 0;
 		if (node.reachable != !leaked || node.precise != reached || !typed) {
+			wrong++;
+			if (wrong > SHOWN)
+				continue;
 			printf("# %lx %s %s: %s%s, %s by %s\n", (unsigned long)block->address,
 			       block->state, block->type, node.reachable ? "reachable" : "leaked",
 			       node.precise ? " precisely" : "",
 			       node.type_name ? node.type_name : "untyped",
 			       strobe_evidence_name(node.evidence));
-			wrong++;
 		}
 	}
 	CHECK_EQUAL(wrong, 0);
@@ -184,9 +186,9 @@ static void test_edges(void)
 		if (order) {
 			const struct known_ref *ref =
 				order < 0 ? &found.items[i] : &known.refs.items[j];
-			printf("# %s: %lx to %lx\n", order < 0 ? "invented" : "missing",
-			       (unsigned long)ref->from, (unsigned long)ref->to);
-			wrong++;
+			if (wrong++ < SHOWN)
+				printf("# %s: %lx to %lx\n", order < 0 ? "invented" : "missing",
+				       (unsigned long)ref->from, (unsigned long)ref->to);
 		}
 		i += order <= 0;
 		j += order >= 0;
