@@ -119,8 +119,8 @@ static struct strobe_error *fill_types(struct filling *filling)
 	for (size_t i = 1; i < graph->type_count && !error; i++) {
 		const struct graph_type *type = &graph->graph_types[i];
 		database_number(database, i);
-		database_text(database, graph->strings + type->name);
-		database_text(database, graph->strings + type->language);
+		database_text(database, graph_string(graph, type->name));
+		database_text(database, graph_string(graph, type->language));
 		database_maybe(database, type->size_bytes, type->size_bytes);
 		database_number(database, type->count);
 		database_number(database, type->total_bytes);
@@ -210,7 +210,7 @@ static struct strobe_error *fill_roots(struct filling *filling)
 			thread = strobe_view_thread(graph->view, root->thread);
 		database_number(database, root->node);
 		database_text(database, root_name(root));
-		database_text(database, graph->strings + root->name);
+		database_text(database, graph_string(graph, root->name));
 		database_number(database, root->parent);
 		database_maybe(database, thread, thread ? (uint64_t)thread->tid : 0);
 		database_maybe(database, root->frame != UINT32_MAX, root->frame);

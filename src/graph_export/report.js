@@ -151,8 +151,8 @@ function describe(item) {
 
 function paint(cell, item, x, y, w, h) {
   const node = item.node;
-  const plain = node.kind < KIND_BLOCK || node.name.startsWith('(');
-  cell.className = 'cell' + (plain ? ' plain' : '') + (node.leaked ? ' leaked' : '') + (item.self ? ' self' : '') +
+  const plain = node.kind < KIND_BLOCK || /^\((smaller|deeper|leaked)\)$/.test(node.name);
+  cell.className = 'cell' + (plain ? ' plain' : node.name.startsWith('(') ? ' untyped' : '') + (node.leaked ? ' leaked' : '') + (item.self ? ' self' : '') +
     (!item.self && node.children.length ? ' more' : '');
   cell.style.left = x.toFixed(1) + 'px';
   cell.style.top = y.toFixed(1) + 'px';
@@ -440,10 +440,10 @@ function addNumber(value, what, bad) {
 }
 
 function showOverview() {
-  const name = data.title || data.target;
+  const name = data.title || data.name;
   document.title = name + ' — heap report';
   byId('title').textContent = name;
-  const about = [data.title ? data.target : data.command, data.pid ? 'process ' + data.pid : null,
+  const about = [data.command || data.target, data.pid ? 'process ' + data.pid : null,
     data.threads ? several(data.threads, 'thread', 'threads') : null, data.source,
     data.time_ms ? new Date(data.time_ms).toISOString().replace('T', ' ').slice(0, 19) + ' UTC' : null];
   byId('about').textContent = about.filter(Boolean).join(' · ');
@@ -537,7 +537,7 @@ function addClasses(into, classes) {
     return;
   const box = make('div', 'classes');
   for (let i = first; i <= last; i++) {
-    const bar = make('i'), column = make('div', '', null, bar, make('span', '', size(2 ** i).replace('.00', '')));
+    const bar = make('i'), column = make('div', '', null, bar, make('span', '', size(2 ** i).replace(/\.0+ /, ' ')));
     bar.style.height = (70 * classes[i] / most).toFixed(1) + '%';
     column.title = 'free blocks of ' + size(2 ** i) + ' to ' + size(2 ** (i + 1) - 1) + ': ' + size(classes[i]);
     box.append(column);

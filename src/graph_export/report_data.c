@@ -12,6 +12,8 @@
 #include <strobe/heap.h>
 #include <strobe/view.h>
 
+#include "base/error.h"
+
 // Rows of the tables. What is beyond is summed up by the page's numbers in all.
 enum {
 	MAX_TYPES = 1000,
@@ -25,6 +27,7 @@ static void put_process(struct json_output *json, const struct strobe_graph *gra
 {
 	const struct strobe_process_info *info =
 		graph->view ? strobe_view_process_info(graph->view) : NULL;
+	json_text(json, "name", member_process_name(graph));
 	json_text(json, "target", member_target_name(graph));
 	json_text(json, "version", STROBE_VERSION);
 	json_text(json, "source", info ? info->source_path : NULL);
@@ -158,13 +161,14 @@ struct strobe_error *report_types(struct json_output *json, const struct export_
 /** The path to whatever it is asked for. */
 struct path_text {
 	char *text;
+	bool failed; // memory is short
 };
 
 static bool keep_path(void *context, const struct strobe_path *path)
 {
 	struct path_text *kept = context;
-	if (!kept->text)
-		kept->text = strobe_path_text(path);
+	kept->text = strobe_path_text(path);
+	kept->failed = !kept->text;
 	return false;
 }
 
@@ -177,6 +181,8 @@ static struct strobe_error *put_path(struct json_output *json, const char *key,
 		return NULL;
 	}
 	struct strobe_error *error = strobe_graph_paths(graph, &node, 1, NULL, keep_path, &path);
+	if (!error && path.failed)
+		error = error_no_memory();
 	if (!error)
 		json_text(json, key, path.text);
 	free(path.text);

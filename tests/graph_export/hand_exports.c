@@ -207,6 +207,7 @@ int main(int argc, char **argv)
 		else
 			fill_random(hand, i, 40 + i * 10);
 		write_exports(hand, argv[1], name);
+		hand_fini(hand);
 		free(hand);
 	}
 	return 0;

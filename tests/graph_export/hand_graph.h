@@ -4,6 +4,9 @@
 
 // Graphs filled by hand. Dominators and retained sizes come from their definition: take a node away and see what is still reached.
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "graph/graph.h"
 
 enum { HAND_NODES = 64, HAND_EDGES = 256, HAND_STRINGS = 4096 };
@@ -147,6 +150,14 @@ static inline void hand_dominators(struct hand_graph *hand)
 				hand->idom[n] = d;
 		}
 	}
+}
+
+/** Gives back what the graph's functions keep in it. */
+static inline void hand_fini(struct hand_graph *hand)
+{
+	text_fini(&hand->graph.name_cache);
+	text_fini(&hand->graph.type_cache);
+	graph_referrers_forget(&hand->graph);
 }
 
 static inline void hand_summary(struct hand_graph *hand)

@@ -13,8 +13,8 @@
 #include "graph_export/hand_graph.h"
 
 static const enum strobe_graph_format formats[] = {STROBE_GRAPH_SQLITE, STROBE_GRAPH_HEAPSNAPSHOT,
-						   STROBE_GRAPH_DOT, STROBE_GRAPH_JSONL,
-						   STROBE_GRAPH_FOLDED};
+						   STROBE_GRAPH_DOT,	STROBE_GRAPH_JSONL,
+						   STROBE_GRAPH_FOLDED, STROBE_GRAPH_HTML};
 enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
 static struct hand_graph hand;
@@ -51,6 +51,7 @@ static int end(void)
 	}
 	closedir(directory);
 	rmdir(folder);
+	hand_fini(&hand);
 	return count;
 }
 
