@@ -41,6 +41,8 @@ struct lens {
 	bool failed;		   // memory was short since lens_compile() told so
 	struct hash by_type;	   // struct type -> its entry
 	struct hash by_key;	   // fingerprint -> first entry with it
+	struct hash by_name;	   // hash of a name -> the first entry called so
+	uint32_t named;		   // types that are in it
 	struct hash alignments;	   // struct type -> its alignment, in bytes
 	struct hash extents;	   // struct type -> bytes that it takes as a base, plus 1
 	struct hash vtables;	   // address -> struct known_vtable (vtables.c)
