@@ -125,11 +125,11 @@ static struct strobe_error *run(struct build *build)
 	if (!error)
 		error = make_locate(build);
 	if (!error)
-		error = build_progress(build, "following references", 0.2);
+		error = build_progress(build, "following types", 0.2);
 	if (!error)
 		error = build_walk(build);
 	if (!error)
-		error = build_progress(build, "making edges", 0.4);
+		error = build_progress(build, "making edges", 0.5);
 	if (!error)
 		error = build_edges(build);
 	locate_fini(&build->locate);

@@ -39,6 +39,8 @@ static void describe(struct walk *walk, uint32_t id)
 		.vtable_offset = type->vtable_offset < UINT32_MAX ? (uint32_t)type->vtable_offset
 								  : UINT32_MAX,
 		.size_bytes = type->size_bytes,
+		.plan = type->plan,
+		.simple = chain_is_simple(type),
 		.guesses = may_guess(type->plan),
 		.may_link = !type->plan->leaf && type->type &&
 			    (type->type->kind == TYPE_STRUCT || type->type->kind == TYPE_CLASS),

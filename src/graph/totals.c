@@ -294,7 +294,7 @@ struct strobe_error *build_totals(struct build *build)
 	graph->storage = graph_storage_new();
 	if (!graph->storage || !take_arrays(build))
 		return error_no_memory();
-	struct strobe_error *error = build_progress(build, "dominators", 0.6);
+	struct strobe_error *error = build_progress(build, "finding dominators", 0.7);
 	if (!error && build->retyped)
 		error = mark_precise(build);
 	if (!error)

@@ -292,6 +292,8 @@ static struct strobe_error *short_round(struct walk *walk, size_t count)
 	struct strobe_error *error = settle(walk);
 	if (error)
 		return error;
+	if (count == 1 && walk->precise && !(walk->list[0] = chain_follow(walker, walk->list[0])))
+		return NULL;
 	for (size_t i = 0; i < count; i += AHEAD)
 		walk_nodes(walker, walk->list + i, count - i < AHEAD ? count - i : AHEAD);
 	walk_flush(walker);
@@ -338,7 +340,7 @@ struct strobe_error *walk_rounds(struct walk *walk)
 		if (++walk->rounds % TELL_EVERY && count != SIZE_MAX)
 			continue;
 		if (!error)
-			error = build_progress(build, "following references", 0.3);
+			error = build_progress(build, walk->what, walk->done);
 		if (walked(walk) > limit) // types that contradict each other: it is good enough
 			break;
 	}
@@ -470,12 +472,22 @@ static struct strobe_error *walk_all(struct walk *walk)
 {
 	const struct build *build = walk->build;
 	walk->precise = true;
+	walk->what = "following types";
+	walk->done = 0.2;
 	struct strobe_error *error = walk_linked(walk);
 	walk->precise = build->options.precise;
 	walk->guesses_alone = true; // in the first round: the rest has been done
+	walk->what = "scanning words";
+	walk->done = 0.3;
+	if (!error)
+		error = build_progress(walk->build, walk->what, walk->done);
 	if (!error && !walk->precise)
 		error = walk_linked(walk);
 	walk->guesses_alone = false;
+	walk->what = "inferring types";
+	walk->done = 0.4;
+	if (!error)
+		error = build_progress(walk->build, walk->what, walk->done);
 	if (!error)
 		error = walk_inferred(walk);
 	if (!error)

@@ -26,6 +26,8 @@ struct walk_type {
 	uint32_t rank; // larger types have higher ranks; of equal ones, those with lower ids
 	uint32_t vtable_offset; // UINT32_MAX: none
 	uint64_t size_bytes;
+	const struct plan *plan;
+	bool simple;   // see chain.c
 	bool guesses;  // it may have parts that are scanned
 	bool may_link; // it is a structure: perhaps a member of what is allocated
 	bool links;    // ... and what has it as a member is known
@@ -96,12 +98,23 @@ struct walk {
 	struct walker *walkers;
 	uint32_t list[LIST_LIMIT]; // of this round, if it is short
 	uint64_t rounds;
+	const char *what; // for progress
+	double done;
 };
 
 struct strobe_error *walk_init(struct walk *walk, struct build *build) STROBE_MUST_CHECK;
 void walk_fini(struct walk *walk);
 /** Rounds until nothing new is found. The first has all nodes of `next`'s bits. */
 struct strobe_error *walk_rounds(struct walk *walk) STROBE_MUST_CHECK;
+
+// chain.c
+
+enum { CHAIN_LIMIT = 1 << 20 };
+/** Can its references be followed by chain_follow()? */
+bool chain_is_simple(const struct lens_type *type);
+/** Does rounds of one node, `node` first, whose type is decided, as long as they are simple; by types alone. The node of
+ *  the round that is not; 0: the last one has led to other nodes, or to none, and they are found. */
+uint32_t chain_follow(struct walker *walker, uint32_t node);
 
 // infer.c
 

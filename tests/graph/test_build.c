@@ -5,6 +5,7 @@
 
 #include "base/array.h"
 #include "graph/build.h"
+#include "graph/graph_check.h"
 #include "symbols/program.h"
 
 enum { LINE = 256, SHOWN = 8 };
@@ -232,6 +233,7 @@ static void test_totals(void)
 		if (graph->types[node] & NODE_REACHABLE)
 			reached += graph_node_size(graph, node);
 	CHECK_EQUAL(graph->retained[0], reached);
+	CHECK(graph_check(graph) == NULL);
 }
 
 static void same(const void *a, const void *b, size_t size)
