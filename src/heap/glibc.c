@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strobe/memory.h>
 
 #include "base/error.h"
 #include "symbols/elf_symbols.h"
@@ -13,8 +14,8 @@
 
 enum { WINDOW = 1 << 20, AHEAD = 4096 };
 
-// Named limit: of a mapping that may be the data of a module.
-enum { LARGEST_DATA = 16 << 20 };
+// Named limits: of words fetched one by one, from which on whatever is around them is kept; and of a mapping that may be the data of a module.
+enum { MAX_FETCHES = 1 << 18, LARGEST_DATA = 16 << 20 };
 
 bool glibc_is_anonymous(const struct strobe_mapping *mapping)
 {
@@ -53,18 +54,22 @@ uint64_t glibc_span_end(const struct strobe_view *view, uint64_t address)
 	return end;
 }
 
-bool glibc_peek(const struct glibc *glibc, uint64_t address, uint64_t ret[2])
+bool glibc_peek(struct glibc *glibc, uint64_t address, uint64_t ret[2])
 {
 	uint8_t buffer[16];
 	size_t available = 0;
-	// strobe_memory_read() gives pages of a mapped source back every now and then: not here.
+	// Other reads give pages of a mapped source back every now and then.
 	const uint8_t *bytes = glibc->fetched ? NULL
 					      : view_stream(glibc->view, address, buffer,
 							    sizeof(buffer), &available);
-	if (!bytes || available < 16)
+	if (bytes && available >= 16) {
+		memcpy(ret, bytes, 16);
+		return true;
+	}
+	if (glibc->fetched && glibc->peeks >= MAX_FETCHES)
 		return strobe_memory_read(glibc->view, address, ret, 16) == 16;
-	memcpy(ret, bytes, 16);
-	return true;
+	glibc->peeks++;
+	return view_read_through(glibc->view, address, ret, 16) == 16;
 }
 
 size_t glibc_segment_after(const struct glibc *glibc, uint64_t address)

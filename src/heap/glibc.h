@@ -89,6 +89,7 @@ struct glibc {
 	size_t module;		 // whose data has the main arena; SIZE_MAX if unknown
 	uint64_t offset_of_bins; // in malloc_state
 	bool trailing_header;	 // of mmapped chunks: their size leaves it out, since 2.43
+	size_t peeks;		 // of words that were fetched one by one
 	bool fetched;		 // memory is fetched, not mapped
 	bool mangled;		 // links of lists with one direction: since 2.32
 	const char *evidence;
@@ -111,8 +112,8 @@ static inline uint64_t glibc_size(uint64_t head)
 	return head & ~(uint64_t)CHUNK_FLAGS;
 }
 
-/** Two words from anywhere, without what is around them being kept; false if unreadable. */
-bool glibc_peek(const struct glibc *glibc, uint64_t address, uint64_t ret[2]);
+/** Two words from anywhere, fast if there are many; false if unreadable. */
+bool glibc_peek(struct glibc *glibc, uint64_t address, uint64_t ret[2]);
 /** Private memory that may be written and is no file's. */
 bool glibc_is_anonymous(const struct strobe_mapping *mapping);
 /** The end of the anonymous mappings in a row that `address` lies in; 0 if it lies in none. */

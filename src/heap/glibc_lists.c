@@ -175,7 +175,7 @@ void glibc_check_bins(struct glibc *glibc, size_t index)
 {
 	const struct glibc_arena *arena = &glibc->arenas.items[index];
 	uint64_t links[STATE_BINS][2], balance = 0;
-	size_t got = strobe_memory_read(glibc->view, arena->bins, links, sizeof(links));
+	size_t got = view_read_through(glibc->view, arena->bins, links, sizeof(links));
 	for (size_t i = 0; i < got / 16; i++)
 		balance += glibc_link_balance(arena->bins + i * 16 - 16, links[i]);
 	for (size_t i = 0; i < glibc->segments.count; i++)

@@ -31,12 +31,12 @@ const uint8_t *glibc_window_fetch(struct glibc_window *window, uint64_t address,
 		return bytes;
 	}
 	window->size = 0;
-	if (strobe_memory_read(window->view, address, window->spill, size) != size)
+	if (view_read_through(window->view, address, window->spill, size) != size)
 		return NULL;
 	return window->spill;
 }
 
 bool glibc_read_word(const struct strobe_view *view, uint64_t address, uint64_t *ret)
 {
-	return strobe_memory_read(view, address, ret, sizeof(*ret)) == sizeof(*ret);
+	return view_read_through(view, address, ret, sizeof(*ret)) == sizeof(*ret);
 }

@@ -40,7 +40,7 @@ unsigned glibc_good_bins(const struct strobe_view *view, uint64_t bins)
 {
 	uint64_t links[STATE_BINS][2];
 	unsigned good = 0;
-	size_t got = strobe_memory_read(view, bins, links, sizeof(links));
+	size_t got = view_read_through(view, bins, links, sizeof(links));
 	for (unsigned i = 0; i < got / 16; i++)
 		good += bin_is_good(view, bins + i * 16, links[i]);
 	return good;
@@ -54,7 +54,7 @@ static uint64_t bins_around(const struct strobe_view *view, uint64_t address, un
 	uint64_t first = address - (STATE_BINS - 1) * 16, ret = 0;
 	for (unsigned i = 0; i < 2 * STATE_BINS - 1; i++) {
 		uint64_t links[2], next;
-		if (strobe_memory_read(view, first + i * 16, links, 16) == 16)
+		if (view_read_through(view, first + i * 16, links, 16) == 16)
 			in_order[i] = bin_is_good(view, first + i * 16, links);
 		sum += in_order[i];
 		if (i + 1 < STATE_BINS)
@@ -104,7 +104,7 @@ struct strobe_error *glibc_scan_bins(struct glibc_window *window, uint64_t start
 
 static bool read_heap_info(const struct strobe_view *view, uint64_t heap, struct heap_info *ret)
 {
-	return strobe_memory_read(view, heap, ret, sizeof(*ret)) == sizeof(*ret);
+	return view_read_through(view, heap, ret, sizeof(*ret)) == sizeof(*ret);
 }
 
 /** Is the malloc_state at `state` at the start of a heap, as all but the main one are? */

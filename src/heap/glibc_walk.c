@@ -3,7 +3,6 @@
 #include "heap/glibc.h"
 
 #include <inttypes.h>
-#include <strobe/memory.h>
 
 // Named limits: so many chunks in a row that fit together are believed, and so many that end where nothing
 // special is; fences in a row at most.
@@ -239,6 +238,18 @@ static bool is_in_bin(const struct walk *walk, uint64_t at, const uint64_t links
 	       glibc_read_word(walk->glibc->view, links[1] + 16, &back) && back == at;
 }
 
+/** Tells of a chunk without a good header, which ends where that at `end` begins. */
+static void tell_smashed(struct walk *walk, uint64_t at, uint64_t end,
+			 const struct glibc_header *header)
+{
+	uint64_t pair[2];
+	bool used =
+		!glibc_window_pair(&walk->glibc->ahead, end, pair) || pair[1] & CHUNK_PREV_INUSE;
+	if (end - at >= CHUNK_MIN)
+		tell_chunk(walk, at, end - at, used ? STROBE_HEAP_ALLOCATED : STROBE_HEAP_FREE,
+			   header->links);
+}
+
 /** What comes behind the chunk at `at` is not in order. Tells of the chunk; where to go on; 0: nowhere. */
 static uint64_t repair(struct walk *walk, uint64_t at, const struct glibc_header *header,
 		       bool readable, const struct glibc_header *next_header)
@@ -266,12 +277,23 @@ static uint64_t repair(struct walk *walk, uint64_t at, const struct glibc_header
 		return found;
 	}
 	uint64_t to = found ? found : walk->end;
+	bool whole = readable && found; // one chunk: others in it would have been found
+	// Cut off the top, which was not written down yet.
+	bool is_top = readable && !found && walk->top && !walk->top_is_good && walk->top <= at;
 	if (readable)
-		heap_damage(heap, next + 8, to - next, "no chunk has the size 0x%" PRIx64 " here",
-			    glibc_size(next_header->head));
+		heap_damage(heap, next + 8, whole || is_top ? 0 : to - next,
+			    "no chunk has the size 0x%" PRIx64 " here; the next good one begins "
+			    "0x%" PRIx64 " bytes further on",
+			    glibc_size(next_header->head), to - next);
 	else
 		heap_damage(heap, next, to - next, "a chunk's header is not readable here");
 	tell_chunk(walk, at, size, state, links);
+	if (walk->stopped)
+		return 0;
+	if (whole)
+		tell_smashed(walk, next, found, next_header);
+	else if (is_top && walk->end - next > CHUNK_HEADER)
+		tell(walk, next + CHUNK_HEADER, walk->end - next - CHUNK_HEADER, STROBE_HEAP_TOP);
 	return found;
 }
 
@@ -344,7 +366,9 @@ static enum glibc_end walk_chunks(struct walk *walk, uint64_t at, uint64_t *end)
 			return GLIBC_END_WHOLE;
 		}
 		bool readable = read_header(window, to, &next);
-		bool used = next.head & CHUNK_PREV_INUSE;
+		// Cut off the top, whose header may not be written yet.
+		bool cut = to == walk->top && next.prev_size != size;
+		bool used = cut || next.head & CHUNK_PREV_INUSE;
 		if (likely(readable && (used || next.prev_size == size) &&
 			   (fits(walk, to, next.head) || to == walk->top ||
 			    fence_end(walk, window, to, next.head)))) {
