@@ -27,8 +27,8 @@ static bool take_address(void *context, const struct strobe_symbol *symbol)
 	return false;
 }
 
-/** CPython's version: Py_Version has had it since 3.11; else the module's name has two parts of it. */
-static bool find_version(const struct pymalloc *pymalloc, char ret[MAX_VERSION])
+/** CPython's version: Py_Version has had it since 3.11; else the module's name has two parts of it. Else "". */
+static struct strobe_error *find_version(const struct pymalloc *pymalloc, char ret[MAX_VERSION])
 {
 	const struct strobe_module *module =
 		strobe_view_module(pymalloc->view, pymalloc->module_index);
@@ -37,17 +37,19 @@ static bool find_version(const struct pymalloc *pymalloc, char ret[MAX_VERSION])
 	struct strobe_error *error =
 		strobe_symbols_find(pymalloc->heap->symbols, STROBE_MATCH_EXACT, "Py_Version",
 				    module->path, take_address, &address);
+	*ret = 0;
+	if (error && strobe_error_code(error) == STROBE_ERROR_NO_MEMORY)
+		return error;
 	strobe_error_free(error); // no such symbol, no version
 	if (address && view_read_unsigned(pymalloc->view, address, 8, &version)) {
 		snprintf(ret, MAX_VERSION, "%u.%u.%u", (unsigned)(version >> 24 & 0xff),
 			 (unsigned)(version >> 16 & 0xff), (unsigned)(version >> 8 & 0xff));
-		return true;
+		return NULL;
 	}
 	const char *name = strstr(module->name, "python");
-	if (!name || sscanf(name, "python%u.%u", &major, &minor) != 2)
-		return false;
-	snprintf(ret, MAX_VERSION, "%u.%u", major, minor);
-	return true;
+	if (name && sscanf(name, "python%u.%u", &major, &minor) == 2)
+		snprintf(ret, MAX_VERSION, "%u.%u", major, minor);
+	return NULL;
 }
 
 /** Adds the allocator; takes over `pymalloc` if that succeeds. */
@@ -55,16 +57,18 @@ static struct strobe_error *add(struct pymalloc *pymalloc, bool *added)
 {
 	char version[MAX_VERSION], evidence[128];
 	size_t arena;
+	struct strobe_error *error = find_version(pymalloc, version);
+	if (error)
+		return error;
 	snprintf(evidence, sizeof(evidence),
 		 "array of arenas at 0x%" PRIx64 ", by the numbers in %" PRIu64 " KiB pools",
 		 pymalloc->array, pymalloc->pool_bytes / 1024);
 	struct strobe_heap_allocator told = {
 		.name = "pymalloc",
-		.version = find_version(pymalloc, version) ? version : NULL,
+		.version = *version ? version : NULL,
 		.module = strobe_view_module(pymalloc->view, pymalloc->module_index)->name,
 		.evidence = evidence};
-	struct strobe_error *error =
-		heap_add_allocator(pymalloc->heap, &pymalloc_reader, &told, pymalloc);
+	error = heap_add_allocator(pymalloc->heap, &pymalloc_reader, &told, pymalloc);
 	*added = !error;
 	if (!error)
 		error = heap_add_arena(pymalloc->heap, pymalloc->heap->allocators.count - 1, "main",
