@@ -179,6 +179,8 @@ static struct strobe_error *add_arena(struct glibc *glibc, uint64_t bins, bool i
 						    name, state, &arena.index);
 	if (error)
 		return error;
+	glibc->heap->arenas.items[arena.index].size_bytes =
+		glibc->offset_of_bins + STATE_SYSTEM_MEM_AT + 16;
 	return array_push(&glibc->arenas, arena) ? NULL : error_no_memory();
 }
 
