@@ -55,6 +55,14 @@ def catch():
     tap.equal(heap("export", "-F", "folded", "-o", "-")[0], open(path("out.folded"), encoding="utf-8").read(), "standard output")
 
 
+@tap.case("a stored graph is written as one that was just built")
+def stored():
+    for name in ("jsonl", "heapsnapshot", "folded"):
+        heap("export", "--no-store", "-F", name, "-o", path("built"))
+        with open(path("built"), "rb") as built, open(path("out." + name), "rb") as other:
+            assert built.read() == other.read(), name
+
+
 @tap.case("what cannot be is refused")
 def refused():
     for words in (["export"], ["export", "-o", path("x")], ["export", "-o", path("x.db"), "-d", "2"],
