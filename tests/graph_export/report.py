@@ -21,6 +21,13 @@ from hand_truth import NAMES, Truth
 
 FOLDER = tempfile.mkdtemp(prefix="strobe-report-")
 SCRIPTS = 2  # the data, and the page's own
+SHARED = []  # the browser, once it runs
+
+
+def browser():
+    if not SHARED:
+        SHARED.append(Browser())
+    return SHARED[0]
 
 
 def path(name):
@@ -56,8 +63,8 @@ def read(name):
     return reader
 
 
-def open_report(browser, name, **features):
-    page = browser.page()
+def open_report(name, **features):
+    page = browser().page()
     page.call("Runtime.enable")
     page.call("Log.enable")
     page.call("Network.enable")
@@ -124,109 +131,104 @@ def numbers():
 
 @tap.case("every page opens without a complaint, and loads nothing")
 def opens():
-    with Browser() as browser:
-        for name in NAMES:
-            page = open_report(browser, name)
-            page.wait_for("document.querySelectorAll('#sections a').length == 8")
-            tap.equal(troubles(page), [], name)
-            tap.equal(page.run("document.querySelector('main').scrollWidth <= innerWidth"), True, name + ": fits")
+    for name in NAMES:
+        page = open_report(name)
+        page.wait_for("document.querySelectorAll('#sections a').length == 8")
+        tap.equal(troubles(page), [], name)
+        tap.equal(page.run("document.querySelector('main').scrollWidth <= innerWidth"), True, name + ": fits")
 
 
 @tap.case("names that would do harm are shown as they are, and do none")
 def hostile():
-    with Browser() as browser:
-        page = open_report(browser, "hostile")
-        page.wait_for("document.querySelectorAll('.cell').length > 8")
-        assert page.run("document.title").endswith("heap report"), page.run("document.title")
-        tap.equal(page.run("document.scripts.length"), SCRIPTS, "scripts")
-        tap.equal(page.run("document.querySelectorAll('img, iframe, main script').length"), 0, "elements that names made")
-        labels = page.run("[...document.querySelectorAll('[role=treeitem]')].map(one => one.getAttribute('aria-label')).join('|')")
-        assert "</script><script>document.title='harmed'</script>" in labels, labels
-        assert "<img src=x onerror=\"document.title='harmed'\">" in labels, labels
-        text = page.run("document.querySelector('#types').textContent")
-        assert "<img src=x onerror=\"document.title='harmed'\">" in text and "__proto__" in text, text
-        # Were one to slip through as markup, the policy would still stop it.
-        page.run("document.body.append(document.createRange().createContextualFragment("
-                 "'<img src=x onerror=\"document.title=1\"><script>document.title=1<' + '/script>'))")
-        page.run("new Promise(done => setTimeout(done, 100))")
-        assert page.run("document.title").endswith("heap report"), "the policy lets scripts run"
-        picture(page, "hostile")
+    page = open_report("hostile")
+    page.wait_for("document.querySelectorAll('.cell').length > 8")
+    assert page.run("document.title").endswith("heap report"), page.run("document.title")
+    tap.equal(page.run("document.scripts.length"), SCRIPTS, "scripts")
+    tap.equal(page.run("document.querySelectorAll('img, iframe, main script').length"), 0, "elements that names made")
+    labels = page.run("[...document.querySelectorAll('[role=treeitem]')].map(one => one.getAttribute('aria-label')).join('|')")
+    assert "</script><script>document.title='harmed'</script>" in labels, labels
+    assert "<img src=x onerror=\"document.title='harmed'\">" in labels, labels
+    text = page.run("document.querySelector('#types').textContent")
+    assert "<img src=x onerror=\"document.title='harmed'\">" in text and "__proto__" in text, text
+    # Were one to slip through as markup, the policy would still stop it.
+    page.run("document.body.append(document.createRange().createContextualFragment("
+             "'<img src=x onerror=\"document.title=1\"><script>document.title=1<' + '/script>'))")
+    page.run("new Promise(done => setTimeout(done, 100))")
+    assert page.run("document.title").endswith("heap report"), "the policy lets scripts run"
+    picture(page, "hostile")
 
 
 @tap.case("the map is moved through with keys: arrows, Enter, Escape, Home")
 def keys():
-    with Browser() as browser:
-        page = open_report(browser, "small")
-        page.wait_for("document.querySelectorAll('.cell').length > 4")
-        page.run("document.querySelector('#trail button').focus()")
-        page.key("Tab")
-        first = focused(page)
-        tap.equal(first, "prog", "first in focus")
-        ring = page.run("getComputedStyle(document.activeElement).outlineStyle")
-        tap.equal(ring, "solid", "the focus is seen")
-        picture(page, "keys-focus")
-        seen = {first}
-        for key in ("ArrowRight", "ArrowDown", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
-            page.key(key)
-            seen.add(focused(page))
-        assert len(seen) >= 3, seen
-        tap.equal(page.run("document.querySelectorAll('#treemap [tabindex=\"0\"]').length"), 1, "in the order of Tab")
-        page.key("Home")
-        tap.equal(focused(page), "prog", "after Home")
-        page.key("Enter")
-        tap.equal(page.run(TRAIL), "All memory > prog", "trail")
-        tap.equal(focused(page), ".bss", "in focus inside")
-        page.key("Enter")
-        page.key("Enter")
-        tap.equal(page.run(TRAIL), "All memory > prog > .bss > struct pair []", "trail inside")
-        page.key("Escape")
-        tap.equal(focused(page), "struct pair []", "in focus after Escape")
-        page.key("Escape")
-        page.key("Escape")
-        page.key("Escape")
-        tap.equal((page.run(TRAIL), focused(page)), ("All memory", "prog"), "back out")
-        detail = page.run("document.querySelector('#detail').textContent")
-        assert "prog" in detail and "retains 200 B" in detail, detail
-        tap.equal(troubles(page), [])
+    page = open_report("small")
+    page.wait_for("document.querySelectorAll('.cell').length > 4")
+    page.run("document.querySelector('#trail button').focus()")
+    page.key("Tab")
+    first = focused(page)
+    tap.equal(first, "prog", "first in focus")
+    ring = page.run("getComputedStyle(document.activeElement).outlineStyle")
+    tap.equal(ring, "solid", "the focus is seen")
+    picture(page, "keys-focus")
+    seen = {first}
+    for key in ("ArrowRight", "ArrowDown", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowUp"):
+        page.key(key)
+        seen.add(focused(page))
+    assert len(seen) >= 3, seen
+    tap.equal(page.run("document.querySelectorAll('#treemap [tabindex=\"0\"]').length"), 1, "in the order of Tab")
+    page.key("Home")
+    tap.equal(focused(page), "prog", "after Home")
+    page.key("Enter")
+    tap.equal(page.run(TRAIL), "All memory > prog", "trail")
+    tap.equal(focused(page), ".bss", "in focus inside")
+    page.key("Enter")
+    page.key("Enter")
+    tap.equal(page.run(TRAIL), "All memory > prog > .bss > struct pair []", "trail inside")
+    page.key("Escape")
+    tap.equal(focused(page), "struct pair []", "in focus after Escape")
+    page.key("Escape")
+    page.key("Escape")
+    page.key("Escape")
+    tap.equal((page.run(TRAIL), focused(page)), ("All memory", "prog"), "back out")
+    detail = page.run("document.querySelector('#detail').textContent")
+    assert "prog" in detail and "retains 200 B" in detail, detail
+    tap.equal(troubles(page), [])
 
 
 @tap.case("what is searched for is marked, and everything else hidden")
 def search():
-    with Browser() as browser:
-        page = open_report(browser, "small")
-        page.wait_for("document.querySelectorAll('.cell').length > 4")
-        page.key("/")
-        tap.equal(page.run("document.activeElement.id"), "search", "'/' leads to the search")
-        for letter in "pair":
-            page.key(letter)
-        page.wait_for("document.querySelectorAll('.cell.hit').length > 0")
-        shown = page.run("[...document.querySelectorAll('#type-table tbody tr:not(.hidden)')].map(row => row.cells[0].textContent)")
-        assert shown and all("pair" in name for name in shown), shown
-        assert "1 in the map" in page.run("document.getElementById('found').textContent")
-        picture(page, "search")
-        page.key("Enter")
-        tap.equal(focused(page), "struct pair []", "Enter leads there")
-        page.run("document.getElementById('search').focus()")
-        page.key("Escape")
-        tap.equal(page.run("document.querySelectorAll('.hidden, .hit').length"), 0, "nothing is hidden afterwards")
+    page = open_report("small")
+    page.wait_for("document.querySelectorAll('.cell').length > 4")
+    page.key("/")
+    tap.equal(page.run("document.activeElement.id"), "search", "'/' leads to the search")
+    for letter in "pair":
+        page.key(letter)
+    page.wait_for("document.querySelectorAll('.cell.hit').length > 0")
+    shown = page.run("[...document.querySelectorAll('#type-table tbody tr:not(.hidden)')].map(row => row.cells[0].textContent)")
+    assert shown and all("pair" in name for name in shown), shown
+    assert "1 in the map" in page.run("document.getElementById('found').textContent")
+    picture(page, "search")
+    page.key("Enter")
+    tap.equal(focused(page), "struct pair []", "Enter leads there")
+    page.run("document.getElementById('search').focus()")
+    page.key("Escape")
+    tap.equal(page.run("document.querySelectorAll('.hidden, .hit').length"), 0, "nothing is hidden afterwards")
 
 
 @tap.case("tables are sorted by their heads, with keys too")
 def sorting():
-    with Browser() as browser:
-        page = open_report(browser, "random7")
-        page.wait_for("document.querySelectorAll('#type-table tbody tr').length > 2")
-        names = "[...document.querySelectorAll('#type-table tbody tr')].map(row => row.cells[0].textContent)"
-        by_size = page.run(names)
-        page.run("document.querySelector('#type-table th button').focus()")
-        page.key("Enter")
-        tap.equal(page.run(names), sorted(by_size), "by name")
-        tap.equal(page.run("document.querySelector('#type-table th').getAttribute('aria-sort')"), "ascending", "aria-sort")
-        page.key("Enter")
-        tap.equal(page.run(names), sorted(by_size, reverse=True), "by name, downwards")
-        page.run("document.querySelectorAll('#type-table th button')[1].click()")
-        counts = page.run("[...document.querySelectorAll('#type-table tbody tr')].map(row => Number(row.cells[1].textContent))")
-        tap.equal(counts, sorted(counts, reverse=True), "by count")
+    page = open_report("random7")
+    page.wait_for("document.querySelectorAll('#type-table tbody tr').length > 2")
+    names = "[...document.querySelectorAll('#type-table tbody tr')].map(row => row.cells[0].textContent)"
+    by_size = page.run(names)
+    page.run("document.querySelector('#type-table th button').focus()")
+    page.key("Enter")
+    tap.equal(page.run(names), sorted(by_size), "by name")
+    tap.equal(page.run("document.querySelector('#type-table th').getAttribute('aria-sort')"), "ascending", "aria-sort")
+    page.key("Enter")
+    tap.equal(page.run(names), sorted(by_size, reverse=True), "by name, downwards")
+    page.run("document.querySelectorAll('#type-table th button')[1].click()")
+    counts = page.run("[...document.querySelectorAll('#type-table tbody tr')].map(row => Number(row.cells[1].textContent))")
+    tap.equal(counts, sorted(counts, reverse=True), "by count")
 
 
 @tap.case("in the dark it is dark, and text stands out from its ground")
@@ -239,20 +241,21 @@ def schemes():
         if (!/, 0\\)$/.test(color)) return color; } return 'rgb(255, 255, 255)'; };
       return Math.min(...[...document.querySelectorAll(selector)].map(one => { const a = light(getComputedStyle(one).color), b = light(ground(one));
         return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); })); })"""
-    with Browser() as browser:
-        grounds = {}
-        for scheme in ("light", "dark"):
-            page = open_report(browser, "small", prefers_color_scheme=scheme)
-            page.wait_for("document.querySelectorAll('.cell').length > 4")
-            grounds[scheme] = sum(int(part) for part in re.findall(r"\d+", page.run("getComputedStyle(document.body).backgroundColor")))
-            for selector in ("h1, h2, td, th button, .number b", ".hint, .legend, caption, #about", ".cell .name"):
-                got = page.run("%s(%s)" % (contrast, json.dumps(selector)))
-                assert got >= 4.5, "%s: %s has a contrast of %.1f" % (scheme, selector, got)
-            picture(page, scheme)
-        assert grounds["dark"] < 200 < 600 < grounds["light"], grounds
+    grounds = {}
+    for scheme in ("light", "dark"):
+        page = open_report("small", prefers_color_scheme=scheme)
+        page.wait_for("document.querySelectorAll('.cell').length > 4")
+        grounds[scheme] = sum(int(part) for part in re.findall(r"\d+", page.run("getComputedStyle(document.body).backgroundColor")))
+        for selector in ("h1, h2, td, th button, .number b", ".hint, .legend, caption, #about", ".cell .name"):
+            got = page.run("%s(%s)" % (contrast, json.dumps(selector)))
+            assert got >= 4.5, "%s: %s has a contrast of %.1f" % (scheme, selector, got)
+        picture(page, scheme)
+    assert grounds["dark"] < 200 < 600 < grounds["light"], grounds
 
 
 try:
     tap.run()
 finally:
+    for one in SHARED:
+        one.close()
     shutil.rmtree(FOLDER)
