@@ -37,6 +37,7 @@ def each(check):
 def write():
     subprocess.run([sys.argv[1], FOLDER], check=True)
     tap.equal(len([name for name in os.listdir(FOLDER) if name.endswith(".truth")]), len(NAMES), "graphs")
+    tap.equal(Truth(FOLDER, "huge").nodes[0]["retained"], 8 + 0xffffffff + 0x100000000 + 0x312345678, "of the huge one")
 
 
 @tap.case("JSON lines have every node and every edge")

@@ -211,6 +211,7 @@ static inline struct strobe_graph *hand_finish(struct hand_graph *hand)
 	graph->chunk_base = hand->chunk_base;
 	graph->edges = hand->edges;
 	graph->large_sizes = hand->large;
+	graph->large_count = hand->large_count;
 	graph->roots = hand->roots;
 	graph->graph_types = hand->graph_types;
 	graph->extents = hand->extents;
