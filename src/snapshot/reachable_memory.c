@@ -5,8 +5,8 @@
 
 #include "view/view.h"
 
-// 8 MiB in pages, each at one place.
-enum { PIECE = 4096, PIECES = 2048 };
+// 16 MiB in pieces, each at one place. Larger pieces would be read for a word here and there.
+enum { PIECE = 8192, PIECES = 2048 };
 
 struct reachable_memory {
 	const struct strobe_view *view;
@@ -54,6 +54,21 @@ static const uint8_t *read_on(struct reachable_memory *memory, struct piece *pie
 	return bytes && *available ? bytes : NULL;
 }
 
+/** Reads the piece that `address` lies in, from where its mapping begins. */
+static void fill(struct reachable_memory *memory, struct piece *piece, uint64_t address)
+{
+	size_t index = (size_t)(piece - memory->pieces);
+	const struct strobe_mapping *mapping = strobe_view_mapping_at(memory->view, address);
+	uint64_t start = address & ~(uint64_t)(PIECE - 1), end = start + PIECE;
+	if (mapping && mapping->start > start)
+		start = mapping->start;
+	piece->start = start;
+	piece->bytes = view_stream(memory->view, start, memory->buffers[index], end - start,
+				   &piece->available);
+	if (piece->bytes && piece->available > end - start)
+		piece->available = end - start;
+}
+
 const uint8_t *reachable_memory_at(void *reader, uint64_t address, size_t *available)
 {
 	struct reachable_memory *memory = reader;
@@ -65,17 +80,12 @@ const uint8_t *reachable_memory_at(void *reader, uint64_t address, size_t *avail
 		return memory->words + offset;
 	}
 	struct piece *piece = &memory->pieces[address / PIECE % PIECES];
-	uint64_t start = address & ~(uint64_t)(PIECE - 1);
-	if (!piece->bytes || piece->start != start) {
-		size_t index = (size_t)(piece - memory->pieces);
-		piece->start = start;
-		piece->bytes = view_stream(memory->view, start, memory->buffers[index], PIECE,
-					   &piece->available);
-		if (piece->bytes && piece->available > PIECE)
-			piece->available = PIECE;
-	}
-	if (!piece->bytes || address - start >= piece->available)
+	bool there = piece->bytes && address >= piece->start && address - piece->start < PIECE;
+	if (!there)
+		fill(memory, piece, address);
+	uint64_t offset = address - piece->start;
+	if (!piece->bytes || offset >= piece->available)
 		return read_on(memory, piece, address, available);
-	*available = piece->available - (size_t)(address - start);
-	return piece->bytes + (address - start);
+	*available = piece->available - (size_t)offset;
+	return piece->bytes + offset;
 }

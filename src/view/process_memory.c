@@ -269,12 +269,14 @@ static size_t read_memory(void *context, uint64_t position, void *buffer, size_t
 /** Asks the kernel for [start, end); false if it does not know the call. */
 static bool scan_batch(struct process_memory *memory, uint64_t start, uint64_t end)
 {
+	uint64_t pages = (end - start + PAGE - 1) / PAGE;
 	struct scan_arguments arguments = {
 		.size = sizeof(arguments),
 		.start = start,
 		.end = end,
 		.vec = (uint64_t)(uintptr_t)memory->regions,
-		.vec_len = BATCH_REGIONS,
+		// The kernel makes room for them at each call.
+		.vec_len = pages < BATCH_REGIONS ? pages : BATCH_REGIONS,
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
 		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_FILE | PAGE_IS_PFNZERO,
 	};
