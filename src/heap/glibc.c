@@ -12,10 +12,10 @@
 #include "symbols/elf_symbols.h"
 #include "view/view.h"
 
-enum { WINDOW = 1 << 20, AHEAD = 4096 };
+enum { WINDOW = 1 << 20 };
 
-// Named limits: of words fetched one by one, from which on whatever is around them is kept; and of a mapping that may be the data of a module.
-enum { MAX_FETCHES = 1 << 18, LARGEST_DATA = 16 << 20 };
+// Named limit: of a mapping that may be the data of a module.
+enum { LARGEST_DATA = 16 << 20 };
 
 bool glibc_is_anonymous(const struct strobe_mapping *mapping)
 {
@@ -54,7 +54,7 @@ uint64_t glibc_span_end(const struct strobe_view *view, uint64_t address)
 	return end;
 }
 
-bool glibc_peek(struct glibc *glibc, uint64_t address, uint64_t ret[2])
+bool glibc_peek(const struct glibc *glibc, uint64_t address, uint64_t ret[2])
 {
 	uint8_t buffer[16];
 	size_t available = 0;
@@ -66,10 +66,7 @@ bool glibc_peek(struct glibc *glibc, uint64_t address, uint64_t ret[2])
 		memcpy(ret, bytes, 16);
 		return true;
 	}
-	if (glibc->fetched && glibc->peeks >= MAX_FETCHES)
-		return strobe_memory_read(glibc->view, address, ret, 16) == 16;
-	glibc->peeks++;
-	return view_read_through(glibc->view, address, ret, 16) == 16;
+	return strobe_memory_read(glibc->view, address, ret, 16) == 16;
 }
 
 size_t glibc_segment_after(const struct glibc *glibc, uint64_t address)
@@ -134,8 +131,9 @@ static struct glibc *glibc_new(struct strobe_heap *heap, size_t module)
 	glibc->view = heap->view;
 	glibc->module = module;
 	glibc->mmapped_index = SIZE_MAX;
+	glibc->ring_steps = MAX_RING_STEPS;
 	if (!glibc_window_init(&glibc->window, heap->view, WINDOW) ||
-	    !glibc_window_init(&glibc->ahead, heap->view, AHEAD))
+	    !glibc_window_init(&glibc->ahead, heap->view, 0))
 		return glibc_free(glibc);
 	return glibc;
 }
@@ -148,6 +146,8 @@ static struct strobe_error *add_regions(struct glibc *glibc)
 		if (segment->arena == SIZE_MAX && glibc->mmapped_index == SIZE_MAX)
 			error = heap_add_arena(glibc->heap, glibc->heap->allocators.count - 1,
 					       "mmapped", 0, &glibc->mmapped_index);
+		if (segment->arena != SIZE_MAX)
+			glibc->arenas.items[segment->arena].unwalked++;
 		if (!error)
 			error = heap_add_region(glibc->heap,
 						segment->arena == SIZE_MAX
@@ -316,13 +316,11 @@ static struct strobe_error *find(struct strobe_heap *heap)
 /** After the last of an arena's segments its bins are looked at. */
 static void note_walked(struct glibc *glibc, struct glibc_segment *segment, uint64_t balance)
 {
+	struct glibc_arena *arena = &glibc->arenas.items[segment->arena];
 	segment->walked = true;
-	segment->balance = balance;
-	for (size_t i = 0; i < glibc->segments.count; i++)
-		if (glibc->segments.items[i].arena == segment->arena &&
-		    !glibc->segments.items[i].walked)
-			return;
-	glibc_check_bins(glibc, segment->arena);
+	arena->balance += balance;
+	if (--arena->unwalked == 0)
+		glibc_check_bins(glibc, segment->arena);
 }
 
 static struct strobe_error *visit_blocks(struct strobe_heap *heap, struct allocator *allocator,

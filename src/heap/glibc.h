@@ -44,7 +44,7 @@ enum {
 enum { HEAP_ALIGNMENT = 8 << 20 };
 
 // Named limits.
-enum { MAX_ARENAS = 65536, PAGE_SIZE = 4096 };
+enum { MAX_ARENAS = 16384, MAX_RING_STEPS = 1 << 22, PAGE_SIZE = 4096 };
 
 /** An arena: a malloc_state. */
 struct glibc_arena {
@@ -52,15 +52,16 @@ struct glibc_arena {
 	uint64_t top;  // chunk; 0 = none, or damaged
 	size_t index;  // in the heap's arenas
 	bool is_main;
+	size_t unwalked;  // of its segments: that were not visited wholly yet
+	uint64_t balance; // of links in those that were: see glibc_link_balance()
 };
 
 /** A stretch of memory with chunks in a row, or one mmapped chunk. Some become regions. */
 struct glibc_segment {
 	uint64_t start, end;
-	uint64_t first;	  // chunk
-	size_t arena;	  // in glibc.arenas; SIZE_MAX: one mmapped chunk
-	bool walked;	  // all of it was visited
-	uint64_t balance; // of its free chunks' links: see glibc_link_balance()
+	uint64_t first; // chunk
+	size_t arena;	// in glibc.arenas; SIZE_MAX: one mmapped chunk
+	bool walked;	// all of it was visited
 };
 
 /** A chunk whose state its own header does not tell. */
@@ -89,11 +90,11 @@ struct glibc {
 	size_t module;		 // whose data has the main arena; SIZE_MAX if unknown
 	uint64_t offset_of_bins; // in malloc_state
 	bool trailing_header;	 // of mmapped chunks: their size leaves it out, since 2.43
-	size_t peeks;		 // of words that were fetched one by one
+	unsigned ring_steps;	 // how many may still be made
+	uint64_t links_left;	 // likewise, of lists with one direction
 	bool fetched;		 // memory is fetched, not mapped
 	bool mangled;		 // links of lists with one direction: since 2.32
-	const char *evidence;
-	size_t mmapped_index; // in the heap's arenas; SIZE_MAX: none yet
+	size_t mmapped_index;	 // in the heap's arenas; SIZE_MAX: none yet
 	struct glibc_parameters parameters;
 	ARRAY(struct glibc_arena) arenas;
 	ARRAY(struct glibc_segment) segments;
@@ -113,7 +114,7 @@ static inline uint64_t glibc_size(uint64_t head)
 }
 
 /** Two words from anywhere, fast if there are many; false if unreadable. */
-bool glibc_peek(struct glibc *glibc, uint64_t address, uint64_t ret[2]);
+bool glibc_peek(const struct glibc *glibc, uint64_t address, uint64_t ret[2]);
 /** Private memory that may be written and is no file's. */
 bool glibc_is_anonymous(const struct strobe_mapping *mapping);
 /** The end of the anonymous mappings in a row that `address` lies in; 0 if it lies in none. */

@@ -39,8 +39,8 @@ bool glibc_cache_list(const struct glibc *glibc, const struct glibc_cache *cache
 	uint8_t bytes[2] = {0};
 	const struct glibc_cache_layout *layout = cache->layout;
 	if (!glibc_read_word(glibc->view, cache->address + layout->lists_at + index * 8, head) ||
-	    view_read_through(glibc->view, cache->address + index * layout->count_bytes, bytes,
-			      layout->count_bytes) != layout->count_bytes)
+	    strobe_memory_read(glibc->view, cache->address + index * layout->count_bytes, bytes,
+			       layout->count_bytes) != layout->count_bytes)
 		return false;
 	*count = count_in(layout, bytes, 0);
 	return true;
@@ -95,7 +95,7 @@ static bool is_cache(const struct glibc *glibc, uint64_t address, struct glibc_c
 		return false;
 	const struct glibc_cache_layout *layout = layout_of(glibc_size(head));
 	size_t size = layout ? layout->lists_at + layout->lists * 8 : 0;
-	if (!layout || view_read_through(glibc->view, address, bytes, size) != size)
+	if (!layout || strobe_memory_read(glibc->view, address, bytes, size) != size)
 		return false;
 	*look = look_at(glibc, layout, bytes);
 	*ret = (struct glibc_cache){.address = address, .layout = layout};
@@ -122,7 +122,7 @@ static bool thread_pointer(const struct strobe_view *view, size_t thread, uint64
 static bool arena_is_near(const struct glibc *glibc, uint64_t address)
 {
 	uint64_t words[2 * NEAR / 8];
-	size_t got = view_read_through(glibc->view, address - NEAR, words, sizeof(words));
+	size_t got = strobe_memory_read(glibc->view, address - NEAR, words, sizeof(words));
 	for (size_t i = 0; i < got / 8; i++)
 		if (words[i] && is_arena(glibc, words[i]))
 			return true;
@@ -135,12 +135,12 @@ static uint64_t find_offset(const struct glibc *glibc, uint64_t pointer)
 	uint64_t words[PAGE_SIZE / 8];
 	for (uint64_t down = sizeof(words); down <= MAX_THREAD_LOCALS; down += sizeof(words)) {
 		uint64_t start = pointer - down;
-		if (view_read_through(glibc->view, start, words, sizeof(words)) != sizeof(words)) {
+		if (strobe_memory_read(glibc->view, start, words, sizeof(words)) != sizeof(words)) {
 			uint64_t page = (start + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
 			uint64_t skip = page - start;
 			// The mapping begins within this stretch.
-			if (view_read_through(glibc->view, page, (uint8_t *)words + skip,
-					      sizeof(words) - skip) != sizeof(words) - skip)
+			if (strobe_memory_read(glibc->view, page, (uint8_t *)words + skip,
+					       sizeof(words) - skip) != sizeof(words) - skip)
 				return 0;
 			memset(words, 0, skip);
 		}
@@ -189,15 +189,18 @@ static struct strobe_error *ask_threads(struct glibc *glibc, struct glibc_caches
 }
 
 /** Could the block be a cache with something in it, as far as its own bytes tell? */
-static bool could_be_cache(const struct strobe_view *view, const struct strobe_heap_block *block)
+static bool could_be_cache(const struct glibc *glibc, const struct glibc_cache_layout *layout,
+			   const struct strobe_heap_block *block)
 {
-	uint8_t bytes[LARGEST];
-	const struct glibc_cache_layout *layout = layout_of(block->size_bytes + 8);
-	size_t size = layout ? layout->lists_at + layout->lists * 8 : 0;
+	uint8_t copy[LARGEST];
+	size_t size = layout->lists_at + layout->lists * 8;
+	// The walk that meets it mostly has it before its eyes.
+	const uint8_t *bytes = glibc_window_has(&glibc->window, block->address, size);
 	bool used = false;
-	if (!layout || block->state != STROBE_HEAP_ALLOCATED ||
-	    view_read_through(view, block->address, bytes, size) != size)
+	if (block->state != STROBE_HEAP_ALLOCATED ||
+	    (!bytes && strobe_memory_read(glibc->view, block->address, copy, size) != size))
 		return false;
+	bytes = bytes ? bytes : copy;
 	for (unsigned i = 0; i < layout->lists; i++) {
 		uint64_t head;
 		memcpy(&head, bytes + layout->lists_at + i * 8, 8);
@@ -212,7 +215,8 @@ static bool could_be_cache(const struct strobe_view *view, const struct strobe_h
 bool glibc_note_cache(void *context, const struct strobe_heap_block *block)
 {
 	struct glibc *glibc = context;
-	if (layout_of(block->size_bytes + 8) && could_be_cache(glibc->view, block) &&
+	const struct glibc_cache_layout *layout = layout_of(block->size_bytes + 8);
+	if (layout && could_be_cache(glibc, layout, block) &&
 	    !array_push(&glibc->likely_caches, block->address))
 		return false; // and what is walked ends early
 	return true;

@@ -25,6 +25,15 @@ struct list {
 	const char *name;
 };
 
+/** So many free chunks can be: for ends to lists. */
+static uint64_t count_places(const struct glibc *glibc)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < glibc->segments.count; i++)
+		bytes += glibc->segments.items[i].end - glibc->segments.items[i].start;
+	return bytes / CHUNK_MIN;
+}
+
 static bool can_be_free(const struct glibc *glibc, uint64_t memory)
 {
 	const struct glibc_segment *segment =
@@ -50,8 +59,10 @@ static struct strobe_error *follow(struct glibc *glibc, const struct list *list,
 		else if (list->arena != SIZE_MAX &&
 			 glibc_segment_at(glibc, at - CHUNK_HEADER)->arena != list->arena)
 			problem = "which is of another arena";
-		else if (at == mark || *count >= list->limit)
+		else if (at == mark || *count >= list->limit || !glibc->links_left)
 			problem = "and goes round in a circle";
+		else
+			glibc->links_left--;
 		if (problem) {
 			heap_damage(glibc->heap, from ? from : at, 0,
 				    "%s of 0x%" PRIx64 " bytes leads to 0x%" PRIx64 ", %s",
@@ -135,15 +146,6 @@ static void vote(const struct glibc *glibc, uint64_t memory, uint64_t link_offse
 	*votes -= plain == 0 || can_be_free(glibc, plain + link_offset);
 }
 
-/** So many free chunks can be: for ends to lists. */
-static uint64_t count_places(const struct glibc *glibc)
-{
-	uint64_t bytes = 0;
-	for (size_t i = 0; i < glibc->segments.count; i++)
-		bytes += glibc->segments.items[i].end - glibc->segments.items[i].start;
-	return bytes / CHUNK_MIN;
-}
-
 /** Follows the bins, and tells where they are not in order. */
 static void follow_bins(struct glibc *glibc, const struct glibc_arena *arena)
 {
@@ -175,12 +177,10 @@ void glibc_check_bins(struct glibc *glibc, size_t index)
 {
 	const struct glibc_arena *arena = &glibc->arenas.items[index];
 	uint64_t links[STATE_BINS][2], balance = 0;
-	size_t got = view_read_through(glibc->view, arena->bins, links, sizeof(links));
+	size_t got = strobe_memory_read(glibc->view, arena->bins, links, sizeof(links));
 	for (size_t i = 0; i < got / 16; i++)
 		balance += glibc_link_balance(arena->bins + i * 16 - 16, links[i]);
-	for (size_t i = 0; i < glibc->segments.count; i++)
-		if (glibc->segments.items[i].arena == index)
-			balance += glibc->segments.items[i].balance;
+	balance += arena->balance;
 	if (balance) // one of them, or a chunk on its way into or out of them
 		follow_bins(glibc, arena);
 }
@@ -261,6 +261,7 @@ static void decide_mangled(struct glibc *glibc, const struct glibc_caches *cache
 struct strobe_error *glibc_read_lists(struct glibc *glibc)
 {
 	struct glibc_caches caches = {.items = NULL};
+	glibc->links_left = count_places(glibc);
 	struct strobe_error *error = glibc_find_caches(glibc, &caches);
 	if (!error)
 		decide_mangled(glibc, &caches);

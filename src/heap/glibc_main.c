@@ -138,8 +138,8 @@ struct strobe_error *glibc_find_main(struct glibc *glibc)
 	glibc->heap->damage_is_told = true; // the visit will tell
 	if (first && glibc_span_end(glibc->view, first))
 		error = add_pieces(glibc, first, top_end);
-	view_read_through(glibc->view, main->bins - glibc->offset_of_bins + STATE_FLAGS_FROM_START,
-			  &flags, 4);
+	strobe_memory_read(glibc->view, main->bins - glibc->offset_of_bins + STATE_FLAGS_FROM_START,
+			   &flags, 4);
 	if (!error && ((flags & STATE_NONCONTIGUOUS) || (top && !glibc_segment_at(glibc, top))))
 		error = scan_all(glibc, top_end);
 	glibc->heap->damage_is_told = false;

@@ -115,7 +115,7 @@ static void look_through(struct glibc *glibc, uint64_t start, uint64_t end, unsi
 	// Pages overlap by what malloc_par takes.
 	for (uint64_t at = (start + 7) & ~UINT64_C(7); at < end; at += sizeof(bytes) - 256) {
 		size_t size = end - at < sizeof(bytes) ? (size_t)(end - at) : sizeof(bytes);
-		size = view_read_through(glibc->view, at, bytes, size);
+		size = strobe_memory_read(glibc->view, at, bytes, size);
 		for (size_t offset = 0; offset < size; offset += 8)
 			for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {
 				if (size - offset < layouts[i].size)

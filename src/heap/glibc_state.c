@@ -12,7 +12,7 @@
 
 // Named limits: how often self-pointers are tried before what is scanned counts as made of them, heaps of
 // all arenas, and addresses where one could begin.
-enum { MAX_TRIED = 1000, MAX_HEAPS = 1 << 20, MAX_HEAP_PLACES = 1 << 22 };
+enum { MAX_TRIED = 1000, MAX_HEAPS = 1 << 16, MAX_HEAP_PLACES = 1 << 22 };
 
 // struct heap_info, at a heap's start. The last member is of 2.35 on; so is the larger offset.
 struct heap_info {
@@ -40,7 +40,7 @@ unsigned glibc_good_bins(const struct strobe_view *view, uint64_t bins)
 {
 	uint64_t links[STATE_BINS][2];
 	unsigned good = 0;
-	size_t got = view_read_through(view, bins, links, sizeof(links));
+	size_t got = strobe_memory_read(view, bins, links, sizeof(links));
 	for (unsigned i = 0; i < got / 16; i++)
 		good += bin_is_good(view, bins + i * 16, links[i]);
 	return good;
@@ -54,7 +54,7 @@ static uint64_t bins_around(const struct strobe_view *view, uint64_t address, un
 	uint64_t first = address - (STATE_BINS - 1) * 16, ret = 0;
 	for (unsigned i = 0; i < 2 * STATE_BINS - 1; i++) {
 		uint64_t links[2], next;
-		if (view_read_through(view, first + i * 16, links, 16) == 16)
+		if (strobe_memory_read(view, first + i * 16, links, 16) == 16)
 			in_order[i] = bin_is_good(view, first + i * 16, links);
 		sum += in_order[i];
 		if (i + 1 < STATE_BINS)
@@ -104,7 +104,7 @@ struct strobe_error *glibc_scan_bins(struct glibc_window *window, uint64_t start
 
 static bool read_heap_info(const struct strobe_view *view, uint64_t heap, struct heap_info *ret)
 {
-	return view_read_through(view, heap, ret, sizeof(*ret)) == sizeof(*ret);
+	return strobe_memory_read(view, heap, ret, sizeof(*ret)) == sizeof(*ret);
 }
 
 /** Is the malloc_state at `state` at the start of a heap, as all but the main one are? */
@@ -117,10 +117,11 @@ static bool is_in_heap(const struct strobe_view *view, uint64_t state)
 	return false;
 }
 
-/** Where the ring comes to, in up to MAX_ARENAS steps, that is no heap's: the main arena; 0 if nowhere. */
-static uint64_t ring_leaves_heaps(const struct strobe_view *view, uint64_t state, uint64_t offset)
+/** Where the ring comes to that is no heap's: the main arena; 0 if nowhere, or `*steps` are used up. */
+static uint64_t ring_leaves_heaps(const struct strobe_view *view, uint64_t state, uint64_t offset,
+				  unsigned *steps)
 {
-	for (unsigned i = 0; i < MAX_ARENAS; i++) {
+	for (unsigned i = 0; i < MAX_ARENAS && *steps; i++, --*steps) {
 		uint64_t next;
 		if (!is_in_heap(view, state))
 			return state;
@@ -140,13 +141,14 @@ bool glibc_bins_are_in_heap(const struct strobe_view *view, uint64_t bins)
 }
 
 /** Where `bins` begin in their malloc_state: so that the ring closes. */
-static uint64_t find_offset(const struct glibc *glibc, uint64_t bins)
+static uint64_t find_offset(struct glibc *glibc, uint64_t bins)
 {
 	uint64_t next;
 	if (!glibc_read_word(glibc->view, bins + STATE_NEXT_AT, &next))
 		return STATE_OFFSET_OF_BINS;
 	for (size_t i = 0; i < sizeof(bins_offsets) / sizeof(bins_offsets[0]); i++)
-		if (ring_leaves_heaps(glibc->view, next, bins_offsets[i]) == bins - bins_offsets[i])
+		if (ring_leaves_heaps(glibc->view, next, bins_offsets[i], &glibc->ring_steps) ==
+		    bins - bins_offsets[i])
 			return bins_offsets[i];
 	return STATE_OFFSET_OF_BINS;
 }
@@ -228,18 +230,21 @@ static struct strobe_error *each_heap(const struct strobe_view *view, heap_found
 				      void *context)
 {
 	size_t count = strobe_view_mapping_count(view);
-	unsigned places = 0;
+	unsigned places = 0, heaps = 0;
 	for (size_t i = 0; i < count; i++) {
 		const struct strobe_mapping *mapping = strobe_view_mapping(view, i);
 		if (!glibc_is_anonymous(mapping))
 			continue;
 		uint64_t heap =
 			(mapping->start + HEAP_ALIGNMENT - 1) & ~(uint64_t)(HEAP_ALIGNMENT - 1);
-		for (; heap >= mapping->start && heap < mapping->end && places < MAX_HEAP_PLACES;
+		for (; heap >= mapping->start && heap < mapping->end && places < MAX_HEAP_PLACES &&
+		       heaps < MAX_HEAPS;
 		     heap += HEAP_ALIGNMENT, places++) {
 			struct heap_info info;
-			struct strobe_error *error =
-				is_heap(view, heap, &info) ? found(context, heap, &info) : NULL;
+			if (!is_heap(view, heap, &info))
+				continue;
+			struct strobe_error *error = found(context, heap, &info);
+			heaps++;
 			if (error)
 				return error;
 		}
@@ -257,8 +262,8 @@ static struct strobe_error *take_heap(void *context, uint64_t heap, const struct
 		uint64_t main_state = glibc->arenas.count && glibc->arenas.items[0].is_main
 					      ? glibc->arenas.items[0].bins - glibc->offset_of_bins
 					      : 0;
-		uint64_t theirs =
-			ring_leaves_heaps(glibc->view, info->arena, glibc->offset_of_bins);
+		uint64_t theirs = ring_leaves_heaps(glibc->view, info->arena, glibc->offset_of_bins,
+						    &glibc->ring_steps);
 		if (theirs && main_state && theirs != main_state)
 			return NULL; // another malloc's
 		if (main_state)
@@ -299,6 +304,7 @@ struct strobe_error *glibc_find_heaps(struct glibc *glibc)
 struct main_search {
 	const struct strobe_view *view;
 	uint64_t bins;
+	unsigned steps;
 };
 
 static struct strobe_error *ask_for_main(void *context, uint64_t heap, const struct heap_info *info)
@@ -307,7 +313,8 @@ static struct strobe_error *ask_for_main(void *context, uint64_t heap, const str
 	for (size_t i = 0; !search->bins && i < sizeof(bins_offsets) / sizeof(bins_offsets[0]);
 	     i++) {
 		uint64_t offset = bins_offsets[i];
-		uint64_t state = ring_leaves_heaps(search->view, info->arena, offset);
+		uint64_t state =
+			ring_leaves_heaps(search->view, info->arena, offset, &search->steps);
 		if (state &&
 		    glibc_good_bins(search->view, info->arena + offset) >= STATE_GOOD_BINS &&
 		    strobe_view_mapping_at(search->view, state))
@@ -318,7 +325,7 @@ static struct strobe_error *ask_for_main(void *context, uint64_t heap, const str
 
 uint64_t glibc_main_from_heaps(const struct strobe_view *view)
 {
-	struct main_search search = {.view = view};
+	struct main_search search = {.view = view, .steps = MAX_RING_STEPS};
 	strobe_error_free(each_heap(view, ask_for_main, &search));
 	return search.bins;
 }
