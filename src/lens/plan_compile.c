@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lens/builder.h"
+#include "lens/rust.h"
 #include "symbols/type.h"
 
 /** Named limits: structures within each other that an alignment or extent is asked of; elements of an array in a union
@@ -522,6 +523,8 @@ void plan_value(struct plan_builder *builder, struct type *type, uint64_t offset
 	case TYPE_CLASS:
 		if (language_is_cplus(type->language) &&
 		    cplus_container(builder, type, offset, maybe))
+			break;
+		if (language_is_rust(type->language) && rust_class(builder, type, offset, maybe))
 			break;
 		nested_steps(builder, type, offset, maybe);
 		break;
