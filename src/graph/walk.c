@@ -12,10 +12,20 @@ enum {
 	REPEAT_LIMIT =
 		64, // how often all nodes may be walked, on average: types that get better and better
 	REPEAT_LEAST = 1000000,
+	WALKED_UNIT = 1024, // bytes that cost as much as a node
 	INFER_LIMIT = 4,
 	LINK_LIMIT = 8, // how often all is walked again for what structures are members of
 	BINS_SIZE = BIN_COUNT * BIN_SIZE * sizeof(struct walk_reference), // of one thread
 };
+
+/** How much all walks together may cost. */
+static uint64_t walk_limit(const struct build *build)
+{
+	uint64_t bytes = 0;
+	for (uint32_t node = 1; node <= build->memory_count; node++)
+		bytes += build_node_size(build, node);
+	return REPEAT_LEAST + (build->node_count + bytes / WALKED_UNIT) * REPEAT_LIMIT;
+}
 
 struct strobe_error *walk_init(struct walk *walk, struct build *build)
 {
@@ -49,6 +59,7 @@ struct strobe_error *walk_init(struct walk *walk, struct build *build)
 		if (!walker->bins)
 			return error_no_memory();
 	}
+	walk->limit = walk_limit(build);
 	return walk_types_update(walk);
 }
 
@@ -108,6 +119,7 @@ static void walk_node(struct walker *walker, uint32_t node)
 	walker->reachable = word & NODE_REACHABLE;
 	walker->precise = word & NODE_PRECISE;
 	walker->walked++;
+	walker->walked_bytes += object.size_bytes;
 	if (object.address && !(walk->rescuing && walk->guesses_alone))
 		graph_object_walk(walk->lens, &walker->memory, &object, walk_visit, walker, NULL);
 	if (object.address && object.type && walk->rescuing)
@@ -317,19 +329,19 @@ static struct strobe_error *long_round(struct walk *walk)
 	return round_failed(walk);
 }
 
+/** Nodes that were walked, and their bytes by some thousands: what it costs. */
 static uint64_t walked(const struct walk *walk)
 {
 	uint64_t sum = 0;
 	for (unsigned i = 0; i < walk->walker_count; i++)
-		sum += walk->walkers[i].walked;
+		sum += walk->walkers[i].walked + walk->walkers[i].walked_bytes / WALKED_UNIT;
 	return sum;
 }
 
 struct strobe_error *walk_rounds(struct walk *walk)
 {
 	struct build *build = walk->build;
-	const uint64_t limit =
-		walked(walk) + REPEAT_LEAST + (uint64_t)build->node_count * REPEAT_LIMIT;
+	const uint64_t limit = walked(walk) + walk->limit;
 	struct strobe_error *error = NULL;
 	for (size_t count = SIZE_MAX; !error && count; count = error ? 0 : take_list(walk)) {
 		if (count == SIZE_MAX)

@@ -68,8 +68,8 @@ struct walker {
 	bool rescue;   // ... for words that are no pointers
 	bool reachable, precise;
 	uint32_t list[LIST_LIMIT];
-	uint64_t found; // nodes of the next round, those in the list first
-	uint64_t walked;
+	uint64_t found;		       // nodes of the next round, those in the list first
+	uint64_t walked, walked_bytes; // bytes of what was
 	bool retyped;
 	ARRAY(struct walk_count) counts;
 	ARRAY(uint64_t) vtables; // not known yet
@@ -98,6 +98,7 @@ struct walk {
 	struct walker *walkers;
 	uint32_t list[LIST_LIMIT]; // of this round, if it is short
 	uint64_t rounds;
+	uint64_t limit;	  // of what all rounds of one walk may cost: see walked()
 	const char *what; // for progress
 	double done;
 };
