@@ -100,6 +100,12 @@ def database():
     assert db.execute("SELECT count(*) FROM roots WHERE kind = 'local' AND name = 'mine'").fetchone()[0] == 1
     tap.equal(db.execute("SELECT count(*) FROM objects").fetchone()[0], len(lines()), "objects here and in JSON lines")
     tap.equal(db.execute("SELECT count(*) FROM edges").fetchone()[0], sum(len(one["references"]) for one in lines()))
+    tap.equal(sorted(row[0] for row in db.execute("SELECT text FROM objects WHERE text LIKE 'text %'")),
+              sorted("text %d </script>" % i for i in range(0, COUNT, 3)), "texts")
+    tap.equal(sorted(one["text"] for one in lines() if one.get("text", "").startswith("text ")),
+              sorted("text %d </script>" % i for i in range(0, COUNT, 3)), "texts in JSON lines")
+    tap.equal(db.execute("SELECT allocator, name FROM arenas ORDER BY id").fetchone(), ("glibc", "main"), "arena")
+    tap.equal(db.execute("SELECT count(*) FROM free_blocks WHERE arena NOT IN (SELECT id FROM arenas)").fetchone(), (0,))
     assert db.execute("SELECT count(*) FROM free_blocks WHERE state = 'top'").fetchone()[0] >= 1
     db.close()
 
