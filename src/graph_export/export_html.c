@@ -10,6 +10,8 @@
 #include "graph_export/report_data.h"
 #include "graph_export/report_page.h"
 
+// Names of templates may have megabytes.
+enum { TEXT_LIMIT = 600 };
 enum { DEFAULT_GROUPS = 3000, MAX_DEPTH = 60, ALONE_SHARE = 500 };
 
 static struct strobe_error *put_answers(struct json_output *json, const struct export_job *job)
@@ -34,7 +36,7 @@ static struct strobe_error *put_answers(struct json_output *json, const struct e
 static struct strobe_error *write_page(const struct export_job *job, const struct fold *fold,
 				       struct output *out)
 {
-	struct json_output json = {.out = out, .in_page = true};
+	struct json_output json = {.out = out, .in_page = true, .limit = TEXT_LIMIT};
 	output_bytes(out, report_page_head, report_page_head_size);
 	json_open(&json, NULL, '{');
 	report_summary(&json, job);
