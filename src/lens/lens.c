@@ -115,7 +115,7 @@ uint32_t lens_type_find(struct lens *lens, const char *name, size_t module_index
 	uint32_t id;
 	if (module_index != SIZE_MAX)
 		type = type_at(lens->symbols, module_index, offset, in_types);
-	id = type ? lens_type_id(lens, type) : LENS_TYPE_NONE;
+	id = lens_type_id_as(lens, type, name);
 	if (id && strcmp(lens_entry(lens, id)->type.name, name) == 0)
 		return id;
 	id = find_registered(lens, name);

@@ -60,6 +60,8 @@ static inline struct lens_entry *lens_entry(const struct lens *lens, uint32_t id
 struct lens_entry *lens_add(struct lens *lens, const char *key, uint64_t fingerprint);
 /** The entry with that fingerprint and key; NULL if there is none. */
 struct lens_entry *lens_lookup(const struct lens *lens, const char *key, uint64_t fingerprint);
+/** lens_type_id() of a type that may have no name of its own: then it has that of a typedef, `alias`, if that is one. */
+uint32_t lens_type_id_as(struct lens *lens, struct type *type, const char *alias);
 /** Alignment that the members of `type` tell, in bytes: 1 where they tell none. */
 unsigned lens_alignment(struct lens *lens, struct type *type);
 /** Whether values of the (stripped) type are memory in which anything may be: characters, std::byte. */

@@ -143,6 +143,30 @@ static bool same_text(const char *told, const char *known)
 	return false;
 }
 
+/** By name and place another lens finds the same types, as one of a stored graph must. */
+static void find_again(struct strobe_symbols *symbols, struct lens *lens)
+{
+	struct lens *other;
+	CHECK_OK(lens_new(symbols, &other));
+	for (uint32_t id = 1; id <= lens_type_count(lens); id++) {
+		const struct lens_type *type = lens_type(lens, id);
+		if (!type->type)
+			continue;
+		const struct type_place *place = &type->type->place;
+		size_t module = type->type->module ? type->type->module->index : SIZE_MAX;
+		uint32_t found =
+			lens_type_find(other, type->name, module, place->offset, place->in_types);
+		if (found == 0)
+			printf("# %s is not found again\n", type->name);
+		CHECK(found != 0);
+		CHECK_OK(lens_compile(other));
+		CHECK_STRING(lens_type(other, found)->name, type->name);
+		CHECK_EQUAL(lens_type(other, found)->size_bytes, type->size_bytes);
+		CHECK_EQUAL(lens_type(other, found)->plan->step_count, type->plan->step_count);
+	}
+	lens_free(other);
+}
+
 /** gdb finds every place of `known` by the name that the lens gives it. */
 static void compare_with_gdb(const struct program *program, const char *known)
 {
@@ -191,6 +215,7 @@ static void compare(const char *command, const char *suffix, const char *source,
 		tell_objects(lens, &memory, known, &told);
 		CHECK(same_text(text_string(&told), known));
 	}
+	find_again(program.symbols, lens);
 	if (gdb)
 		compare_with_gdb(&program, known);
 	free(known);
