@@ -337,6 +337,7 @@ static struct strobe_error *visit_blocks(struct strobe_heap *heap, struct alloca
 			.address = segment.first + CHUNK_HEADER,
 			.size_bytes = segment.end - segment.first - CHUNK_HEADER -
 				      (glibc->trailing_header ? 8 : 0),
+			.state = glibc_listed_state(glibc, segment.first),
 			.arena = region->arena,
 		};
 		*stop = block.address >= region->start && !visit(context, &block);

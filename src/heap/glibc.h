@@ -165,6 +165,10 @@ struct strobe_error *glibc_find_mmapped(struct glibc *glibc) STROBE_MUST_CHECK;
 
 /** Fills `listed` from the threads' caches and the fast bins. */
 struct strobe_error *glibc_read_lists(struct glibc *glibc) STROBE_MUST_CHECK;
+/** What the lists say of the chunk at `chunk`; ALLOCATED if nothing. */
+enum strobe_heap_state glibc_listed_state(const struct glibc *glibc, uint64_t chunk);
+/** Index of the first listed chunk at or after `chunk`; their count if there is none. */
+size_t glibc_listed_after(const struct glibc *glibc, uint64_t chunk);
 /** Tells of bins that are not in order, once all segments of the arena are walked. */
 void glibc_check_bins(struct glibc *glibc, size_t arena);
 /**

@@ -82,24 +82,40 @@ static const struct glibc_cache_layout *layout_of(uint64_t chunk_size)
 	return NULL;
 }
 
+static bool take_layout(const struct glibc *glibc, uint64_t address,
+			const struct glibc_cache_layout *layout, struct glibc_cache *ret,
+			struct look *look)
+{
+	uint8_t bytes[LARGEST];
+	size_t size = layout->lists_at + layout->lists * 8;
+	if (strobe_memory_read(glibc->view, address, bytes, size) != size)
+		return false;
+	*look = look_at(glibc, layout, bytes);
+	*ret = (struct glibc_cache){.address = address, .layout = layout};
+	return true;
+}
+
 /** Is a cache at `address`? */
 static bool is_cache(const struct glibc *glibc, uint64_t address, struct glibc_cache *ret,
 		     struct look *look)
 {
-	uint8_t bytes[LARGEST];
 	uint64_t head;
 	const struct glibc_segment *segment =
 		address % CHUNK_ALIGNMENT ? NULL : glibc_segment_at(glibc, address - CHUNK_HEADER);
-	if (!segment || segment->arena == SIZE_MAX || address - CHUNK_HEADER < segment->first ||
+	if (!segment || address - CHUNK_HEADER < segment->first ||
 	    !glibc_read_word(glibc->view, address - 8, &head))
 		return false;
-	const struct glibc_cache_layout *layout = layout_of(glibc_size(head));
-	size_t size = layout ? layout->lists_at + layout->lists * 8 : 0;
-	if (!layout || strobe_memory_read(glibc->view, address, bytes, size) != size)
-		return false;
-	*look = look_at(glibc, layout, bytes);
-	*ret = (struct glibc_cache){.address = address, .layout = layout};
-	return look->bad <= MAX_BAD_LISTS;
+	if (segment->arena != SIZE_MAX) {
+		const struct glibc_cache_layout *layout = layout_of(glibc_size(head));
+		return layout && take_layout(glibc, address, layout, ret, look) &&
+		       look->bad <= MAX_BAD_LISTS;
+	}
+	// Where even that little is mapped, its size tells nothing.
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
+		if (address - CHUNK_HEADER == segment->first &&
+		    take_layout(glibc, address, &layouts[i], ret, look) && !look->bad)
+			return true;
+	return false;
 }
 
 static bool is_arena(const struct glibc *glibc, uint64_t state)

@@ -173,6 +173,27 @@ static void follow_bins(struct glibc *glibc, const struct glibc_arena *arena)
 	}
 }
 
+size_t glibc_listed_after(const struct glibc *glibc, uint64_t chunk)
+{
+	size_t low = 0, high = glibc->listed.count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (glibc->listed.items[middle].chunk < chunk)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+enum strobe_heap_state glibc_listed_state(const struct glibc *glibc, uint64_t chunk)
+{
+	size_t index = glibc_listed_after(glibc, chunk);
+	return index < glibc->listed.count && glibc->listed.items[index].chunk == chunk
+		       ? glibc->listed.items[index].state
+		       : STROBE_HEAP_ALLOCATED;
+}
+
 void glibc_check_bins(struct glibc *glibc, size_t index)
 {
 	const struct glibc_arena *arena = &glibc->arenas.items[index];

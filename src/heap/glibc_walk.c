@@ -68,17 +68,10 @@ static void walk_init(struct walk *walk, struct glibc *glibc, size_t arena, uint
 /** Puts the cursor on the first listed chunk at or after `address`. */
 static void seek_listed(struct walk *walk, uint64_t address)
 {
-	size_t low = 0, high = walk->glibc->listed.count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (walk->glibc->listed.items[middle].chunk < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	walk->listed = low;
-	walk->next_listed =
-		low < walk->glibc->listed.count ? walk->glibc->listed.items[low].chunk : UINT64_MAX;
+	walk->listed = glibc_listed_after(walk->glibc, address);
+	walk->next_listed = walk->listed < walk->glibc->listed.count
+				    ? walk->glibc->listed.items[walk->listed].chunk
+				    : UINT64_MAX;
 }
 
 /** Can there be a chunk at `at`, which is not the top? */

@@ -125,6 +125,8 @@ SCENARIOS = [
     ("no thread caches", (4, 3000, 11), {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}, (),
      ("fastbin",)),
     ("all in mappings", (4, 800, 12), {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=1024"}, (), ()),
+    ("threads' caches in mappings", (4, 800, 17), {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=300"},
+     (), ("cached", "books")),
     ("nothing in mappings", (4, 1500, 13), {"GLIBC_TUNABLES": "glibc.malloc.mmap_max=0"}, (), ()),
     ("long caches", (4, 6000, 14, "many"), {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000"}, (),
      ("cached",)),
