@@ -105,7 +105,7 @@ static uint64_t chunk_size(const struct local_blocks *blocks, uint64_t chunk, ui
 static bool is_chain(const struct local_blocks *blocks, uint64_t chunk, struct local_block *ret)
 {
 	uint64_t head, next, size = chunk_size(blocks, chunk, &head), prev_size;
-	uint64_t arena = head & CHUNK_NON_MAIN, at = chunk;
+	uint64_t at = chunk;
 	if (!size)
 		return false;
 	*ret = (struct local_block){chunk + CHUNK_HEADER, size - 8, false, false};
@@ -116,7 +116,8 @@ static bool is_chain(const struct local_blocks *blocks, uint64_t chunk, struct l
 		uint64_t following = chunk_size(blocks, at, &next);
 		bool fence = read_word(blocks, at + 8, &next) &&
 			     (glibc_size(next) == CHUNK_FENCE || glibc_size(next) == 0);
-		if ((!following && !fence) || (following && (next & CHUNK_NON_MAIN) != arena))
+		// Of what arena it is only chunks tell that are in use.
+		if (!following && !fence)
 			return false;
 		if (!(next & CHUNK_PREV_INUSE) &&
 		    (!read_word(blocks, at, &prev_size) || prev_size != size))
@@ -194,16 +195,23 @@ static bool glibc_block(struct local_blocks *blocks, uint64_t address, struct lo
 	return false;
 }
 
+/** False if it is in no extent of jemalloc's. */
+static bool jemalloc_block(struct local_blocks *blocks, uint64_t address, struct local_block *ret)
+{
+	struct jemalloc_extent extent = {0};
+	uint64_t start = 0;
+	bool taken = jemalloc_block_of(&blocks->jemalloc, address, &extent, &start);
+	if (!taken && (!extent.active || !extent.slab || start < extent.start))
+		return false;
+	uint64_t size = jemalloc_class_size(&blocks->jemalloc.layout, extent.class);
+	*ret = (struct local_block){start, size, !taken, false};
+	return holds(ret, address) && start + size <= extent.start + extent.size_bytes;
+}
+
 bool local_block_at(struct local_blocks *blocks, uint64_t address, struct local_block *ret)
 {
-	struct jemalloc_extent extent;
-	uint64_t start;
-	if (blocks->has_jemalloc &&
-	    jemalloc_block_of(&blocks->jemalloc, address, &extent, &start)) {
-		uint64_t size = jemalloc_class_size(&blocks->jemalloc.layout, extent.class);
-		*ret = (struct local_block){start, size, false, false};
-		return size != 0 && holds(ret, address);
-	}
+	if (blocks->has_jemalloc && jemalloc_block(blocks, address, ret))
+		return true;
 	if (!glibc_block(blocks, address, ret))
 		return false;
 	ret->cache = is_cache(blocks, ret);

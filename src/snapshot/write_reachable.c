@@ -264,13 +264,13 @@ static void look_at_unknown(struct reach *reach, const struct target *target,
 	if (target->count && target->count != LENS_COUNT_NONE && size &&
 	    __builtin_mul_overflow(size, target->count, &size))
 		size = room;
-	uint64_t scan = size ? size : UNKNOWN_SCAN;
+	uint64_t scan = size > UNKNOWN_SCAN || !store ? size : UNKNOWN_SCAN;
 	uint64_t whole = size > UNKNOWN_BYTES ? size : UNKNOWN_BYTES;
 	if (store && !keep(reach, target->address, target->address + (whole < room ? whole : room)))
 		return;
-	if (size || store)
-		walk(reach, target->type, target->address, scan < room ? scan : room, target->count,
-		     size != 0);
+	// What lies behind it on a stack or in a module's data is looked at as itself.
+	walk(reach, target->type, target->address, scan < room ? scan : room,
+	     target->count ? target->count : 1, !store);
 }
 
 static void look_at_block(struct reach *reach, const struct target *target,
