@@ -9,12 +9,19 @@
 #include "graph/object.h"
 #include "graph/surrogates.h"
 
-enum { BATCH = 64, CHUNK = 1 << GRAPH_CHUNK_SHIFT, TOLD_LIMIT = 1024 };
+enum {
+	BATCH = 4096,
+	BIN_COUNT = 64,
+	BIN_SHIFT = 24,
+	CHUNK = 1 << GRAPH_CHUNK_SHIFT,
+	TOLD_LIMIT = 1024
+};
 
 /** A reference on its way to be an edge. */
 struct edge_reference {
 	uint64_t target;
-	uint32_t entry, node; // of locate
+	uint32_t node; // what locate says
+	uint32_t word; // the node's, in `types`
 	uint32_t from;
 	uint32_t type;
 	bool guessed, maybe;
@@ -136,8 +143,7 @@ static bool is_implausible(const struct build *build, const struct edge_referenc
 	if (!reference->type)
 		return false;
 	// What is of that type already has been found plausible.
-	if (reference->start &&
-	    (build_types(build)[reference->node] & NODE_TYPE_MASK) == reference->type)
+	if (reference->start && (reference->word & NODE_TYPE_MASK) == reference->type)
 		return false;
 	uint64_t size = lens_type(build->lens, reference->type)->size_bytes;
 	if (size <= 1)
@@ -166,8 +172,7 @@ static void lead(struct edger *edger, struct edge_reference *reference)
 			lead_nowhere(edger, reference, reason_at(build, reference));
 		return;
 	}
-	if (reference->rescue &&
-	    (!(build_types(build)[reference->node] & NODE_RESCUED) || is_told(edger, reference)))
+	if (reference->rescue && (!(reference->word & NODE_RESCUED) || is_told(edger, reference)))
 		return;
 	if (is_implausible(build, reference)) {
 		if (build->options.precise) {
@@ -177,7 +182,7 @@ static void lead(struct edger *edger, struct edge_reference *reference)
 		edger->reasons[STROBE_SURROGATE_IMPLAUSIBLE]++;
 		reference->guessed = true; // it leads there, but who knows what it is
 	}
-	uint32_t word = build_types(build)[reference->node];
+	uint32_t word = reference->word;
 	if (!reference->guessed && word & NODE_BLOCK && !(word & NODE_TYPE_MASK))
 		edger->reasons[STROBE_SURROGATE_UNTYPED]++;
 	edger->guessed += reference->guessed;
@@ -185,24 +190,53 @@ static void lead(struct edger *edger, struct edge_reference *reference)
 	add_edge(edger, reference->from, reference->node | (reference->guessed ? EDGE_GUESSED : 0));
 }
 
+/** Puts the numbers of the references into `order` by where they lead: memory of the tables that is near is read together. */
+static void put_in_bins(const struct edger *edger, uint16_t *order)
+{
+	uint16_t begin[BIN_COUNT + 1] = {0};
+	for (unsigned i = 0; i < edger->batched; i++)
+		begin[(edger->batch[i].target >> BIN_SHIFT) % BIN_COUNT + 1]++;
+	for (unsigned bin = 0; bin < BIN_COUNT; bin++)
+		begin[bin + 1] = (uint16_t)(begin[bin + 1] + begin[bin]);
+	for (unsigned i = 0; i < edger->batched; i++)
+		order[begin[(edger->batch[i].target >> BIN_SHIFT) % BIN_COUNT]++] = (uint16_t)i;
+}
+
+/** Finds the nodes of references, some at once. */
+static void resolve(const struct locate *locate, const uint32_t *types,
+		    struct edge_reference *batch, const uint16_t *order, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct edge_reference *reference = &batch[order[i]];
+		reference->node = locate_entry(locate, reference->target);
+		if (!(reference->node & LOCATE_COVERED))
+			__builtin_prefetch(&locate->pages[reference->node]);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct edge_reference *reference = &batch[order[i]];
+		reference->node = locate_resolve(locate, reference->node, reference->target,
+						 &reference->start);
+		if (!reference->guessed || reference->rescue)
+			__builtin_prefetch(&types[reference->node]);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct edge_reference *reference = &batch[order[i]];
+		if (!reference->guessed || reference->rescue)
+			reference->word = types[reference->node];
+	}
+}
+
 static void flush(struct edger *edger)
 {
+	enum { AT_ONCE = 64 };
 	const struct build *build = edger->making->build;
-	const struct locate *locate = &build->locate;
-	struct edge_reference *batch = edger->batch;
-	for (unsigned i = 0; i < edger->batched; i++) {
-		batch[i].entry = locate_entry(locate, batch[i].target);
-		if (!(batch[i].entry & LOCATE_COVERED))
-			__builtin_prefetch(&locate->pages[batch[i].entry]);
-	}
-	for (unsigned i = 0; i < edger->batched; i++) {
-		batch[i].node =
-			locate_resolve(locate, batch[i].entry, batch[i].target, &batch[i].start);
-		if (!batch[i].guessed)
-			__builtin_prefetch(&build_types(build)[batch[i].node]);
-	}
+	uint16_t order[BATCH];
+	put_in_bins(edger, order);
+	for (unsigned i = 0; i < edger->batched; i += AT_ONCE)
+		resolve(&build->locate, build_types(build), edger->batch, order + i,
+			edger->batched - i < AT_ONCE ? edger->batched - i : AT_ONCE);
 	for (unsigned i = 0; i < edger->batched; i++)
-		lead(edger, &batch[i]);
+		lead(edger, &edger->batch[i]);
 	edger->batched = 0;
 }
 
