@@ -54,7 +54,9 @@ static uint32_t name_thread(struct build *build, size_t index)
 static uint32_t name_frame(struct build *build, const struct root *root)
 {
 	cleanup_text struct text text = {0};
-	if (root->function)
+	if (root->function && root->line)
+		text_printf(&text, "%s:%u", root->function, root->line);
+	else if (root->function)
 		text_append(&text, root->function);
 	else
 		text_printf(&text, "frame %zu", root->frame);

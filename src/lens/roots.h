@@ -28,6 +28,7 @@ struct root {
 	size_t frame;	      // index of the visible frame; SIZE_MAX = of none
 	size_t module;	      // index; SIZE_MAX = of none
 	const char *function; // of the frame; NULL if unknown
+	unsigned line;	      // where the frame is in its source; 0 if unknown
 	const char *
 		name; // of the variable ("req", "server", "ns::table"); of others what they are: "saved registers",
 	// ".bss", "environment", "[stack]"; never NULL
