@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // show_plans --die: dumps core, with all of this program's types in it.
-// show_plans CORE: the plans of all structures of the program that died, as
+// show_plans CORE [MODULE]: the plans of all structures of that module, or of the program itself that died, as
 //   type NAME SIZE
 //   OFFSET KIND TARGET
 // with KIND p (a pointer), c (to code), and of arrays the first four elements.
@@ -65,12 +65,15 @@ int main(int argc, char **argv)
 	must(strobe_symbols_open(view, &symbols));
 	must(lens_new(symbols, &lens));
 	for (size_t i = 0; i < strobe_view_module_count(view); i++)
-		if (strcmp(strobe_view_module(view, i)->name, "show_plans") == 0)
+		if (strcmp(strobe_view_module(view, i)->name, argc > 2 ? argv[2] : "show_plans") ==
+		    0)
 			type_each_structure(symbols, i, add_type, lens);
 	must(lens_compile(lens));
 	for (uint32_t id = 1; id <= lens_type_count(lens); id++) {
 		const struct lens_type *type = lens_type(lens, id);
-		if (strncmp(type->name, "struct ", 7) != 0 || strpbrk(type->name, "*["))
+		if (!type->type ||
+		    (type->type->kind != TYPE_STRUCT && type->type->kind != TYPE_CLASS) ||
+		    !type->type->name)
 			continue;
 		printf("type %s %" PRIu64 "\n", type->name, type->size_bytes);
 		show_steps(lens, type->plan->steps, type->plan->step_count, 0);
