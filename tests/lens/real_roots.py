@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""real_roots.py SHOW_ROOTS STROBE
+"""real_roots.py SHOW_ROOTS STROBE MANY_THREADS
 
 Roots of servers and an interpreter that run here: no two overlap, none lies in what an allocator has, and there are of
 each kind as many as such a program must have, of the process and of a snapshot that lacks most of its memory."""
@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 
-SHOW, STROBE = sys.argv[1:3]
+SHOW, STROBE, MANY = sys.argv[1:4]
 results = []
 PYTHON = """
 import threading, time
@@ -89,13 +89,25 @@ def try_out(name, command, threads):
             process.wait()
 
 
+def many_threads(count, frames):
+    """Each of many threads has what one has."""
+    with subprocess.Popen([MANY, str(count)], stdout=subprocess.PIPE, text=True) as process:
+        if process.stdout.readline() != "ready\n":
+            print(f"# no {count} threads here")
+            return
+        done, told = summary(str(process.pid), "--heap")
+        process.kill()
+    ok(done.returncode == 0, f"{count} threads: nothing overlaps", done.stderr)
+    ok(told["register"][0] == 16 * (count + 1) and told["argument"][0] >= 4 * frames * count and
+       told["local"][0] >= 2 * frames * count and told["frame"][0] >= frames * count and
+       told["thread-local"][0] >= count, f"{count} threads of {frames} frames: roots of all", told)
+
+
 def main():
     try_out("redis-server", ["redis-server", "--port", "0", "--save", "", "--unixsocket", "socket"], 4)
     try_out("python3", ["python3", "-c", PYTHON], 6)
     try_out("nginx", ["nginx"], 1)
-    if not results:
-        print("1..0 # SKIP needs redis-server, python3 or nginx")
-        return
+    many_threads(1000, 30)
     print(f"1..{len(results)}")
     sys.exit(0 if all(results) else 1)
 
