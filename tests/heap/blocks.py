@@ -156,6 +156,32 @@ def files(folder):
         compare(truth, f"{core}.{running.pid}", "a core of gdb's, no debug information", "--no-debug")
 
 
+def truncated(folder):
+    """Ends of files missing: what is left is told, in order."""
+    snapshot, part = os.path.join(folder, "whole"), os.path.join(folder, "part")
+    with Program(folder, exercise, (4, 1500, 60), {}) as running:
+        subprocess.run([strobe, "snap", str(running.pid), "-o", snapshot], check=True,
+                       stdout=subprocess.DEVNULL)
+    size, told, damaged_ones, whole_ones = os.path.getsize(snapshot), [], 0, 0
+    with open(snapshot, "rb") as whole:
+        content = whole.read()
+    for step in range(1, 21):
+        kept = int(size * (step / 20) ** 4) # most of the heap comes first
+        with open(part, "wb") as file:
+            file.write(content[:kept])
+        done = subprocess.run([show_blocks, "--quiet", part], capture_output=True, text=True,
+                              check=False, timeout=60)
+        words = done.stdout.splitlines()[-1:] or [""]
+        told.append(f"{kept} bytes: {done.returncode} {words[0]}{done.stderr}")
+        if done.returncode not in (0, 1) or "broken" in done.stdout: # 1: it does not even open
+            result(False, "truncated snapshots", told)
+            return
+        words = words[0].split()
+        damaged_ones += len(words) > 3 and words[0] == "total" and int(words[3]) > 0
+        whole_ones += len(words) > 3 and int(words[1]) > 1000 and int(words[3]) == 0
+    result(damaged_ones > 0 and whole_ones > 0, "truncated snapshots", told)
+
+
 def smashed(folder):
     """With zeros where the main arena's bins were."""
     for threads, how in ((1, "by symbol"), (4, "in the ring of other arenas")):
@@ -198,6 +224,7 @@ def main():
                          ("--no-debug",), ("cached", "free", "top", "books"))
         scenario(folder, "static, a child of fork", static, (4, 3000, 31, "fork"), {}, (), ())
         files(folder)
+        truncated(folder)
         smashed(folder)
         damaged(folder)
     print(f"1..{number}")
