@@ -44,14 +44,15 @@ static bool look_at(const struct walk *walk, const struct plan_step *step, uint6
 	if (!node)
 		return true;
 	uint32_t word = walk->types[node], type = step->type;
-	if (start && (word & NODE_TYPE_MASK) == type && !(marks & ~word) && !walk->linking)
+	if (start && (word & NODE_TYPE_MASK) == type && !(marks & ~word) &&
+	    !walk->by_id[type].links)
 		return true;
 	const struct walk_type *told = &walk->by_id[type];
 	uint64_t size = locate_size(locate, node);
 	bool single =
 		told->size_bytes > 1 && told->size_bytes <= size && size < told->size_bytes * 2;
 	if (!start || !type || type >= walk->type_count || !single || word != NODE_BLOCK ||
-	    told->vtable_offset != UINT32_MAX || walk->linking || fresh->count == FRESH_LIMIT)
+	    told->vtable_offset != UINT32_MAX || fresh->count == FRESH_LIMIT)
 		return false;
 	for (uint32_t i = 0; i < fresh->count; i++)
 		if (fresh->nodes[i] == node)

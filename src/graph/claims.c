@@ -302,7 +302,7 @@ static bool is_implausible(const struct walk *walk, const struct walk_reference 
 static bool is_known(const struct walk *walk, const struct walk_reference *reference, uint32_t node,
 		     uint32_t word)
 {
-	if (!reference->start || reference->count || walk->linking)
+	if (!reference->start || reference->count || walk->by_id[reference->type].links)
 		return false;
 	uint32_t made =
 		(uint32_t)reference->evidence << CLAIM_SHIFT | walk->by_id[reference->type].rank;

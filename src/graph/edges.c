@@ -352,9 +352,10 @@ static bool make_part(void *context, unsigned thread, uint64_t from, uint64_t to
 		before += count;
 	}
 	uint64_t done = __atomic_add_fetch(&making->done, to - from, __ATOMIC_RELAXED);
-	if (thread == 0)
-		making->cancelled = build_progress(build, "making edges",
-						   0.5 + 0.2 * (double)done / build->node_count);
+	if (thread != 0)
+		return !edger->short_of_memory;
+	making->cancelled =
+		build_progress(build, "making edges", 0.5 + 0.2 * (double)done / build->node_count);
 	return !edger->short_of_memory && !making->cancelled;
 }
 

@@ -385,7 +385,6 @@ static struct strobe_error *walk_linked(struct walk *walk)
 		walk->guesses_alone = false;
 		if (!error)
 			error = walk_learn_links(walk, &more);
-		walk->linking |= more;
 	}
 	return error;
 }

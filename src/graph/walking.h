@@ -90,7 +90,6 @@ struct walk {
 	uint64_t *now, *next; // a bit a node
 	size_t bitmap_size;   // bytes
 	bool precise;	      // typed references alone
-	bool linking;	      // it is known what has some types as members
 	bool guesses_alone;   // typed references are not looked at
 	bool rescuing;	// words of what is typed are looked at, too: for what nothing else leads to
 	uint64_t *lost; // a bit a node that was not reached before that

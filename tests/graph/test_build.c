@@ -2,6 +2,7 @@
 // A program tells its own graph; what is built from its core must be that.
 #include <stdlib.h>
 #include <string.h>
+#include <strobe/memory.h>
 
 #include "base/array.h"
 #include "graph/build.h"
@@ -69,13 +70,18 @@ static void read_known(void)
 	qsort(known.refs.items, known.refs.count, sizeof(struct known_ref), order_refs);
 }
 
-static struct strobe_graph *build(unsigned threads, bool precise)
+static struct strobe_graph *build_of(struct strobe_symbols *symbols, unsigned threads, bool precise)
 {
 	struct strobe_graph_options options = {
 		.size = sizeof(options), .threads = threads, .precise = precise, .no_store = true};
 	struct strobe_graph *made = NULL;
-	CHECK_OK(graph_build(program.symbols, &options, &made));
+	CHECK_OK(graph_build(symbols, &options, &made));
 	return made;
+}
+
+static struct strobe_graph *build(unsigned threads, bool precise)
+{
+	return build_of(program.symbols, threads, precise);
 }
 
 static char *read_file(const char *path)
@@ -215,6 +221,55 @@ static void test_free(void)
 	CHECK(strobe_graph_surrogate_count(graph, STROBE_SURROGATE_UNMAPPED) > 0);
 }
 
+/** What all words of memory and registers lead to, from the roots on, as a leak checker has it. */
+static void close_over_words(const struct strobe_graph *of, bool *reached)
+{
+	uint32_t *queue = calloc(of->node_count, sizeof(*queue)), head = 0, tail = 0;
+	CHECK(queue != NULL);
+	for (uint32_t node = 1; node < of->surrogate_begin; node++)
+		if (graph_root_of(of, node)) {
+			reached[node] = true;
+			queue[tail++] = node;
+		}
+	while (head < tail) {
+		uint32_t node = queue[head++];
+		const struct graph_root *as_root = graph_root_of(of, node);
+		uint64_t size = graph_node_size(of, node) / 8 * 8, skip = -of->addresses[node] % 8;
+		uint64_t *words = calloc(size / 8 + 1, 8);
+		CHECK(words != NULL);
+		if (node <= of->memory_count)
+			strobe_memory_read(of->view, of->addresses[node] + skip, words,
+					   size >= skip ? size - skip : 0);
+		else if (as_root && as_root->value_count)
+			memcpy(words, of->values + as_root->value_begin, size);
+		for (uint64_t i = 0; i < size / 8; i++) {
+			uint32_t to = graph_node_find(of, words[i]);
+			if (!to || reached[to])
+				continue;
+			reached[to] = true;
+			queue[tail++] = to;
+		}
+		free(words);
+	}
+	free(queue);
+}
+
+static void check_lost(const struct strobe_graph *of)
+{
+	bool *reached = calloc(of->node_count, sizeof(*reached));
+	uint64_t missing = 0, invented = 0;
+	CHECK(reached != NULL);
+	close_over_words(of, reached);
+	for (uint32_t node = 1; node <= of->memory_count; node++) {
+		bool ours = of->types[node] & NODE_REACHABLE;
+		missing += reached[node] && !ours;
+		invented += !reached[node] && ours;
+	}
+	free(reached);
+	CHECK_EQUAL(missing, 0);
+	CHECK_EQUAL(invented, 0);
+}
+
 static void test_totals(void)
 {
 	need_graph();
@@ -234,6 +289,7 @@ static void test_totals(void)
 			reached += graph_node_size(graph, node);
 	CHECK_EQUAL(graph->retained[0], reached);
 	CHECK(graph_check(graph) == NULL);
+	check_lost(graph);
 }
 
 static void same(const void *a, const void *b, size_t size)
@@ -276,6 +332,33 @@ static void test_threads(void)
 		compare(graph, other);
 		strobe_graph_close(other);
 	}
+}
+
+/** Rounds of many nodes, types that contradict each other, what is lost and what is not: the same for all. */
+static void test_mess(void)
+{
+	static const unsigned counts[] = {2, 5};
+	struct program mess;
+	const char *source = getenv("MESS");
+	CHECK(source != NULL);
+	program_open(&mess, "gcc -g -O1", "c", read_file(source));
+	struct strobe_graph *one = build_of(mess.symbols, 1, false);
+	const char *wrong = graph_check(one);
+	printf("# %lu edges, %lu guessed; %lu blocks, %lu typed, %lu lost; %s\n",
+	       (unsigned long)one->summary.edges, (unsigned long)one->summary.guessed_edges,
+	       (unsigned long)one->summary.allocated_blocks,
+	       (unsigned long)one->summary.typed_blocks, (unsigned long)one->summary.leaked_blocks,
+	       wrong ? wrong : "all invariants hold");
+	CHECK(!wrong);
+	check_lost(one);
+	CHECK(one->summary.reachable_blocks > 100000 && one->summary.typed_blocks > 100000);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++) {
+		struct strobe_graph *other = build_of(mess.symbols, counts[i], false);
+		compare(one, other);
+		strobe_graph_close(other);
+	}
+	strobe_graph_close(one);
+	program_close(&mess);
 }
 
 static void test_precise(void)
@@ -331,5 +414,6 @@ CHECK_MAIN({"a program that knows its graph", test_open},
 	   {"each of its references is there, and no other", test_edges},
 	   {"free blocks are no nodes", test_free}, {"totals add up", test_totals},
 	   {"any number of threads makes the same arrays", test_threads},
+	   {"a mess of 150,000 objects, by any number of threads", test_mess},
 	   {"without guesses", test_precise}, {"cancelled at every step", test_cancel},
 	   {"closed", test_close}, )
