@@ -20,6 +20,7 @@ struct lens_entry {
 	const char *key; // its name without "struct"; what types of several units are the same by
 	uint64_t fingerprint;					       // of kind, name and layout
 	void (*build)(struct plan_builder *builder, const void *data); // of the lens's own types
+	void (*place_name)(struct lens *lens, const void *data, uint64_t offset, struct text *ret);
 	const void *data;
 	bool flexible; // its last member takes what is left of the object
 	bool plain;    // its steps are pointers of known type within its size, to others
