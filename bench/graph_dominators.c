@@ -150,6 +150,21 @@ static void make_shuffled(struct maker *maker, uint64_t edges)
 	pages_free(place, (size_t)count * 4);
 }
 
+/** Doubly linked as it lies in memory, and an edge to anywhere before these: what a program makes that has a list of objects. */
+static void make_peers(struct maker *maker, uint64_t edges)
+{
+	uint32_t count = (uint32_t)(edges / 3);
+	begin(maker, count, edges);
+	for (uint32_t i = 0; i < count; i++) {
+		add(maker, random_below(count));
+		if (i + 1 < count)
+			add(maker, i + 1);
+		if (i > 0)
+			add(maker, i - 1);
+		end_node(maker);
+	}
+}
+
 /** No order at all: three edges a node, some nodes not reached. */
 static void make_wild(struct maker *maker, uint64_t edges)
 {
@@ -171,6 +186,7 @@ static const struct shape {
 	{"list", make_list},
 	{"doubly linked list", make_rings},
 	{"shuffled, with back edges", make_shuffled},
+	{"list with peers", make_peers},
 	{"random", make_wild},
 };
 
