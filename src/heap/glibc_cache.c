@@ -15,9 +15,14 @@ static const struct glibc_cache_layout layouts[] = {
 
 enum { SMALL_LISTS = 64, LARGEST = 760 };
 
-// Named limits: how far below a thread's pointer its cache's is looked for, in how many threads, and how many
-// lists may be damaged in what is still taken for a cache.
-enum { MAX_THREAD_LOCALS = 16 << 20, MAX_ASKED = 16, MAX_BAD_LISTS = 8 };
+// Named limits: how far below a thread's pointer its cache's is looked for, in many threads and in one; in how many;
+// and how many lists may be damaged in what is still taken for a cache.
+enum {
+	USUAL_THREAD_LOCALS = 65536,
+	MAX_THREAD_LOCALS = 16 << 20,
+	MAX_ASKED = 16,
+	MAX_BAD_LISTS = 8,
+};
 // malloc's other thread-local, its arena, is as near as this.
 enum { NEAR = 64 };
 
@@ -146,10 +151,10 @@ static bool arena_is_near(const struct glibc *glibc, uint64_t address)
 }
 
 /** How far below `pointer` its thread has the address of its cache; 0 = it has none. */
-static uint64_t find_offset(const struct glibc *glibc, uint64_t pointer)
+static uint64_t find_offset(const struct glibc *glibc, uint64_t pointer, uint64_t limit)
 {
 	uint64_t words[PAGE_SIZE / 8];
-	for (uint64_t down = sizeof(words); down <= MAX_THREAD_LOCALS; down += sizeof(words)) {
+	for (uint64_t down = sizeof(words); down <= limit; down += sizeof(words)) {
 		uint64_t start = pointer - down;
 		if (strobe_memory_read(glibc->view, start, words, sizeof(words)) != sizeof(words)) {
 			uint64_t page = (start + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
@@ -186,7 +191,9 @@ static struct strobe_error *ask_threads(struct glibc *glibc, struct glibc_caches
 	uint64_t offset = 0, pointer;
 	for (size_t i = 0; i < count && i < MAX_ASKED && !offset; i++)
 		if (thread_pointer(glibc->view, i, &pointer))
-			offset = find_offset(glibc, pointer);
+			offset = find_offset(glibc, pointer, USUAL_THREAD_LOCALS);
+	if (!offset && count && thread_pointer(glibc->view, 0, &pointer))
+		offset = find_offset(glibc, pointer, MAX_THREAD_LOCALS);
 	for (size_t i = 0; !error && offset && i < count; i++) {
 		struct glibc_cache cache;
 		struct look look;
