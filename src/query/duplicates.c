@@ -71,7 +71,10 @@ static const uint8_t *text_of(struct strobe_duplicates *d, uint32_t node, size_t
 	size_t wanted = size < PIECE_LIMIT ? (size_t)size : PIECE_LIMIT;
 	const uint8_t *bytes = piece_read(&d->reader, d->graph->addresses[node], wanted);
 	*read = bytes != NULL;
-	return bytes && text_bytes_begin(bytes, wanted, true, length) ? bytes : NULL;
+	if (!bytes || !text_bytes_begin(bytes, wanted, true, length) ||
+	    text_bytes_address(d->graph->view, bytes, wanted))
+		return NULL;
+	return bytes;
 }
 
 static bool add_pieces(struct strobe_duplicates *d, uint64_t address, uint64_t size)
