@@ -294,13 +294,14 @@ struct strobe_error *build_totals(struct build *build)
 	graph->storage = graph_storage_new();
 	if (!graph->storage || !take_arrays(build))
 		return error_no_memory();
-	struct strobe_error *error = build_progress(build, "finding dominators", 0.7);
+	struct strobe_error *error = keep_extents(build);
+	hash_fini(&build->extents); // before memory is needed most
+	if (!error)
+		error = build_progress(build, "finding dominators", 0.7);
 	if (!error && build->retyped)
 		error = mark_precise(build);
 	if (!error)
 		error = find_dominators(build);
-	if (!error)
-		error = keep_extents(build);
 	if (!error)
 		error = number_types(build);
 	if (!error)

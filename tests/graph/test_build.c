@@ -361,6 +361,40 @@ static void test_mess(void)
 	program_close(&mess);
 }
 
+static const char dynamic_program[] =
+	"#include <cstdlib>\n"
+	"struct Base { virtual ~Base() {} Base *next = nullptr; };\n"
+	"struct Other { virtual void f() {} long x = 3; };\n"
+	"struct Payload { long n[4]; Payload *p = nullptr; };\n"
+	"struct Derived : Base, Other { Payload *payload = new Payload; long more[5]; };\n"
+	"Base *head; Other *other; void *any;\n"
+	"int main() { for (int i = 0; i < 5; i++) { auto *d = new Derived; d->next = head; head = "
+	"d; }\n"
+	"  other = new Derived; any = new Derived; std::abort(); }\n";
+
+/** By a pointer to the first base, to the second (which is in the middle), and to nothing. */
+static void test_dynamic(void)
+{
+	struct program dynamic;
+	unsigned derived = 0, payload = 0;
+	program_open(&dynamic, "g++ -g -O0", "cpp", dynamic_program);
+	struct strobe_graph *made = build_of(dynamic.symbols, 0, false);
+	for (uint32_t i = 1; i <= made->memory_count; i++) {
+		struct strobe_node node;
+		strobe_graph_node(made, i, &node);
+		if (node.kind != STROBE_NODE_BLOCK || !node.type_name || !node.precise)
+			continue;
+		derived += strcmp(node.type_name, "Derived") == 0 &&
+			   node.evidence == STROBE_EVIDENCE_VTABLE;
+		payload += strcmp(node.type_name, "Payload") == 0 &&
+			   node.evidence == STROBE_EVIDENCE_POINTER;
+	}
+	CHECK_EQUAL(derived, 7);
+	CHECK_EQUAL(payload, 7);
+	strobe_graph_close(made);
+	program_close(&dynamic);
+}
+
 static void test_precise(void)
 {
 	need_graph();
@@ -415,5 +449,6 @@ CHECK_MAIN({"a program that knows its graph", test_open},
 	   {"free blocks are no nodes", test_free}, {"totals add up", test_totals},
 	   {"any number of threads makes the same arrays", test_threads},
 	   {"a mess of 150,000 objects, by any number of threads", test_mess},
+	   {"objects of C++ by their virtual tables", test_dynamic},
 	   {"without guesses", test_precise}, {"cancelled at every step", test_cancel},
 	   {"closed", test_close}, )
