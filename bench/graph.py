@@ -9,6 +9,8 @@ import os
 import subprocess
 import sys
 
+from graph_measures import dominator_rows, reopen_row
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 WANTED_S = 8  # for 10^7 blocks with 3 * 10^7 edges
@@ -89,3 +91,5 @@ def bench_graph(bench):
                 walk_row(bench, core, told)
             if shape == "random":
                 threads_row(bench, core)
+                reopen_row(bench, core, told["nodes"], told["edges"])
+    dominator_rows(bench)
