@@ -280,6 +280,14 @@ def test_growth():
     expect([same["types"], same["grown"]], [[], []])
 
 
+def test_errors_write_no_document():
+    for words in (["find", "conn", "where", "statte == 3"], ["find", "nothing_like_it"], ["path", "0x10"], ["dominators", "0x10"],
+                  ["path", "--type", "nothing_like_it"], ["show", "0x10"], ["retained", "nowhere"]):
+        done = subprocess.run([STROBE, "heap", STATE["early"], *words, "--json"], capture_output=True, text=True, timeout=100,
+                              check=False, env=ENVIRONMENT)
+        expect([done.returncode, done.stdout, done.stderr != ""], [1, "", True])
+
+
 def test_usage():
     assert "the target comes first: strobe heap TARGET leaks" in run("leaks", STATE["early"], status=2)
     assert "which verb?" in run(STATE["early"], "--json", status=2)
