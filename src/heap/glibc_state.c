@@ -252,46 +252,57 @@ static struct strobe_error *each_heap(const struct strobe_view *view, heap_found
 	return NULL;
 }
 
+/** Adds an arena that the ring does not lead to, if it is this malloc's; `*ret` is NULL if not. */
+static struct strobe_error *take_arena(struct glibc *glibc, uint64_t state,
+				       const struct glibc_arena **ret)
+{
+	uint64_t offset = glibc->offset_of_bins, main_state = 0, theirs;
+	*ret = NULL;
+	if (glibc_good_bins(glibc->view, state + offset) < STATE_GOOD_BINS)
+		return NULL;
+	if (glibc->arenas.count && glibc->arenas.items[0].is_main)
+		main_state = glibc->arenas.items[0].bins - offset;
+	theirs = ring_leaves_heaps(glibc->view, state, offset, &glibc->ring_steps);
+	if (theirs && main_state && theirs != main_state)
+		return NULL; // another malloc's
+	if (main_state)
+		heap_damage(glibc->heap, state, 0, "the ring of arenas does not lead to this one");
+	struct strobe_error *error = add_arena(glibc, state + offset, false);
+	if (!error)
+		*ret = arena_of(glibc, state);
+	return error;
+}
+
+/** The end of what a heap uses, or of what it could where that is damaged. */
+static uint64_t heap_end(struct glibc *glibc, uint64_t heap, const struct heap_info *info)
+{
+	uint64_t there = glibc_span_end(glibc->view, heap) - heap;
+	if (info->size % PAGE_SIZE == 0 && info->size && info->size <= there)
+		return heap + info->size;
+	heap_damage(glibc->heap, heap + 16, 0,
+		    "a heap's size is 0x%" PRIx64 ", of 0x%" PRIx64 " bytes there", info->size,
+		    there);
+	if (info->writable_size % PAGE_SIZE == 0 && info->writable_size &&
+	    info->writable_size <= there)
+		return heap + info->writable_size;
+	return heap + there;
+}
+
 /** Adds the segment of a heap of one of this malloc's arenas. */
 static struct strobe_error *take_heap(void *context, uint64_t heap, const struct heap_info *info)
 {
 	struct glibc *glibc = context;
 	const struct glibc_arena *arena = arena_of(glibc, info->arena);
-	if (!arena &&
-	    glibc_good_bins(glibc->view, info->arena + glibc->offset_of_bins) >= STATE_GOOD_BINS) {
-		uint64_t main_state = glibc->arenas.count && glibc->arenas.items[0].is_main
-					      ? glibc->arenas.items[0].bins - glibc->offset_of_bins
-					      : 0;
-		uint64_t theirs = ring_leaves_heaps(glibc->view, info->arena, glibc->offset_of_bins,
-						    &glibc->ring_steps);
-		if (theirs && main_state && theirs != main_state)
-			return NULL; // another malloc's
-		if (main_state)
-			heap_damage(glibc->heap, info->arena, 0,
-				    "the ring of arenas does not lead to this one");
-		struct strobe_error *error =
-			add_arena(glibc, info->arena + glibc->offset_of_bins, false);
-		if (error)
-			return error;
-		arena = arena_of(glibc, info->arena);
-	}
-	if (!arena)
-		return NULL;
-	uint64_t span = glibc_span_end(glibc->view, heap), end = heap + info->size, first;
-	if (info->size % PAGE_SIZE || info->size < PAGE_SIZE || end < heap || end > span) {
-		heap_damage(glibc->heap, heap + 16, 0,
-			    "a heap's size is 0x%" PRIx64 ", of 0x%" PRIx64 " bytes there",
-			    info->size, span - heap);
-		end = span;
-	}
-	uint64_t header = info->arena & (HEAP_ALIGNMENT - 1);
-	first = heap + header;
+	struct strobe_error *error = arena ? NULL : take_arena(glibc, info->arena, &arena);
+	if (error || !arena)
+		return error;
+	uint64_t first = heap + (info->arena & (HEAP_ALIGNMENT - 1)); // behind the header
 	if (info->arena == first)
-		first += glibc->offset_of_bins + STATE_SYSTEM_MEM_AT + 16;
+		first += glibc->offset_of_bins + STATE_SYSTEM_MEM_AT + 16; // and the malloc_state
 	first = (first + CHUNK_ALIGNMENT - 1) & ~(uint64_t)(CHUNK_ALIGNMENT - 1);
 	return glibc_add_segment(glibc,
 				 (struct glibc_segment){.start = heap,
-							.end = end,
+							.end = heap_end(glibc, heap, info),
 							.first = first,
 							.arena = arena - glibc->arenas.items});
 }
