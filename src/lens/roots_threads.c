@@ -213,7 +213,7 @@ static bool tell_thread(struct thread_roots *t)
 	if (!collect_frames(t))
 		return false;
 	uint64_t above = end_of_stack(t);
-	return stack_memory_claim(t->roots, &t->memory, above, &t->area) && tell_frames(t) &&
+	return stack_memory_claim(t->roots, &t->memory, above) && tell_frames(t) &&
 	       tell_above(t, above) && roots_thread_locals(t->roots, t->thread, &t->area);
 }
 
