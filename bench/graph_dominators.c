@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long dominators and retained sizes take, by shape and size: graph_dominators [MOST-EDGES [SHAPE]]
+// How long dominators and retained sizes take, by shape and size: graph_dominators [MOST-EDGES [SHAPE [LEAST-EDGES]]]
 //
-// A line each: shape, nodes, edges, seconds (the best of some rounds), nanoseconds an edge, bytes a node and an edge that
-// were in use at the most besides the graph and the results. From 10^5 edges on, ten times as many each time, up to
-// MOST-EDGES (10^7 unless told).
+// A line each: shape, nodes, edges, seconds (the best of some rounds), nanoseconds an edge, and the bytes a node, beside 4 an edge,
+// that were in use at the most besides the graph and the results, pages of 2 MiB included. From 3x10^5 edges on, ten times as
+// many each time, up to MOST-EDGES (3x10^7 unless told).
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 
 #include "graph/dominators.h"
@@ -150,6 +148,21 @@ static void make_shuffled(struct maker *maker, uint64_t edges)
 	pages_free(place, (size_t)count * 4);
 }
 
+/** Doubly linked as it lies in memory, and an edge to anywhere before these: what a program makes that has a list of objects. */
+static void make_peers(struct maker *maker, uint64_t edges)
+{
+	uint32_t count = (uint32_t)(edges / 3);
+	begin(maker, count, edges);
+	for (uint32_t i = 0; i < count; i++) {
+		add(maker, random_below(count));
+		if (i + 1 < count)
+			add(maker, i + 1);
+		if (i > 0)
+			add(maker, i - 1);
+		end_node(maker);
+	}
+}
+
 /** No order at all: three edges a node, some nodes not reached. */
 static void make_wild(struct maker *maker, uint64_t edges)
 {
@@ -171,6 +184,7 @@ static const struct shape {
 	{"list", make_list},
 	{"doubly linked list", make_rings},
 	{"shuffled, with back edges", make_shuffled},
+	{"list with peers", make_peers},
 	{"random", make_wild},
 };
 
@@ -187,31 +201,63 @@ static void fail(struct strobe_error *error)
 	exit(1);
 }
 
-static double measure(const struct maker *maker, uint32_t *idom, uint64_t *retained)
+/** A line of /proc/self/status in bytes. */
+static uint64_t status_bytes(const char *name)
+{
+	char line[256];
+	unsigned long long kib = 0;
+	FILE *file = fopen("/proc/self/status", "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			sscanf(line + strlen(name), ": %llu", &kib);
+	if (file)
+		fclose(file);
+	return kib * 1024;
+}
+
+/** From here on the peak is counted anew. */
+static void reset_peak(void)
+{
+	FILE *file = fopen("/proc/self/clear_refs", "we");
+	if (!file)
+		return;
+	fputs("5", file);
+	fclose(file);
+}
+
+/** What a round took. */
+struct taken {
+	double dominators_s, retained_s;
+	uint64_t bytes;
+};
+
+static struct taken measure(const struct maker *maker, uint32_t *idom, uint64_t *retained)
 {
 	const struct graph_arrays arrays = {maker->node_count, maker->edge_begin, maker->chunk_base,
 					    maker->edges};
-	uint32_t *order = must(pages_new((size_t)maker->node_count * 4)), reached;
+	size_t size = (size_t)maker->node_count * 4;
+	uint32_t *order = must(pages_new(size)), reached;
+	reset_peak();
+	uint64_t before = status_bytes("VmRSS");
 	double start = seconds();
 	struct strobe_error *error = graph_dominators_in_order(&arrays, 0, idom, order, &reached);
 	if (error)
 		fail(error);
 	double between = seconds();
+	uint64_t after = status_bytes("VmHWM");
 	for (uint32_t i = 0; i < maker->node_count; i++)
 		retained[i] = 32;
+	double then = seconds();
 	graph_retained(order, reached, idom, retained);
 	double end = seconds();
-	if (getenv("STROBE_BENCH_PARTS"))
-		printf("  dominators %.3f s, retained %.3f s, %u reached\n", between - start,
-		       end - between, reached);
-	pages_free(order, (size_t)maker->node_count * 4);
-	return end - start;
+	pages_free(order, size);
+	return (struct taken){between - start, end - then, after > before ? after - before : 0};
 }
 
 static void run(const struct shape *shape, uint64_t edges)
 {
 	struct maker maker;
-	double best = 1e9;
+	struct taken best = {1e9, 0, 0};
 	shape->make(&maker, edges);
 	size_t count = maker.node_count;
 	uint32_t *idom = must(pages_new(count * 4));
@@ -219,11 +265,15 @@ static void run(const struct shape *shape, uint64_t edges)
 	memset(idom, 0, count * 4);
 	memset(retained, 0, count * 8);
 	for (unsigned round = 0; round < (edges > 50000000 ? 1 : 3); round++) {
-		double taken = measure(&maker, idom, retained);
-		best = taken < best ? taken : best;
+		struct taken taken = measure(&maker, idom, retained);
+		if (taken.dominators_s + taken.retained_s < best.dominators_s + best.retained_s)
+			best = taken;
 	}
-	printf("%-26s %10zu %10llu %8.4f s %7.1f ns/edge\n", shape->name, count,
-	       (unsigned long long)maker.edge_count, best, best / (double)maker.edge_count * 1e9);
+	double all = best.dominators_s + best.retained_s;
+	double bytes = (double)best.bytes - 4.0 * (double)maker.edge_count;
+	printf("%-26s %10zu %10llu %8.4f s %7.1f ns/edge %6.1f bytes/node\n", shape->name, count,
+	       (unsigned long long)maker.edge_count, all, all / (double)maker.edge_count * 1e9,
+	       bytes > 0 ? bytes / (double)count : 0);
 	fflush(stdout);
 	pages_free(idom, count * 4);
 	pages_free(retained, count * 8);
@@ -234,11 +284,11 @@ static void run(const struct shape *shape, uint64_t edges)
 
 int main(int argc, char **argv)
 {
-	uint64_t most = argc > 1 ? strtoull(argv[1], NULL, 0) : 10000000;
+	uint64_t most = argc > 1 ? strtoull(argv[1], NULL, 0) : 30000000;
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
 		if (argc > 2 && strcmp(argv[2], shapes[i].name) != 0)
 			continue;
-		uint64_t least = argc > 3 ? strtoull(argv[3], NULL, 0) : 100000;
+		uint64_t least = argc > 3 ? strtoull(argv[3], NULL, 0) : 300000;
 		for (uint64_t edges = least; edges <= most; edges *= 10)
 			run(&shapes[i], edges);
 	}

@@ -17,7 +17,9 @@ struct strobe_duplicates;
 /** What is compared. Zero-initialise, then set `size`. */
 struct strobe_duplicate_options {
 	size_t size; /**< sizeof(struct strobe_duplicate_options) */
-	bool strings; /**< blocks that hold one text (UTF-8, ended by NUL): up to its end; else all blocks, all bytes */
+	/** Blocks of characters, or of no type, that hold one text (UTF-8, ended by NUL): up to its end. Of untyped
+	 *  ones, texts of less than 4 bytes are left out. Else all blocks, all bytes. */
+	bool strings;
 	uint64_t min_bytes;		/**< leave out shorter content; 0 = 1 */
 	strobe_graph_progress progress; /**< may be NULL */
 	void *progress_context;

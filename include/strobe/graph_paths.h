@@ -32,8 +32,9 @@ struct strobe_path {
 };
 /** What paths are wanted. Zero-initialise, then set `size`. */
 struct strobe_path_options {
-	size_t size;	   /**< sizeof(struct strobe_path_options) */
-	bool precise;	   /**< without guessed edges */
+	size_t size;  /**< sizeof(struct strobe_path_options) */
+	bool precise; /**< without guessed edges */
+	bool prefer_precise; /**< of strobe_graph_path_each(): with guessed edges only where there is no other path */
 	size_t count;	   /**< at most so many; 0 = 1 */
 	uint64_t max_work; /**< edges looked at until it ends with what it has; 0 = 10^9 */
 };

@@ -41,7 +41,8 @@ strobe_graph_histogram(struct strobe_graph *graph, const struct strobe_histogram
 
 /**
  * The nodes of a type, ascending: `type` is its name ("struct conn"; "conn" where only one tag goes before it), or a
- * fnmatch(3) pattern of names. Arrays of it belong to it. `*ret` may be empty: the type is known, but no node has it.
+ * fnmatch(3) pattern of names. Arrays of it belong to it, and so do blocks in which std::make_shared() put one.
+ * `*ret` may be empty: the type is known, but no node has it.
  * Errors: NOT_FOUND (no such type, with what may have been meant), NO_MEMORY.
  */
 STROBE_EXPORT struct strobe_error *strobe_graph_nodes_of_type(struct strobe_graph *graph,

@@ -43,6 +43,7 @@ struct strobe_heap_arena {
 	size_t allocator;      /**< its index */
 	const char *name;      /**< "main", "arena 3", "mmapped"; unique in its allocator */
 	uint64_t address;      /**< of its structure; 0 = none */
+	uint64_t size_bytes;   /**< of that; 0 = not told */
 	uint64_t mapped_bytes; /**< of its regions */
 };
 STROBE_EXPORT size_t strobe_heap_arena_count(const struct strobe_heap *heap);

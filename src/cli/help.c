@@ -157,7 +157,8 @@ int dump_options(const char *how, char **words)
 	}
 	const struct verb *verb = words[0] ? verb_find(words[0]) : NULL;
 	if (!verb) {
-		fputs("strobe: --dump-options=scdoc|synopsis VERB, --dump-options=verbs\n", stderr);
+		fputs("strobe: --dump-options=scdoc|own|synopsis VERB, --dump-options=verbs\n",
+		      stderr);
 		return STATUS_USAGE;
 	}
 	if (strcmp(how, "synopsis") == 0) {
@@ -172,7 +173,8 @@ int dump_options(const char *how, char **words)
 		return STATUS_DONE;
 	}
 	const struct option *option;
-	bool common = verb->has_target || verb->has_output || verb->has_trace;
+	bool common = (verb->has_target || verb->has_output || verb->has_trace) &&
+		      strcmp(how, "own") != 0;
 	for (size_t i = 0; (option = verb_option(verb, i)); i++)
 		if (i < verb->option_count || common)
 			dump_option(option);

@@ -18,7 +18,8 @@ bool verb_is_group(const char *word);
 bool verb_group_target_first(const char *word);
 
 /**
- * For the build: `--dump-options=scdoc VERB` writes a manual page's list of options, and
+ * For the build: `--dump-options=scdoc VERB` writes a manual page's list of options, `=own` those that not all
+ * verbs have, and
  * `--dump-options=synopsis VERB` its synopsis. Returns an exit status.
  */
 int dump_options(const char *how, char **words);

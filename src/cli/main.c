@@ -45,6 +45,8 @@ const struct verb *const verbs[] = {
 	&verb_heap_roots,
 	&verb_heap_suspects,
 	&verb_heap_diff,
+	&verb_heap_export,
+	&verb_heap_report,
 	&verb_record,
 	&verb_trace_info,
 	&verb_trace_dump,

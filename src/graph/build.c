@@ -107,6 +107,16 @@ static struct strobe_error *make_locate(struct build *build)
 	return locate_init(&build->locate);
 }
 
+/** What the target's memory is read with: not needed once there are edges, and what was fetched may be much. */
+static void free_memory(struct build *build)
+{
+	for (unsigned i = 0; i < WORKERS_LIMIT; i++) {
+		build->readers[i] = graph_reader_free(build->readers[i]);
+		build->probes[i] = graph_reader_free(build->probes[i]);
+	}
+	build->memory = graph_memory_free(build->memory);
+}
+
 static struct strobe_error *run(struct build *build)
 {
 	struct strobe_error *error = prepare(build);
@@ -125,14 +135,15 @@ static struct strobe_error *run(struct build *build)
 	if (!error)
 		error = make_locate(build);
 	if (!error)
-		error = build_progress(build, "following references", 0.2);
+		error = build_progress(build, "following types", 0.2);
 	if (!error)
 		error = build_walk(build);
 	if (!error)
-		error = build_progress(build, "making edges", 0.4);
+		error = build_progress(build, "making edges", 0.5);
 	if (!error)
 		error = build_edges(build);
 	locate_fini(&build->locate);
+	free_memory(build);
 	if (!error)
 		error = build_totals(build);
 	return error;
@@ -149,6 +160,7 @@ static void fini(struct build *build)
 	pages_fini(&build->chunk_base);
 	pages_fini(&build->edges);
 	pages_fini(&build->surrogate_reasons);
+	pages_free(build->rescue_filter, FILTER_SIZE);
 	array_fini(&build->large_sizes);
 	array_fini(&build->free_blocks);
 	array_fini(&build->entities);
@@ -158,12 +170,8 @@ static void fini(struct build *build)
 	hash_fini(&build->extents);
 	hash_fini(&build->string_places);
 	text_fini(&build->strings);
-	for (unsigned i = 0; i < WORKERS_LIMIT; i++) {
-		graph_reader_free(build->readers[i]);
-		graph_reader_free(build->probes[i]);
-	}
+	free_memory(build);
 	workers_free(build->workers);
-	graph_memory_free(build->memory);
 	strobe_heap_close(build->heap);
 	lens_free(build->lens);
 }

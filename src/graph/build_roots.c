@@ -54,7 +54,9 @@ static uint32_t name_thread(struct build *build, size_t index)
 static uint32_t name_frame(struct build *build, const struct root *root)
 {
 	cleanup_text struct text text = {0};
-	if (root->function)
+	if (root->function && root->line)
+		text_printf(&text, "%s:%u", root->function, root->line);
+	else if (root->function)
 		text_append(&text, root->function);
 	else
 		text_printf(&text, "frame %zu", root->frame);
@@ -319,16 +321,38 @@ static struct strobe_error *find_holes(struct build *build, struct root_options 
 	return NULL;
 }
 
+// Arenas whose structures are variables of the C library: glibc's main_arena.
+static struct strobe_error *find_books(struct build *build, struct root_options *options)
+{
+	size_t count = strobe_heap_arena_count(build->heap), used = 0;
+	struct root_hole *books = calloc(count ? count : 1, sizeof(*books));
+	if (!books)
+		return error_no_memory();
+	for (size_t i = 0; i < count; i++) {
+		const struct strobe_heap_arena *arena = strobe_heap_arena(build->heap, i);
+		if (arena->address && arena->size_bytes &&
+		    strobe_view_module_at(build->view, arena->address) != SIZE_MAX)
+			books[used++] = (struct root_hole){arena->address,
+							   arena->address + arena->size_bytes};
+	}
+	options->books = books;
+	options->book_count = used;
+	return NULL;
+}
+
 struct strobe_error *build_roots(struct build *build)
 {
 	struct root_options options = {.max_frames = build->options.max_frames};
 	struct collector collector = {.build = build};
 	struct strobe_error *error = find_holes(build, &options);
+	if (!error)
+		error = find_books(build, &options);
 	for (size_t i = 0; !error && i < strobe_view_thread_count(build->view); i++)
 		holder_entity(&collector, HOLDER_THREAD, &(struct root){.thread = i});
 	if (!error)
 		error = lens_roots(build->lens, &options, visit_root, &collector);
 	free((void *)options.holes);
+	free((void *)options.books);
 	hash_fini(&collector.entities);
 	if (!error && (collector.short_of_memory || build->strings.failed || !settle(build)))
 		error = error_no_memory();

@@ -18,6 +18,8 @@
 enum {
 	NODE_EXTENT = 1 << 30, // its count of elements is in `extents`
 };
+/** Words that are no pointers by their object's type lead to it, and nothing else does. */
+#define NODE_RESCUED 0x80000000u
 
 /** Growing memory from pages_new(). */
 struct pages {
@@ -87,6 +89,8 @@ struct build {
 	struct hash extents; // node -> elements
 	struct text strings;
 	struct hash string_places; // hash of a string -> its offset + 1
+	uint64_t *
+		rescue_filter; // a bit a page, folded: nodes with NODE_RESCUED may be there; NULL: there are none
 	bool retyped; // a type was changed after it had been walked: marks may be too many
 
 	// Edges.
@@ -119,7 +123,13 @@ static inline uint64_t build_node_size(const struct build *build, uint32_t node)
 }
 /** Adds a node behind the others; false when memory is short. */
 bool build_add_node(struct build *build, uint64_t address, uint64_t size, uint32_t type);
-/** The offset of a string in `strings`; 0, which is "", when memory is short: see text_failed(). */
+enum { FILTER_BITS = 1 << 20, FILTER_SIZE = FILTER_BITS / 8, FILTER_PAGE_SHIFT = 12 };
+static inline bool build_is_filtered(const struct build *build, uint64_t address)
+{
+	uint64_t page = address >> FILTER_PAGE_SHIFT & (FILTER_BITS - 1);
+	return build->rescue_filter[page / 64] >> (page % 64) & 1;
+}
+/** The offset of a string in `strings`; 0, which is "", when memory is short. */
 uint32_t build_string(struct build *build, const char *text);
 /** Tells how far it is; an error if it is cancelled. The thread that builds. */
 struct strobe_error *build_progress(struct build *build, const char *what, double done)

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "graph/walking.h"
+#include "symbols/type.h"
 
 // Types.
 
@@ -38,8 +39,50 @@ static void describe(struct walk *walk, uint32_t id)
 		.vtable_offset = type->vtable_offset < UINT32_MAX ? (uint32_t)type->vtable_offset
 								  : UINT32_MAX,
 		.size_bytes = type->size_bytes,
+		.plan = type->plan,
+		.simple = chain_is_simple(type),
 		.guesses = may_guess(type->plan),
+		.may_link = !type->plan->leaf && type->type &&
+			    (type->type->kind == TYPE_STRUCT || type->type->kind == TYPE_CLASS),
+		.links = walk->by_id[id].links,
 	};
+}
+
+/** Room for a bit more for each type that is new. */
+static struct strobe_error *grow_links(struct walk *walk, uint32_t count)
+{
+	size_t before = (walk->type_count + 63) / 64, after = (count + 63) / 64;
+	for (unsigned i = 0; i < walk->walker_count; i++) {
+		struct walker *walker = &walk->walkers[i];
+		uint64_t *links = realloc(walker->links, after * sizeof(*links));
+		if (!links)
+			return error_no_memory();
+		memset(links + before, 0, (after - before) * sizeof(*links));
+		walker->links = links;
+	}
+	walk->type_count = count;
+	return NULL;
+}
+
+struct strobe_error *walk_learn_links(struct walk *walk, bool *ret)
+{
+	ARRAY(uint32_t) all = {0};
+	struct strobe_error *error = NULL;
+	for (uint32_t id = 1; id < walk->type_count && !error; id++) {
+		bool any = false;
+		for (unsigned i = 0; i < walk->walker_count; i++)
+			any |= walk->walkers[i].links[id / 64] >> (id % 64) & 1;
+		walk->by_id[id].links |= any;
+		if (any && !array_push(&all, id))
+			error = error_no_memory();
+	}
+	for (unsigned i = 0; i < walk->walker_count; i++)
+		memset(walk->walkers[i].links, 0, (walk->type_count + 63) / 64 * sizeof(uint64_t));
+	*ret = all.count;
+	if (!error && all.count)
+		error = lens_learn_links(walk->build->lens, all.items, all.count);
+	array_fini(&all);
+	return error ? error : walk_types_update(walk);
 }
 
 struct strobe_error *walk_types_update(struct walk *walk)
@@ -58,6 +101,8 @@ struct strobe_error *walk_types_update(struct walk *walk)
 		free(ranked);
 		return error_no_memory();
 	}
+	memset(walk->by_id + walk->type_count, 0,
+	       (count - walk->type_count) * sizeof(*walk->by_id));
 	walk->by_id[0] = (struct walk_type){.vtable_offset = 0, .guesses = true};
 	for (uint32_t id = 1; id < count; id++) {
 		describe(walk, id);
@@ -69,9 +114,8 @@ struct strobe_error *walk_types_update(struct walk *walk)
 		walk->by_rank[rank] = ranked[rank].id;
 		walk->by_id[ranked[rank].id].rank = rank;
 	}
-	walk->type_count = count;
 	free(ranked);
-	return NULL;
+	return grow_links(walk, count);
 }
 
 uint32_t walk_claim_of(const struct walk *walk, uint32_t word)
@@ -149,18 +193,43 @@ uint32_t walk_vtable_claim(struct walker *walker, uint32_t node, uint64_t addres
 	return (uint32_t)EVIDENCE_VTABLE << CLAIM_SHIFT | walk->by_id[type].rank;
 }
 
-/** A pointer into the middle of an object may be to one of its bases, which has a virtual table. */
-static void look_at_base(struct walker *walker, const struct walk_reference *reference,
+/** What a pointer to a member says of the block that the member is in: its claim, 0 if that is nothing. `offset` is the
+ *  member's. */
+static uint32_t container_claim(struct walker *walker, uint32_t link, uint32_t node,
+				uint64_t offset, uint32_t has)
+{
+	const struct walk *walk = walker->walk;
+	const struct walk_type *type = &walk->by_id[link];
+	uint32_t evidence = offset ? EVIDENCE_LINK : EVIDENCE_POINTER;
+	if (!type->may_link || has >> CLAIM_SHIFT > evidence || !(walk->types[node] & NODE_BLOCK))
+		return 0;
+	if (!type->links) {
+		walker->links[link / 64] |= UINT64_C(1) << (link % 64);
+		return 0;
+	}
+	uint32_t container =
+		lens_container_of(walk->lens, link, offset, build_node_size(walk->build, node));
+	return container && container < walk->type_count
+		       ? evidence << CLAIM_SHIFT | walk->by_id[container].rank
+		       : 0;
+}
+
+/** A pointer into the middle of an object may be to one of its bases, which has a virtual table, or to one of its members. */
+static void look_at_part(struct walker *walker, const struct walk_reference *reference,
 			 uint32_t node)
 {
 	const struct walk *walk = walker->walk;
-	uint32_t offset = walk->by_id[reference->type].vtable_offset, word;
+	uint32_t vtable = walk->by_id[reference->type].vtable_offset, made = 0;
+	uint32_t has = walk_claim_of(walk, __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED));
+	uint64_t offset = reference->target - build_addresses(walk->build)[node];
 	bool unknown = false;
-	word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
-	if (offset == UINT32_MAX || walk_claim_of(walk, word) >> CLAIM_SHIFT >= EVIDENCE_VTABLE)
+	if (has >> CLAIM_SHIFT >= EVIDENCE_VTABLE)
 		return;
-	uint32_t made = walk_vtable_claim(walker, node, reference->target + offset, &unknown);
-	if (made > walk_claim_of(walk, word)) {
+	if (vtable != UINT32_MAX)
+		made = walk_vtable_claim(walker, node, reference->target + vtable, &unknown);
+	if (!made)
+		made = container_claim(walker, reference->type, node, offset, has);
+	if (made > has) {
 		claim(walker, node, made);
 		walk_push(walker, node);
 	}
@@ -198,12 +267,17 @@ static bool claim_type(struct walker *walker, const struct walk_reference *refer
 	const struct walk *walk = walker->walk;
 	const struct walk_type *type = &walk->by_id[reference->type];
 	if (!reference->start && reference->target != build_addresses(walk->build)[node]) {
-		look_at_base(walker, reference, node);
+		look_at_part(walker, reference, node);
 		return false;
 	}
 	uint32_t word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
 	uint32_t has = walk_claim_of(walk, word);
 	uint32_t made = (uint32_t)reference->evidence << CLAIM_SHIFT | type->rank;
+	if (type->may_link && !reference->count &&
+	    type->size_bytes * 2 <= build_node_size(walk->build, node)) {
+		uint32_t container = container_claim(walker, reference->type, node, 0, has);
+		made = container > made ? container : made;
+	}
 	if (reference->count && type->size_bytes && made >= has)
 		keep_count(walker, reference, node);
 	if (made <= has)
@@ -228,12 +302,21 @@ static bool is_implausible(const struct walk *walk, const struct walk_reference 
 static bool is_known(const struct walk *walk, const struct walk_reference *reference, uint32_t node,
 		     uint32_t word)
 {
-	if (!reference->start || reference->count)
+	if (!reference->start || reference->count || walk->by_id[reference->type].links)
 		return false;
 	uint32_t made =
 		(uint32_t)reference->evidence << CLAIM_SHIFT | walk->by_id[reference->type].rank;
 	return (word & NODE_TYPE_MASK) == reference->type ||
 	       __atomic_load_n(&walk->claims[node], __ATOMIC_RELAXED) == made;
+}
+
+/** A word that is no pointer by its object's type counts if nothing else has led to where it leads. */
+static void rescue(struct walker *walker, uint32_t node)
+{
+	const struct walk *walk = walker->walk;
+	if (walk->lost[node / 64] >> (node % 64) & 1 &&
+	    mark(walker, node, NODE_REACHABLE | NODE_RESCUED))
+		walk_push(walker, node);
 }
 
 static void apply(struct walker *walker, const struct walk_reference *reference)
@@ -283,9 +366,12 @@ static void empty_bin(struct walker *walker, unsigned bin)
 		if (reference->evidence)
 			__builtin_prefetch(&walk->claims[reference->entry], 1);
 	}
-	for (unsigned i = 0; i < count; i++)
-		if (references[i].entry)
+	for (unsigned i = 0; i < count; i++) {
+		if (references[i].entry && references[i].rescue)
+			rescue(walker, references[i].entry);
+		else if (references[i].entry)
 			apply(walker, &references[i]);
+	}
 }
 
 void walk_flush(struct walker *walker)
@@ -302,6 +388,8 @@ bool walk_visit(void *context, const struct lens_reference *reference)
 		return true;
 	if (walk->guesses_alone && !reference->guessed)
 		return true;
+	if (walker->rescue && !build_is_filtered(walk->build, reference->target))
+		return true;
 	unsigned bin = reference->target >> BIN_SHIFT & (BIN_COUNT - 1);
 	uint32_t type = reference->type < walk->type_count ? reference->type : 0;
 	walker->bins[bin * BIN_SIZE + walker->in_bin[bin]] = (struct walk_reference){
@@ -312,6 +400,7 @@ bool walk_visit(void *context, const struct lens_reference *reference)
 		.evidence = type ? reference->evidence : 0,
 		.reachable = walker->reachable,
 		.precise = walker->precise && !reference->guessed,
+		.rescue = walker->rescue,
 	};
 	walker->filled |= UINT64_C(1) << bin;
 	if (++walker->in_bin[bin] == BIN_SIZE)

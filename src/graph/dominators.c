@@ -15,13 +15,15 @@
 #include "graph/storage.h"
 
 enum {
-	COARSE_SHIFT = 3, // nodes of one entry of `coarse`, as a power of two
+	COARSE_SHIFT = 6, // nodes of one entry of `coarse`, as a power of two
 	SMALL = 50000,	  // nodes and edges that are not worth a thread
 	EDGE_AHEAD =
 		24, // edges that are looked at in advance, when they are passed through in a row
-	NODE_AHEAD = 8,	     // nodes likewise, by their number
+	NODE_AHEAD = 16,     // nodes likewise, by their number
+	CHOICE = 8,	     // edges among which a child is chosen
 	LINE_EDGES = 64 / 4, // of a cache line
-	MANY_BEFORE = 16,    // predecessors that are prefetched for one node
+	WAYS = 64,	     // ways that are gone ahead of time: a power of two
+	WAYS_APART = 12,     // of them, one in so many goes a step at a time
 };
 /** The last of a node's predecessors. */
 #define LAST 0x80000000u
@@ -57,7 +59,7 @@ struct work {
 	struct link *links;			       // the last two thirds, at last: by number
 	// Others.
 	struct graph_reverse before; // predecessors: nodes, then numbers; `begin` is the last third
-	uint64_t *bits; // in 64: of 32 nodes that were seen, and above of those without edges
+	uint64_t *seen, *leaves;     // a bit a node: met by the search; without edges
 	uint32_t *coarse;
 };
 
@@ -68,12 +70,12 @@ static size_t chunk_count(const struct work *work)
 
 static size_t coarse_count(const struct work *work)
 {
-	return ((size_t)work->in.node_count >> COARSE_SHIFT) + 1;
+	return ((size_t)work->in.node_count >> COARSE_SHIFT) + 2;
 }
 
 static size_t bits_size(const struct work *work)
 {
-	return ((size_t)work->in.node_count / 32 + 1) * sizeof(*work->bits);
+	return ((size_t)work->in.node_count / 64 + 1) * 8;
 }
 
 static bool allocate(struct work *work)
@@ -83,7 +85,8 @@ static bool allocate(struct work *work)
 	work->block = pages_new((nodes * 3 + 1) * 4);
 	work->before.sources = pages_new(work->edge_count * 4);
 	work->before.base = pages_new(chunk_count(work) * 8);
-	work->bits = pages_new(bits_size(work));
+	work->seen = pages_new(bits_size(work));
+	work->leaves = pages_new(bits_size(work));
 	work->coarse = pages_new(coarse_count(work) * 4);
 	if (work->own_order)
 		work->order = pages_new(nodes * 4);
@@ -93,8 +96,8 @@ static bool allocate(struct work *work)
 	work->number = work->block + nodes;
 	work->before.begin = work->block + 2 * nodes;
 	work->links = (struct link *)(work->block + nodes);
-	return work->block && work->before.sources && work->before.base && work->bits &&
-	       work->coarse && work->order;
+	return work->block && work->before.sources && work->before.base && work->seen &&
+	       work->leaves && work->coarse && work->order;
 }
 
 static void release(struct work *work)
@@ -103,7 +106,8 @@ static void release(struct work *work)
 	pages_free(work->block, (nodes * 3 + 1) * 4);
 	pages_free(work->before.sources, work->edge_count * 4);
 	pages_free(work->before.base, chunk_count(work) * 8);
-	pages_free(work->bits, bits_size(work));
+	pages_free(work->seen, bits_size(work));
+	pages_free(work->leaves, bits_size(work));
 	pages_free(work->coarse, coarse_count(work) * 4);
 	if (work->own_order)
 		pages_free(work->order, nodes * 4);
@@ -119,15 +123,19 @@ static void look_through_nodes(struct work *work)
 		if (node % (1 << COARSE_SHIFT) == 0)
 			work->coarse[node >> COARSE_SHIFT] = in->edge_begin[node];
 		bool leaf = graph_arrays_begin(in, node + 1) == graph_arrays_begin(in, node);
-		work->bits[node / 32] |= (uint64_t)leaf << (32 + node % 32);
+		work->leaves[node / 64] |= (uint64_t)leaf << node % 64;
 	}
 }
 
 static void prefetch_node(const struct work *work, uint32_t node)
 {
 	const struct graph_arrays *in = &work->in;
-	const uint32_t *guess = in->edges + in->chunk_base[node >> GRAPH_CHUNK_SHIFT] +
-				work->coarse[node >> COARSE_SHIFT];
+	const uint32_t *coarse = &work->coarse[node >> COARSE_SHIFT];
+	uint32_t span =
+		coarse[1] > coarse[0] ? coarse[1] - coarse[0] : 0; // 0 behind a chunk's last
+	uint32_t part = (uint32_t)((uint64_t)span * (node % (1 << COARSE_SHIFT)) >> COARSE_SHIFT);
+	const uint32_t *guess = in->edges + in->chunk_base[node >> GRAPH_CHUNK_SHIFT] + coarse[0] +
+				(part > LINE_EDGES / 2 ? part - LINE_EDGES / 2 : 0);
 	__builtin_prefetch(&in->edge_begin[node]);
 	__builtin_prefetch(guess);
 	__builtin_prefetch(guess + LINE_EDGES);
@@ -156,28 +164,43 @@ static void prefetch_waiting(const struct work *work, uint32_t top)
 	}
 }
 
-/** Follows edges from `*at` on: numbers nodes without edges, until it has seen one that has some (returned; NODE_NONE if there is
- *  none), and stands at a second one or the end. */
-static uint32_t find_child(struct work *work, uint32_t number, uint64_t *at, uint64_t end)
+static uint32_t distance(uint32_t a, uint32_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/**
+ * Follows edges of `node` from `*at` on: numbers nodes without edges, and returns one that has some and was not seen;
+ * NODE_NONE if there is none. `*at` is then where another one is, or the end. Of the next few the one is taken that is nearest in
+ * memory: an allocator gives what is made together places that are near.
+ */
+static uint32_t find_child(struct work *work, uint32_t node, uint32_t number, uint64_t *at,
+			   uint64_t end)
 {
 	const uint32_t *edges = work->in.edges;
 	uint32_t child = NODE_NONE;
-	for (; *at < end; ++*at) {
-		uint32_t to = edges[*at] & EDGE_TARGET;
-		uint64_t *bits = &work->bits[to / 32], seen = UINT64_C(1) << to % 32;
-		if (*bits & seen)
+	uint64_t child_at = end, other = end;
+	for (uint64_t i = *at; i < end && (other == end || i < *at + CHOICE); i++) {
+		uint32_t to = edges[i] & EDGE_TARGET;
+		uint64_t *seen = &work->seen[to / 64], bit = UINT64_C(1) << to % 64;
+		if (*seen & bit || to == child)
 			continue;
-		bool leaf = *bits & seen << 32;
-		if (!leaf) {
-			prefetch_node(work, to);
-			if (child != NODE_NONE)
-				break;
-			child = to;
-		}
-		*bits |= seen;
-		if (leaf)
+		if (work->leaves[to / 64] & bit) {
+			*seen |= bit;
 			give_number(work, to, number);
+			continue;
+		}
+		prefetch_node(work, to);
+		bool better = child == NODE_NONE ||
+			      (i < *at + CHOICE && distance(to, node) < distance(child, node));
+		uint64_t left = better ? child_at : i;
+		other = left < other ? left : other;
+		child = better ? to : child;
+		child_at = better ? i : child_at;
 	}
+	if (child != NODE_NONE)
+		work->seen[child / 64] |= UINT64_C(1) << child % 64;
+	*at = other;
 	return child;
 }
 
@@ -186,11 +209,11 @@ static void search(struct work *work)
 	const struct graph_arrays *in = &work->in;
 	uint32_t top = 0, node = 0, number = 0;
 	look_through_nodes(work);
-	work->bits[0] |= 1;
+	work->seen[0] |= 1;
 	give_number(work, 0, 0);
 	uint64_t at = graph_arrays_begin(in, 0), end = graph_arrays_begin(in, 1);
 	for (;;) {
-		uint32_t child = find_child(work, number, &at, end);
+		uint32_t child = find_child(work, node, number, &at, end);
 		if (child == NODE_NONE) {
 			if (top == 0)
 				break;
@@ -291,27 +314,46 @@ static void renumber(struct work *work)
 	parts_run(work->threads, begin_links, work);
 }
 
-// Semidominators.
+// Semidominators. Ways up the forest are many and long, and each of their steps waits for memory. So those that are asked for
+// next are gone ahead of time, many at once, a step at a time, as far as the forest has grown.
 
-/** The lowest semidominator on the way from `number` up to what is not linked yet, i.e. numbered up to `limit`; ways are
- *  halved as they are gone. */
-static uint32_t lowest(struct link *links, uint32_t number, uint32_t limit)
+/** A way that will be asked for: from `before` up, for `number`. */
+struct way {
+	uint32_t before, number;
+	bool halfway;
+};
+
+struct ways {
+	struct way ring[WAYS];
+	uint32_t first, count; // of those in the ring
+	uint32_t number;       // whose predecessors come next; 0 when there are no more
+	uint32_t semi;	       // the lowest of them so far, but for ways
+	const uint32_t *at;    // its next predecessor; NULL before the first
+};
+
+/** A step of the way from `number` up: what was halfway is there now. Ways are halved as they are gone, and `number` has all of its own
+ *  at hand. False where it ends: at what is not linked yet, i.e. numbered up to `limit`. */
+static inline bool step(struct link *links, uint32_t number, uint32_t limit, bool *halfway)
 {
-	uint32_t best = links[number].label;
-	for (;;) {
-		struct link *link = &links[number];
-		if (link->up <= limit)
-			return link->label < best ? link->label : best;
-		const struct link *above = &links[link->up];
-		if (above->label < link->label)
-			link->label = above->label;
-		if (link->label < best)
-			best = link->label;
-		link->up = above->up;
-		number = above->up;
-		if (number <= limit)
-			return best;
+	struct link *link = &links[number];
+	if (link->up <= limit)
+		return false;
+	struct link *above = &links[link->up];
+	if (above->up > limit) {
+		const struct link *next = &links[above->up];
+		if (!*halfway) {
+			__builtin_prefetch(next, 1);
+			*halfway = true;
+			return true;
+		}
+		above->label = next->label < above->label ? next->label : above->label;
+		above->up = next->up;
 	}
+	*halfway = false;
+	link->label = above->label < link->label ? above->label : link->label;
+	link->up = above->up;
+	__builtin_prefetch(&links[link->up], 1);
+	return true;
 }
 
 static const uint32_t *predecessors_of(const struct work *work, uint32_t number)
@@ -320,41 +362,71 @@ static const uint32_t *predecessors_of(const struct work *work, uint32_t number)
 	       work->before_by_number[number];
 }
 
-static void prefetch_number(const struct work *work, uint32_t number)
+/** Takes the next predecessors, until one is a way, or there are no more. */
+static void find_way(struct work *work, struct ways *ways)
 {
-	if (number > 2 * NODE_AHEAD)
-		__builtin_prefetch(predecessors_of(work, number - 2 * NODE_AHEAD));
-	if (number <= NODE_AHEAD)
-		return;
-	const uint32_t *at = predecessors_of(work, number - NODE_AHEAD);
-	for (unsigned i = 0; i < MANY_BEFORE; i++) {
-		uint32_t before = at[i] & NUMBER;
-		if (before > number - NODE_AHEAD && before < work->reached)
+	while (ways->number) {
+		if (!ways->at) {
+			ways->at = predecessors_of(work, ways->number);
+			ways->semi = work->parent[ways->number];
+			if (ways->number > NODE_AHEAD)
+				__builtin_prefetch(
+					predecessors_of(work, ways->number - NODE_AHEAD));
+		}
+		uint32_t number = ways->number, word = *ways->at++, before = word & NUMBER;
+		if (before < ways->semi)
+			ways->semi = before;
+		if (word & LAST) {
+			work->semi[number] = ways->semi; // where before_by_number[number] was
+			ways->number--;
+			ways->at = NULL;
+		}
+		if (before > number && before < work->reached) {
 			__builtin_prefetch(&work->links[before], 1);
-		if (at[i] & LAST)
-			break;
+			ways->ring[(ways->first + ways->count++) % WAYS] =
+				(struct way){.before = before, .number = number};
+			return;
+		}
 	}
+}
+
+/** Goes a step of some of the ways, those that come sooner more often. */
+static inline void go_ahead(struct work *work, struct ways *ways, uint32_t limit)
+{
+	for (uint32_t i = WAYS_APART; i < ways->count; i += WAYS_APART) {
+		struct way *way = &ways->ring[(ways->first + i) % WAYS];
+		step(work->links, way->before, limit, &way->halfway);
+	}
+}
+
+/** The lowest semidominator on the first way. */
+static uint32_t take_way(struct work *work, struct ways *ways)
+{
+	struct way *way = &ways->ring[ways->first];
+	while (step(work->links, way->before, way->number, &way->halfway))
+		;
+	ways->first = (ways->first + 1) % WAYS;
+	ways->count--;
+	return work->links[way->before].label;
 }
 
 static void find_semidominators(struct work *work)
 {
-	struct link *links = work->links;
+	struct ways ways = {.number = work->reached - 1};
 	for (uint32_t number = work->reached; number-- > 1;) {
-		uint32_t semi = work->parent[number];
-		prefetch_number(work, number);
-		const uint32_t *at = predecessors_of(work, number);
-		for (bool last = false; !last; at++) {
-			uint32_t before = *at & NUMBER;
-			last = *at & LAST;
-			if (before >= work->reached) // never
-				continue;
-			if (before > number)
-				before = lowest(links, before, number);
-			if (before < semi)
-				semi = before;
+		uint32_t lowest = UINT32_MAX;
+		for (;;) {
+			while (ways.count < WAYS && ways.number)
+				find_way(work, &ways);
+			if (!ways.count || ways.ring[ways.first].number != number)
+				break;
+			go_ahead(work, &ways, number);
+			uint32_t label = take_way(work, &ways);
+			lowest = label < lowest ? label : lowest;
 		}
-		links[number].label = semi;
-		work->semi[number] = semi; // where before_by_number[number] was
+		if (lowest < work->semi[number])
+			work->semi[number] = lowest;
+		work->links[number].label = work->semi[number];
 	}
 }
 

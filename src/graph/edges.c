@@ -9,16 +9,24 @@
 #include "graph/object.h"
 #include "graph/surrogates.h"
 
-enum { BATCH = 64, CHUNK = 1 << GRAPH_CHUNK_SHIFT };
+enum {
+	BATCH = 4096,
+	BIN_COUNT = 64,
+	BIN_SHIFT = 24,
+	CHUNK = 1 << GRAPH_CHUNK_SHIFT,
+	TOLD_LIMIT = 1024
+};
 
 /** A reference on its way to be an edge. */
 struct edge_reference {
 	uint64_t target;
-	uint32_t entry, node; // of locate
+	uint32_t node; // what locate says
+	uint32_t word; // the node's, in `types`
 	uint32_t from;
 	uint32_t type;
 	bool guessed, maybe;
-	bool start; // it leads to where its node begins; false: perhaps
+	bool start;  // it leads to where its node begins; false: perhaps
+	bool rescue; // a word that is no pointer by its object's type
 };
 
 struct making;
@@ -30,6 +38,7 @@ struct edger {
 	struct edge_reference batch[BATCH];
 	unsigned batched;
 	uint32_t from;
+	bool rescue;
 	struct pages *chunk; // uint32_t: where edges go
 	uint64_t guessed, maybe, unreadable;
 	uint64_t reasons[STROBE_SURROGATE_REASON_COUNT];
@@ -134,14 +143,25 @@ static bool is_implausible(const struct build *build, const struct edge_referenc
 	if (!reference->type)
 		return false;
 	// What is of that type already has been found plausible.
-	if (reference->start &&
-	    (build_types(build)[reference->node] & NODE_TYPE_MASK) == reference->type)
+	if (reference->start && (reference->word & NODE_TYPE_MASK) == reference->type)
 		return false;
 	uint64_t size = lens_type(build->lens, reference->type)->size_bytes;
 	if (size <= 1)
 		return false;
 	uint64_t offset = reference->target - build_addresses(build)[reference->node];
 	return size > build_node_size(build, reference->node) - offset;
+}
+
+/** Does one of the last edges of its object lead to the same node? Then the word was no integer, most likely. */
+static bool is_told(const struct edger *edger, const struct edge_reference *reference)
+{
+	const uint32_t *counts = edger->making->build->edge_begin.items;
+	const uint32_t *edges = edger->chunk->items;
+	size_t count = counts[reference->from];
+	for (size_t i = 0; i < count && i < TOLD_LIMIT; i++)
+		if ((edges[edger->chunk->count - 1 - i] & EDGE_TARGET) == reference->node)
+			return true;
+	return false;
 }
 
 static void lead(struct edger *edger, struct edge_reference *reference)
@@ -152,6 +172,8 @@ static void lead(struct edger *edger, struct edge_reference *reference)
 			lead_nowhere(edger, reference, reason_at(build, reference));
 		return;
 	}
+	if (reference->rescue && (!(reference->word & NODE_RESCUED) || is_told(edger, reference)))
+		return;
 	if (is_implausible(build, reference)) {
 		if (build->options.precise) {
 			lead_nowhere(edger, reference, STROBE_SURROGATE_IMPLAUSIBLE);
@@ -160,7 +182,7 @@ static void lead(struct edger *edger, struct edge_reference *reference)
 		edger->reasons[STROBE_SURROGATE_IMPLAUSIBLE]++;
 		reference->guessed = true; // it leads there, but who knows what it is
 	}
-	uint32_t word = build_types(build)[reference->node];
+	uint32_t word = reference->word;
 	if (!reference->guessed && word & NODE_BLOCK && !(word & NODE_TYPE_MASK))
 		edger->reasons[STROBE_SURROGATE_UNTYPED]++;
 	edger->guessed += reference->guessed;
@@ -168,24 +190,53 @@ static void lead(struct edger *edger, struct edge_reference *reference)
 	add_edge(edger, reference->from, reference->node | (reference->guessed ? EDGE_GUESSED : 0));
 }
 
+/** Puts the numbers of the references into `order` by where they lead: memory of the tables that is near is read together. */
+static void put_in_bins(const struct edger *edger, uint16_t *order)
+{
+	uint16_t begin[BIN_COUNT + 1] = {0};
+	for (unsigned i = 0; i < edger->batched; i++)
+		begin[(edger->batch[i].target >> BIN_SHIFT) % BIN_COUNT + 1]++;
+	for (unsigned bin = 0; bin < BIN_COUNT; bin++)
+		begin[bin + 1] = (uint16_t)(begin[bin + 1] + begin[bin]);
+	for (unsigned i = 0; i < edger->batched; i++)
+		order[begin[(edger->batch[i].target >> BIN_SHIFT) % BIN_COUNT]++] = (uint16_t)i;
+}
+
+/** Finds the nodes of references, some at once. */
+static void resolve(const struct locate *locate, const uint32_t *types,
+		    struct edge_reference *batch, const uint16_t *order, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct edge_reference *reference = &batch[order[i]];
+		reference->node = locate_entry(locate, reference->target);
+		if (!(reference->node & LOCATE_COVERED))
+			__builtin_prefetch(&locate->pages[reference->node]);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct edge_reference *reference = &batch[order[i]];
+		reference->node = locate_resolve(locate, reference->node, reference->target,
+						 &reference->start);
+		if (!reference->guessed || reference->rescue)
+			__builtin_prefetch(&types[reference->node]);
+	}
+	for (unsigned i = 0; i < count; i++) {
+		struct edge_reference *reference = &batch[order[i]];
+		if (!reference->guessed || reference->rescue)
+			reference->word = types[reference->node];
+	}
+}
+
 static void flush(struct edger *edger)
 {
+	enum { AT_ONCE = 64 };
 	const struct build *build = edger->making->build;
-	const struct locate *locate = &build->locate;
-	struct edge_reference *batch = edger->batch;
-	for (unsigned i = 0; i < edger->batched; i++) {
-		batch[i].entry = locate_entry(locate, batch[i].target);
-		if (!(batch[i].entry & LOCATE_COVERED))
-			__builtin_prefetch(&locate->pages[batch[i].entry]);
-	}
-	for (unsigned i = 0; i < edger->batched; i++) {
-		batch[i].node =
-			locate_resolve(locate, batch[i].entry, batch[i].target, &batch[i].start);
-		if (!batch[i].guessed)
-			__builtin_prefetch(&build_types(build)[batch[i].node]);
-	}
+	uint16_t order[BATCH];
+	put_in_bins(edger, order);
+	for (unsigned i = 0; i < edger->batched; i += AT_ONCE)
+		resolve(&build->locate, build_types(build), edger->batch, order + i,
+			edger->batched - i < AT_ONCE ? edger->batched - i : AT_ONCE);
 	for (unsigned i = 0; i < edger->batched; i++)
-		lead(edger, &batch[i]);
+		lead(edger, &edger->batch[i]);
 	edger->batched = 0;
 }
 
@@ -203,6 +254,7 @@ static bool visit(void *context, const struct lens_reference *reference)
 		.type = reference->evidence == EVIDENCE_LINK ? 0 : reference->type,
 		.guessed = reference->guessed,
 		.maybe = reference->maybe,
+		.rescue = edger->rescue,
 	};
 	if (++edger->batched == BATCH)
 		flush(edger);
@@ -225,6 +277,12 @@ static void walk_memory(struct edger *edger, uint32_t node)
 	};
 	edger->from = node;
 	graph_object_walk(build->lens, &edger->memory, &object, visit, edger, &edger->unreadable);
+	if (!object.type || !build->rescue_filter || !(word & NODE_REACHABLE))
+		return;
+	object.type = LENS_TYPE_NONE;
+	edger->rescue = true;
+	graph_object_walk(build->lens, &edger->memory, &object, visit, edger, NULL);
+	edger->rescue = false;
 }
 
 /** What a group, thread or frame holds: its nodes in memory, then the others. */
@@ -294,9 +352,10 @@ static bool make_part(void *context, unsigned thread, uint64_t from, uint64_t to
 		before += count;
 	}
 	uint64_t done = __atomic_add_fetch(&making->done, to - from, __ATOMIC_RELAXED);
-	if (thread == 0)
-		making->cancelled = build_progress(build, "making edges",
-						   0.4 + 0.2 * (double)done / build->node_count);
+	if (thread != 0)
+		return !edger->short_of_memory;
+	making->cancelled =
+		build_progress(build, "making edges", 0.5 + 0.2 * (double)done / build->node_count);
 	return !edger->short_of_memory && !making->cancelled;
 }
 

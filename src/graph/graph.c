@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "graph/storage.h"
 
 struct strobe_graph *strobe_graph_close(struct strobe_graph *graph)
@@ -17,6 +18,7 @@ struct strobe_graph *strobe_graph_close(struct strobe_graph *graph)
 	lens_free(graph->lens);
 	strobe_heap_close(graph->heap);
 	graph_storage_free(graph->storage);
+	file_close(graph->file);
 	free(graph->lens_types);
 	text_fini(&graph->name_cache);
 	text_fini(&graph->type_cache);

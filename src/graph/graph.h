@@ -108,7 +108,8 @@ struct strobe_graph {
 	const char *strings;
 	size_t strings_size;
 	struct graph_storage
-		*storage; // what all of it lies in: graph/build or graph/store own this
+		*storage;  // what all of it lies in: graph/build or graph/store own this
+	struct file *file; // likewise, if it was stored
 	uint32_t *referrer_begin, *referrers; // made when first asked for: graph_referrers_make()
 	uint64_t *referrer_base;
 	bool stored;		   // read from a file

@@ -5,17 +5,27 @@
 #include "base/error.h"
 #include "graph/graph.h"
 
-/** Finds the types again, as far as the debug information is there. */
-static struct strobe_error *find_types(const struct strobe_graph *graph, struct lens *lens,
-				       uint32_t *ids)
+/** Those that were not found before. */
+static struct strobe_error *find_rest(const struct strobe_graph *graph, struct lens *lens,
+				      uint32_t *ids)
 {
 	for (size_t i = 1; i < graph->type_count; i++) {
 		const struct graph_type *type = &graph->graph_types[i];
+		if (ids[i])
+			continue;
 		size_t module = type->module == UINT32_MAX ? SIZE_MAX : type->module;
 		ids[i] = lens_type_find(lens, graph_string(graph, type->name), module, type->place,
 					type->in_types);
 	}
 	return lens_compile(lens);
+}
+
+/** Finds the types again, as far as the debug information is there; then those that the lens makes itself, for others. */
+static struct strobe_error *find_types(const struct strobe_graph *graph, struct lens *lens,
+				       uint32_t *ids)
+{
+	struct strobe_error *error = find_rest(graph, lens, ids);
+	return error ? error : find_rest(graph, lens, ids);
 }
 
 static struct strobe_error *make_lens(struct strobe_graph *graph)

@@ -108,7 +108,11 @@ static inline uint32_t locate_resolve(const struct locate *locate, uint32_t entr
 			return node;
 		}
 	}
-	return node && address - locate->addresses[node] < locate_size(locate, node) ? node : 0;
+	if (!node)
+		return 0;
+	// An allocation of no bytes is still found by its address.
+	uint64_t offset = address - locate->addresses[node];
+	return !offset || offset < locate_size(locate, node) ? node : 0;
 }
 
 static inline uint32_t locate_node(const struct locate *locate, uint64_t address)

@@ -76,16 +76,34 @@ static void scan(const struct lens_memory *memory, const struct graph_object *ob
 	}
 }
 
+struct stop {
+	lens_visit visit;
+	void *context;
+	bool stopped;
+};
+
+static bool visit_until(void *context, const struct lens_reference *reference)
+{
+	struct stop *stop = context;
+	stop->stopped = !stop->visit(stop->context, reference);
+	return !stop->stopped;
+}
+
 void graph_object_walk(const struct lens *lens, const struct lens_memory *memory,
 		       const struct graph_object *object, lens_visit visit, void *context,
 		       uint64_t *unreadable)
 {
-	uint64_t bytes = 0;
+	struct stop stop = {visit, context, false};
+	uint64_t bytes = 0, again = 0;
+	bool words = object->words && object->type && !object->precise;
 	if (object->type)
 		lens_walk(lens, memory, object->type, object->address, object->size_bytes,
-			  object->count, object->precise, visit, context, &bytes);
+			  object->count, object->precise, words ? visit_until : visit,
+			  words ? &stop : context, &bytes);
 	else if (!object->precise)
 		scan(memory, object, visit, context, &bytes);
+	if (words && !stop.stopped)
+		scan(memory, object, visit, context, &again);
 	if (unreadable)
 		*unreadable += bytes;
 }

@@ -12,6 +12,7 @@ struct graph_object {
 	uint64_t count;	    // elements of the type; 0 = as many as fit
 	uint64_t low, high; // words outside [low, high) are not guessed to be addresses
 	bool precise;	    // no guesses at all
+	bool words; // behind all that its type tells of, all its words once more, as guesses: integers may be addresses
 };
 
 /** Visits the references of an object, as lens_walk() does. `unreadable` may be NULL; bytes are added. Any thread. */

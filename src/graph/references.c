@@ -132,6 +132,7 @@ static void walk_memory(struct walk *walk, const struct lens_memory *memory, uin
 		.low = graph->addresses[1],
 		.high = graph->addresses[last] + graph_node_size(graph, last),
 		.precise = graph->precise,
+		.words = true,
 	};
 	graph_object_walk(graph->lens, memory, &object, visit_reference, walk, NULL);
 }

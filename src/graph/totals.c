@@ -137,7 +137,7 @@ static struct strobe_error *number_types(struct build *build)
 	sums[0].module = UINT32_MAX;
 	for (uint32_t node = 1; node < graph->node_count; node++) {
 		uint32_t word = types[node], type = numbers[word & NODE_TYPE_MASK];
-		types[node] = (word & ~(uint32_t)(NODE_TYPE_MASK | NODE_EXTENT)) | type;
+		types[node] = (word & ~(NODE_TYPE_MASK | NODE_EXTENT | NODE_RESCUED)) | type;
 		if (!(word & (NODE_REACHABLE | NODE_BLOCK)))
 			continue;
 		sums[type].count++;
@@ -294,13 +294,14 @@ struct strobe_error *build_totals(struct build *build)
 	graph->storage = graph_storage_new();
 	if (!graph->storage || !take_arrays(build))
 		return error_no_memory();
-	struct strobe_error *error = build_progress(build, "dominators", 0.6);
+	struct strobe_error *error = keep_extents(build);
+	hash_fini(&build->extents); // before memory is needed most
+	if (!error)
+		error = build_progress(build, "finding dominators", 0.7);
 	if (!error && build->retyped)
 		error = mark_precise(build);
 	if (!error)
 		error = find_dominators(build);
-	if (!error)
-		error = keep_extents(build);
 	if (!error)
 		error = number_types(build);
 	if (!error)

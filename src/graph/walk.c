@@ -12,8 +12,20 @@ enum {
 	REPEAT_LIMIT =
 		64, // how often all nodes may be walked, on average: types that get better and better
 	REPEAT_LEAST = 1000000,
+	WALKED_UNIT = 1024, // bytes that cost as much as a node
+	INFER_LIMIT = 4,
+	LINK_LIMIT = 8, // how often all is walked again for what structures are members of
 	BINS_SIZE = BIN_COUNT * BIN_SIZE * sizeof(struct walk_reference), // of one thread
 };
+
+/** How much all walks together may cost. */
+static uint64_t walk_limit(const struct build *build)
+{
+	uint64_t bytes = 0;
+	for (uint32_t node = 1; node <= build->memory_count; node++)
+		bytes += build_node_size(build, node);
+	return REPEAT_LEAST + (build->node_count + bytes / WALKED_UNIT) * REPEAT_LIMIT;
+}
 
 struct strobe_error *walk_init(struct walk *walk, struct build *build)
 {
@@ -47,6 +59,7 @@ struct strobe_error *walk_init(struct walk *walk, struct build *build)
 		if (!walker->bins)
 			return error_no_memory();
 	}
+	walk->limit = walk_limit(build);
 	return walk_types_update(walk);
 }
 
@@ -54,6 +67,7 @@ void walk_fini(struct walk *walk)
 {
 	for (unsigned i = 0; walk->walkers && i < walk->walker_count; i++) {
 		pages_free(walk->walkers[i].bins, BINS_SIZE);
+		free(walk->walkers[i].links);
 		array_fini(&walk->walkers[i].counts);
 		array_fini(&walk->walkers[i].vtables);
 		array_fini(&walk->walkers[i].pending);
@@ -64,6 +78,7 @@ void walk_fini(struct walk *walk)
 	free(walk->by_rank);
 	pages_free(walk->now, walk->bitmap_size);
 	pages_free(walk->next, walk->bitmap_size);
+	pages_free(walk->lost, walk->bitmap_size);
 }
 
 static void walk_values(struct walker *walker, const struct graph_root *root, uint32_t type)
@@ -73,6 +88,16 @@ static void walk_values(struct walker *walker, const struct graph_root *root, ui
 		graph_values_walk(walk->lens, &walker->memory,
 				  walk->build->values.items + root->value_begin, root->value_count,
 				  type, walk->precise, walk_visit, walker);
+}
+
+/** All words, whatever the type says. */
+static void walk_words(struct walker *walker, const struct graph_object *object)
+{
+	struct graph_object untyped = *object;
+	untyped.type = LENS_TYPE_NONE;
+	walker->rescue = true;
+	graph_object_walk(walker->walk->lens, &walker->memory, &untyped, walk_visit, walker, NULL);
+	walker->rescue = false;
 }
 
 static void walk_node(struct walker *walker, uint32_t node)
@@ -94,9 +119,14 @@ static void walk_node(struct walker *walker, uint32_t node)
 	walker->reachable = word & NODE_REACHABLE;
 	walker->precise = word & NODE_PRECISE;
 	walker->walked++;
-	if (object.address)
+	walker->walked_bytes += object.size_bytes;
+	if (object.address && !(walk->rescuing && walk->guesses_alone))
 		graph_object_walk(walk->lens, &walker->memory, &object, walk_visit, walker, NULL);
-	else if (node > build->memory_count)
+	if (object.address && object.type && walk->rescuing)
+		walk_words(walker, &object);
+	else if (object.address)
+		return;
+	if (!object.address && node > build->memory_count)
 		walk_values(walker, &build->entities.items[node - build->memory_count - 1].root,
 			    object.type);
 }
@@ -274,6 +304,8 @@ static struct strobe_error *short_round(struct walk *walk, size_t count)
 	struct strobe_error *error = settle(walk);
 	if (error)
 		return error;
+	if (count == 1 && walk->precise && !(walk->list[0] = chain_follow(walker, walk->list[0])))
+		return NULL;
 	for (size_t i = 0; i < count; i += AHEAD)
 		walk_nodes(walker, walk->list + i, count - i < AHEAD ? count - i : AHEAD);
 	walk_flush(walker);
@@ -297,19 +329,19 @@ static struct strobe_error *long_round(struct walk *walk)
 	return round_failed(walk);
 }
 
+/** Nodes that were walked, and their bytes by some thousands: what it costs. */
 static uint64_t walked(const struct walk *walk)
 {
 	uint64_t sum = 0;
 	for (unsigned i = 0; i < walk->walker_count; i++)
-		sum += walk->walkers[i].walked;
+		sum += walk->walkers[i].walked + walk->walkers[i].walked_bytes / WALKED_UNIT;
 	return sum;
 }
 
 struct strobe_error *walk_rounds(struct walk *walk)
 {
 	struct build *build = walk->build;
-	const uint64_t limit =
-		walked(walk) + REPEAT_LEAST + (uint64_t)build->node_count * REPEAT_LIMIT;
+	const uint64_t limit = walked(walk) + walk->limit;
 	struct strobe_error *error = NULL;
 	for (size_t count = SIZE_MAX; !error && count; count = error ? 0 : take_list(walk)) {
 		if (count == SIZE_MAX)
@@ -320,7 +352,7 @@ struct strobe_error *walk_rounds(struct walk *walk)
 		if (++walk->rounds % TELL_EVERY && count != SIZE_MAX)
 			continue;
 		if (!error)
-			error = build_progress(build, "following references", 0.3);
+			error = build_progress(build, walk->what, walk->done);
 		if (walked(walk) > limit) // types that contradict each other: it is good enough
 			break;
 	}
@@ -335,28 +367,153 @@ static void push_reached(struct walk *walk)
 		const struct walk_type *type = &walk->by_id[word & NODE_TYPE_MASK];
 		if (!(word & NODE_REACHABLE))
 			continue;
-		bool ends = !walk->precise && type->size_bytes && !(word & NODE_EXTENT) &&
+		bool ends = walk->guesses_alone && type->size_bytes && !(word & NODE_EXTENT) &&
 			    build_node_size(walk->build, node) % type->size_bytes == 0;
-		if (walk->precise || !ends || type->guesses)
+		if (!ends || type->guesses)
 			walk->next[node / 64] |= UINT64_C(1) << (node % 64);
 	}
+}
+
+/** Rounds, again from the beginning as long as more is known of what structures are members of. */
+static struct strobe_error *walk_linked(struct walk *walk)
+{
+	bool more = true;
+	struct strobe_error *error = NULL;
+	for (unsigned i = 0; i < LINK_LIMIT && more && !error; i++) {
+		push_reached(walk);
+		error = walk_rounds(walk);
+		walk->guesses_alone = false;
+		if (!error)
+			error = walk_learn_links(walk, &more);
+	}
+	return error;
+}
+
+static bool is_lost(const struct walk *walk, uint32_t node)
+{
+	uint32_t word = walk->types[node];
+	return word & NODE_BLOCK && !(word & NODE_REACHABLE);
+}
+
+/** Types of what nothing leads to: by virtual tables, and by each other. */
+static struct strobe_error *walk_lost(struct walk *walk)
+{
+	bool any = false;
+	for (uint32_t node = 1; node <= walk->build->memory_count; node++) {
+		if (!is_lost(walk, node))
+			continue;
+		any = true;
+		walk->next[node / 64] |= UINT64_C(1) << (node % 64);
+	}
+	return any ? walk_rounds(walk) : NULL;
+}
+
+/** What can be told of blocks without a type, as long as something can. */
+static struct strobe_error *walk_inferred(struct walk *walk)
+{
+	bool more = !walk->build->options.precise;
+	struct strobe_error *error = walk_lost(walk);
+	for (unsigned i = 0; i < INFER_LIMIT && more && !error; i++) {
+		error = walk_infer(walk, &more);
+		if (!error && more)
+			error = walk_rounds(walk);
+	}
+	return error;
+}
+
+/** Marks what is reached anew: types have changed, and with them what objects lead to. */
+static struct strobe_error *walk_again(struct walk *walk)
+{
+	struct build *build = walk->build;
+	const struct node_pair *pairs = build->holds.items;
+	bool retyped = false;
+	for (unsigned i = 0; i < walk->walker_count; i++) {
+		retyped |= walk->walkers[i].retyped;
+		walk->walkers[i].retyped = false;
+	}
+	if (!retyped)
+		return NULL;
+	for (uint32_t node = 1; node <= build->memory_count; node++)
+		walk->types[node] &= ~(uint32_t)(NODE_REACHABLE | NODE_PRECISE);
+	for (size_t i = 0; i < build->holds.count; i++)
+		walk->types[pairs[i].to] |= NODE_REACHABLE | NODE_PRECISE;
+	push_reached(walk);
+	return walk_rounds(walk);
+}
+
+static void filter(struct build *build, uint32_t node)
+{
+	uint64_t first = build_addresses(build)[node] >> FILTER_PAGE_SHIFT;
+	uint64_t last =
+		(build_addresses(build)[node] + build_node_size(build, node)) >> FILTER_PAGE_SHIFT;
+	if (last - first >= FILTER_BITS)
+		last = first + FILTER_BITS - 1;
+	for (uint64_t page = first; page <= last; page++)
+		build->rescue_filter[page % FILTER_BITS / 64] |= UINT64_C(1) << (page % 64);
+}
+
+/** Integers may be addresses that types do not tell of: what else would be lost is looked for in all words. */
+static struct strobe_error *walk_rescue(struct walk *walk)
+{
+	struct build *build = walk->build;
+	bool any = false;
+	for (uint32_t node = 1; node <= build->memory_count && !any; node++)
+		any = is_lost(walk, node);
+	if (!any)
+		return NULL;
+	walk->lost = pages_new(walk->bitmap_size);
+	build->rescue_filter = pages_new(FILTER_SIZE);
+	if (!walk->lost || !build->rescue_filter)
+		return error_no_memory();
+	for (uint32_t node = 1; node <= build->memory_count; node++) {
+		uint64_t bit = UINT64_C(1) << (node % 64);
+		if (is_lost(walk, node)) {
+			walk->lost[node / 64] |= bit;
+			filter(build, node);
+		} else if (walk->types[node] & NODE_REACHABLE &&
+			   walk->types[node] & NODE_TYPE_MASK) {
+			walk->next[node / 64] |= bit;
+		}
+	}
+	walk->rescuing = walk->guesses_alone = true;
+	return walk_rounds(walk);
+}
+
+static struct strobe_error *walk_all(struct walk *walk)
+{
+	const struct build *build = walk->build;
+	walk->precise = true;
+	walk->what = "following types";
+	walk->done = 0.2;
+	struct strobe_error *error = walk_linked(walk);
+	walk->precise = build->options.precise;
+	walk->guesses_alone = true; // in the first round: the rest has been done
+	walk->what = "scanning words";
+	walk->done = 0.3;
+	if (!error)
+		error = build_progress(walk->build, walk->what, walk->done);
+	if (!error && !walk->precise)
+		error = walk_linked(walk);
+	walk->guesses_alone = false;
+	walk->what = "inferring types";
+	walk->done = 0.4;
+	if (!error)
+		error = build_progress(walk->build, walk->what, walk->done);
+	if (!error)
+		error = walk_inferred(walk);
+	if (!error)
+		error = walk_again(walk);
+	if (!error && !walk->precise)
+		error = walk_rescue(walk);
+	return error;
 }
 
 struct strobe_error *build_walk(struct build *build)
 {
 	struct walk walk;
 	struct strobe_error *error = walk_init(&walk, build);
-	walk.precise = true;
-	if (!error) {
-		push_reached(&walk);
-		error = walk_rounds(&walk);
-	}
-	walk.precise = build->options.precise;
-	if (!error && !walk.precise) {
-		push_reached(&walk);
-		walk.guesses_alone = true; // in the first round: the rest has been done
-		error = walk_rounds(&walk);
-	}
+	if (!error)
+		error = walk_all(&walk);
 	walk_fini(&walk);
 	return error;
 }

@@ -155,7 +155,7 @@ static uint32_t node_name(struct writing *writing, const struct member *member, 
 						  : TYPE_NATIVE;
 	if (member->node == 0)
 		return string_number(writing, "(GC roots)");
-	const char *label = member_label(member, &writing->scratch);
+	const char *label = member_label(writing->graph, member, &writing->scratch);
 	if (member->name && member->type_name) {
 		text_printf(&writing->scratch, "%s: %s", label, member->type_name);
 		label = text_string(&writing->scratch);

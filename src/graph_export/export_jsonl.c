@@ -5,6 +5,7 @@
 #include "graph_export/json_output.h"
 #include "graph_export/label.h"
 #include "graph_export/member.h"
+#include "graph_export/preview.h"
 #include "graph_export/progress.h"
 
 static void put_graph(struct json_output *json, const struct strobe_graph *graph)
@@ -25,8 +26,10 @@ static void put_graph(struct json_output *json, const struct strobe_graph *graph
 	json_close(json, '}');
 }
 
-static void put_member(struct json_output *json, const struct member *member)
+static void put_member(struct json_output *json, const struct strobe_graph *graph,
+		       const struct member *member)
 {
+	char text[PREVIEW_SIZE + 1];
 	bool surrogate = member->kind == STROBE_NODE_SURROGATE;
 	json_number(json, "id", member->node);
 	json_text(json, "kind", member_kind_name(member->kind));
@@ -43,6 +46,8 @@ static void put_member(struct json_output *json, const struct member *member)
 		json_null(json, "dominator");
 	else
 		json_number(json, "dominator", member->dominator);
+	if (preview_text(graph, member, text))
+		json_text(json, "text", text);
 	json_text(json, "reason", surrogate ? strobe_surrogate_reason_name(member->reason) : NULL);
 }
 
@@ -69,7 +74,7 @@ static struct strobe_error *put_line(struct json_output *json, struct strobe_gra
 	json->comma = false;
 	output_char(json->out, '\n');
 	json_open(json, NULL, '{');
-	put_member(json, &member);
+	put_member(json, graph, &member);
 	json_open(json, "references", '[');
 	struct strobe_error *error = labels_visit(graph, node, put_reference, json);
 	json_close(json, ']');

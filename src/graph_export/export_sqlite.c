@@ -8,32 +8,39 @@
 #include "graph_export/export.h"
 #include "graph_export/label.h"
 #include "graph_export/member.h"
+#include "graph_export/preview.h"
 #include "graph_export/progress.h"
 
 // Version 1. Changing it changes the document, meta's schema_version and the tests.
 static const char schema[] =
 	"CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-	"CREATE TABLE types(id INTEGER PRIMARY KEY, name TEXT NOT NULL, language TEXT, size_bytes "
-	"INTEGER,"
-	" count INTEGER NOT NULL, total_bytes INTEGER NOT NULL, module TEXT);"
+
+	"CREATE TABLE types(id INTEGER PRIMARY KEY, name TEXT NOT NULL, language TEXT,"
+	" size_bytes INTEGER, count INTEGER NOT NULL, total_bytes INTEGER NOT NULL,"
+	" module TEXT);"
+
 	"CREATE TABLE objects(id INTEGER PRIMARY KEY, kind TEXT NOT NULL, address INTEGER,"
-	" size_bytes INTEGER NOT NULL, retained_bytes INTEGER NOT NULL, type_id INTEGER REFERENCES "
-	"types,"
-	" elements INTEGER NOT NULL, evidence TEXT NOT NULL, reachable INTEGER NOT NULL, precise "
-	"INTEGER NOT NULL,"
-	" dominator INTEGER REFERENCES objects, name TEXT);"
-	"CREATE TABLE edges(from_id INTEGER NOT NULL REFERENCES objects, to_id INTEGER NOT NULL "
-	"REFERENCES objects,"
-	" offset INTEGER NOT NULL, name TEXT NOT NULL, guessed INTEGER NOT NULL, maybe INTEGER NOT "
-	"NULL);"
-	"CREATE TABLE roots(id INTEGER PRIMARY KEY REFERENCES objects, kind TEXT NOT NULL, name "
-	"TEXT NOT NULL,"
-	" parent INTEGER REFERENCES objects, tid INTEGER, frame INTEGER, module TEXT);"
-	"CREATE TABLE surrogates(id INTEGER PRIMARY KEY REFERENCES objects, address INTEGER, "
-	"reason TEXT NOT NULL);"
-	"CREATE TABLE free_blocks(address INTEGER PRIMARY KEY, size_bytes INTEGER NOT NULL, arena "
-	"INTEGER NOT NULL,"
-	" state TEXT NOT NULL);";
+	" size_bytes INTEGER NOT NULL, retained_bytes INTEGER NOT NULL,"
+	" type_id INTEGER REFERENCES types, elements INTEGER NOT NULL,"
+	" evidence TEXT NOT NULL, reachable INTEGER NOT NULL, precise INTEGER NOT NULL,"
+	" dominator INTEGER REFERENCES objects, name TEXT, text TEXT);"
+
+	"CREATE TABLE edges(from_id INTEGER NOT NULL REFERENCES objects,"
+	" to_id INTEGER NOT NULL REFERENCES objects, offset INTEGER NOT NULL,"
+	" name TEXT NOT NULL, guessed INTEGER NOT NULL, maybe INTEGER NOT NULL);"
+
+	"CREATE TABLE roots(id INTEGER PRIMARY KEY REFERENCES objects, kind TEXT NOT NULL,"
+	" name TEXT NOT NULL, parent INTEGER REFERENCES objects, tid INTEGER, frame INTEGER,"
+	" module TEXT);"
+
+	"CREATE TABLE surrogates(id INTEGER PRIMARY KEY REFERENCES objects, address INTEGER,"
+	" reason TEXT NOT NULL);"
+
+	"CREATE TABLE arenas(id INTEGER PRIMARY KEY, allocator TEXT NOT NULL,"
+	" name TEXT NOT NULL, address INTEGER, mapped_bytes INTEGER NOT NULL);"
+
+	"CREATE TABLE free_blocks(address INTEGER PRIMARY KEY, size_bytes INTEGER NOT NULL,"
+	" arena INTEGER NOT NULL, state TEXT NOT NULL);";
 
 static const char indexes[] =
 	"CREATE INDEX edges_from ON edges(from_id);"
@@ -41,12 +48,14 @@ static const char indexes[] =
 	"CREATE INDEX objects_type ON objects(type_id);"
 	"CREATE INDEX objects_dominator ON objects(dominator);"
 	"CREATE INDEX objects_address ON objects(address);"
+
 	"CREATE VIEW named_objects AS SELECT o.id, o.kind,"
 	" CASE WHEN o.address IS NOT NULL THEN printf('0x%x', o.address) END AS hex,"
-	" coalesce(o.name, t.name, s.reason, '(untyped)') AS label, t.name AS type, o.size_bytes,"
-	" o.retained_bytes, o.elements, o.evidence, o.reachable, o.precise, o.dominator"
-	" FROM objects o LEFT JOIN types t ON t.id = o.type_id LEFT JOIN surrogates s ON s.id = "
-	"o.id;"
+	" coalesce(o.name, t.name, s.reason, '(untyped)') AS label, t.name AS type,"
+	" o.size_bytes, o.retained_bytes, o.elements, o.evidence, o.reachable, o.precise,"
+	" o.dominator, o.text FROM objects o LEFT JOIN types t ON t.id = o.type_id"
+	" LEFT JOIN surrogates s ON s.id = o.id;"
+
 	"ANALYZE;";
 
 /** While it is filled. */
@@ -119,8 +128,8 @@ static struct strobe_error *fill_types(struct filling *filling)
 	for (size_t i = 1; i < graph->type_count && !error; i++) {
 		const struct graph_type *type = &graph->graph_types[i];
 		database_number(database, i);
-		database_text(database, graph->strings + type->name);
-		database_text(database, graph->strings + type->language);
+		database_text(database, graph_string(graph, type->name));
+		database_text(database, graph_string(graph, type->language));
 		database_maybe(database, type->size_bytes, type->size_bytes);
 		database_number(database, type->count);
 		database_number(database, type->total_bytes);
@@ -130,28 +139,36 @@ static struct strobe_error *fill_types(struct filling *filling)
 	return error;
 }
 
-static struct strobe_error *fill_objects(struct filling *filling)
+static struct strobe_error *put_object(struct filling *filling, const struct member *member)
 {
 	struct database *database = &filling->database;
+	char text[PREVIEW_SIZE + 1];
+	database_number(database, member->node);
+	database_text(database, member_kind_name(member->kind));
+	database_maybe(database, member->address, member->address);
+	database_number(database, member->size_bytes);
+	database_number(database, member->retained_bytes);
+	database_maybe(database, member->type, member->type);
+	database_number(database, member->element_count);
+	database_text(database, strobe_evidence_name(member->evidence));
+	database_number(database, member->reachable);
+	database_number(database, member->precise);
+	database_maybe(database, member->dominator != NODE_NONE, member->dominator);
+	database_text(database, member->name);
+	database_text(database, preview_text(filling->graph, member, text) ? text : NULL);
+	return database_row(database);
+}
+
+static struct strobe_error *fill_objects(struct filling *filling)
+{
 	uint32_t count = filling->graph->node_count;
-	struct strobe_error *error = database_fill(
-		database, "INSERT INTO objects VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	struct strobe_error *error =
+		database_fill(&filling->database,
+			      "INSERT INTO objects VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	for (uint32_t i = 0; i < count && !error; i++) {
 		struct member member;
 		member_get(filling->graph, i, &member);
-		database_number(database, i);
-		database_text(database, member_kind_name(member.kind));
-		database_maybe(database, member.address, member.address);
-		database_number(database, member.size_bytes);
-		database_number(database, member.retained_bytes);
-		database_maybe(database, member.type, member.type);
-		database_number(database, member.element_count);
-		database_text(database, strobe_evidence_name(member.evidence));
-		database_number(database, member.reachable);
-		database_number(database, member.precise);
-		database_maybe(database, member.dominator != NODE_NONE, member.dominator);
-		database_text(database, member.name);
-		error = database_row(database);
+		error = put_object(filling, &member);
 		if (!error && !(i & PROGRESS_MASK))
 			error = progress_tell(filling->job, "writing objects", i, count);
 	}
@@ -210,7 +227,7 @@ static struct strobe_error *fill_roots(struct filling *filling)
 			thread = strobe_view_thread(graph->view, root->thread);
 		database_number(database, root->node);
 		database_text(database, root_name(root));
-		database_text(database, graph->strings + root->name);
+		database_text(database, graph_string(graph, root->name));
 		database_number(database, root->parent);
 		database_maybe(database, thread, thread ? (uint64_t)thread->tid : 0);
 		database_maybe(database, root->frame != UINT32_MAX, root->frame);
@@ -231,6 +248,30 @@ static struct strobe_error *fill_surrogates(struct filling *filling)
 		database_number(database, i);
 		database_maybe(database, graph->addresses[i], graph->addresses[i]);
 		database_text(database, strobe_surrogate_reason_name(reason));
+		error = database_row(database);
+	}
+	return error;
+}
+
+static struct strobe_error *fill_arenas(struct filling *filling)
+{
+	struct database *database = &filling->database;
+	struct strobe_heap *heap = NULL;
+	if (filling->graph->symbols) { // one that was filled by hand has no allocator
+		heap = strobe_graph_heap(filling->graph);
+		if (!heap)
+			return error_no_memory();
+	}
+	size_t count = heap ? strobe_heap_arena_count(heap) : 0;
+	struct strobe_error *error =
+		database_fill(database, "INSERT INTO arenas VALUES(?, ?, ?, ?, ?)");
+	for (size_t i = 0; i < count && !error; i++) {
+		const struct strobe_heap_arena *arena = strobe_heap_arena(heap, i);
+		database_number(database, i);
+		database_text(database, strobe_heap_allocator(heap, arena->allocator)->name);
+		database_text(database, arena->name);
+		database_maybe(database, arena->address, arena->address);
+		database_number(database, arena->mapped_bytes);
 		error = database_row(database);
 	}
 	return error;
@@ -266,7 +307,7 @@ static struct strobe_error *fill(struct filling *filling)
 {
 	struct strobe_error *(*const steps[])(struct filling *) = {
 		fill_meta,  fill_types,	     fill_objects, fill_edges,
-		fill_roots, fill_surrogates, fill_free,
+		fill_roots, fill_surrogates, fill_arenas,  fill_free,
 	};
 	struct strobe_error *error = database_run(&filling->database, schema);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && !error; i++)

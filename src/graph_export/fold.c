@@ -42,7 +42,7 @@ static bool phrase_of(struct folding *folding, const struct member *member, uint
 	bool cached = member->type && !member->name;
 	uint32_t *kept = &folding->typed[2 * member->type + (member->element_count > 1)];
 	if (!cached || !*kept) {
-		const char *label = member_label(member, &folding->scratch);
+		const char *label = member_label(folding->job->graph, member, &folding->scratch);
 		if (folding->scratch.failed || !phrases_number(&folding->fold->phrases, label, ret))
 			return false;
 		if (cached)

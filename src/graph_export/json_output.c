@@ -3,6 +3,9 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
 
 /** What stands before a value. */
 static void begin(struct json_output *json, const char *key)
@@ -30,10 +33,33 @@ void json_close(struct json_output *json, char bracket)
 	json->comma = true;
 }
 
+/** Where a character begins, at or after `at`. */
+static size_t next_character(const char *text, size_t at)
+{
+	while (((unsigned char)text[at] & 0xc0) == 0x80)
+		at++;
+	return at;
+}
+
+static void put_cut(struct json_output *json, const char *value, size_t size)
+{
+	struct text cut = {0};
+	size_t tail = json->limit / 3, head = next_character(value, json->limit - tail);
+	text_append_bytes(&cut, value, head);
+	text_append(&cut, " \xe2\x80\xa6 ");
+	text_append(&cut, value + next_character(value, size - tail));
+	output_json(json->out, text_string(&cut), json->in_page);
+	text_fini(&cut);
+}
+
 void json_text(struct json_output *json, const char *key, const char *value)
 {
+	size_t size = value ? strlen(value) : 0;
 	begin(json, key);
-	output_json(json->out, value, json->in_page);
+	if (json->limit && size > json->limit)
+		put_cut(json, value, size);
+	else
+		output_json(json->out, value, json->in_page);
 }
 
 void json_number(struct json_output *json, const char *key, uint64_t value)

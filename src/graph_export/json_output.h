@@ -9,6 +9,7 @@
 struct json_output {
 	struct output *out;
 	bool in_page; // it stands in a <script>: see output_json()
+	size_t limit; // bytes of one text, of a longer one its middle is left out; 0 = none
 	bool comma;   // something stands before what comes next
 };
 

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "graph_export/member.h"
 
-#include <inttypes.h>
 #include <strobe/view.h>
 
-// Sizes up to this have a label each.
-enum { UNTYPED_EXACT = 1024 };
+#include "query/groups.h"
 
 const char *member_kind_name(enum strobe_node_kind kind)
 {
@@ -45,6 +43,13 @@ const char *member_target_name(const struct strobe_graph *graph)
 	return info && info->name ? info->name : "a process";
 }
 
+const char *member_process_name(const struct strobe_graph *graph)
+{
+	const struct strobe_process_info *info =
+		graph->view ? strobe_view_process_info(graph->view) : NULL;
+	return info && info->name && *info->name ? info->name : member_target_name(graph);
+}
+
 /** What only roots, threads, frames and the like have: their names. */
 static void get_name(struct strobe_graph *graph, struct member *ret)
 {
@@ -64,17 +69,15 @@ void member_get(struct strobe_graph *graph, uint32_t node, struct member *ret)
 		.address = graph->addresses[node],
 		.size_bytes = graph_node_size(graph, node),
 		.retained_bytes = graph->retained[node],
-		.type = word & NODE_TYPE_MASK,
+		.type = graph_node_type(graph, node),
 		.element_count = 1,
 		.evidence = (word & NODE_EVIDENCE_MASK) >> NODE_EVIDENCE_SHIFT,
 		.reachable = member_is_reachable(graph, node),
 		.precise = node == 0 || (word & NODE_PRECISE),
 		.dominator = graph->idom[node],
 	};
-	if (ret->type >= graph->type_count)
-		ret->type = 0;
 	if (ret->type) {
-		ret->type_name = graph->strings + graph->graph_types[ret->type].name;
+		ret->type_name = graph_string(graph, graph->graph_types[ret->type].name);
 		ret->element_count = graph_element_count(graph, node);
 	}
 	if (ret->kind == STROBE_NODE_SURROGATE)
@@ -82,7 +85,8 @@ void member_get(struct strobe_graph *graph, uint32_t node, struct member *ret)
 	get_name(graph, ret);
 }
 
-const char *member_label(const struct member *member, struct text *scratch)
+const char *member_label(const struct strobe_graph *graph, const struct member *member,
+			 struct text *scratch)
 {
 	text_truncate(scratch, 0);
 	if (member->name)
@@ -94,11 +98,8 @@ const char *member_label(const struct member *member, struct text *scratch)
 		text_append(scratch, " []");
 	} else if (member->kind == STROBE_NODE_SURROGATE) {
 		text_printf(scratch, "(%s)", strobe_surrogate_reason_name(member->reason));
-	} else if (member->size_bytes <= UNTYPED_EXACT) {
-		text_printf(scratch, "(untyped, %" PRIu64 " byte%s)", member->size_bytes,
-			    member->size_bytes == 1 ? "" : "s");
 	} else {
-		text_append(scratch, "(untyped)");
+		groups_name(graph, groups_of(graph, member->node), scratch);
 	}
 	return text_string(scratch);
 }

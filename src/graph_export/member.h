@@ -24,7 +24,10 @@ struct member {
 void member_get(struct strobe_graph *graph, uint32_t node, struct member *ret);
 /** What it is called among its like: its name, its type ("struct conn", "struct conn []"), "(untyped, 32 bytes)", "(freed)". Written
  *  into `scratch` where it is not at hand; valid as long as both. */
-const char *member_label(const struct member *member, struct text *scratch);
+const char *member_label(const struct strobe_graph *graph, const struct member *member,
+			 struct text *scratch);
+/** The process's name, or its program's. */
+const char *member_process_name(const struct strobe_graph *graph);
 /** "root", "group", "thread", "frame", "variable", "area", "block", "surrogate". */
 const char *member_kind_name(enum strobe_node_kind kind);
 /** "free", "cached", "fastbin", "top", "books", "allocated". */

@@ -2,7 +2,8 @@
 #ifndef HEAP_ALLOCATOR_H
 #define HEAP_ALLOCATOR_H
 
-// What every allocator's reader offers, and what it is given. One reader a family: glibc*.c, jemalloc*.c, musl*.c.
+// What every allocator's reader offers, and what it is given. One reader a family: glibc*.c, jemalloc*.c, musl*.c,
+// pymalloc*.c.
 
 #include "base/arena.h"
 #include "base/array.h"
@@ -36,6 +37,7 @@ struct allocator_reader {
 extern const struct allocator_reader glibc_reader;
 extern const struct allocator_reader jemalloc_reader;
 extern const struct allocator_reader musl_reader;
+extern const struct allocator_reader pymalloc_reader;
 
 struct strobe_heap {
 	struct strobe_symbols *symbols;

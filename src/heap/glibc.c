@@ -6,12 +6,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strobe/memory.h>
 
 #include "base/error.h"
 #include "symbols/elf_symbols.h"
 #include "view/view.h"
 
-enum { WINDOW = 1 << 20, AHEAD = 4096 };
+enum { WINDOW = 1 << 20 };
 
 // Named limit: of a mapping that may be the data of a module.
 enum { LARGEST_DATA = 16 << 20 };
@@ -51,6 +52,21 @@ uint64_t glibc_span_end(const struct strobe_view *view, uint64_t address)
 		end = mapping->end;
 	}
 	return end;
+}
+
+bool glibc_peek(const struct glibc *glibc, uint64_t address, uint64_t ret[2])
+{
+	uint8_t buffer[16];
+	size_t available = 0;
+	// Other reads give pages of a mapped source back every now and then.
+	const uint8_t *bytes = glibc->fetched ? NULL
+					      : view_stream(glibc->view, address, buffer,
+							    sizeof(buffer), &available);
+	if (bytes && available >= 16) {
+		memcpy(ret, bytes, 16);
+		return true;
+	}
+	return strobe_memory_read(glibc->view, address, ret, 16) == 16;
 }
 
 size_t glibc_segment_after(const struct glibc *glibc, uint64_t address)
@@ -115,8 +131,9 @@ static struct glibc *glibc_new(struct strobe_heap *heap, size_t module)
 	glibc->view = heap->view;
 	glibc->module = module;
 	glibc->mmapped_index = SIZE_MAX;
+	glibc->ring_steps = MAX_RING_STEPS;
 	if (!glibc_window_init(&glibc->window, heap->view, WINDOW) ||
-	    !glibc_window_init(&glibc->ahead, heap->view, AHEAD))
+	    !glibc_window_init(&glibc->ahead, heap->view, 0))
 		return glibc_free(glibc);
 	return glibc;
 }
@@ -129,6 +146,8 @@ static struct strobe_error *add_regions(struct glibc *glibc)
 		if (segment->arena == SIZE_MAX && glibc->mmapped_index == SIZE_MAX)
 			error = heap_add_arena(glibc->heap, glibc->heap->allocators.count - 1,
 					       "mmapped", 0, &glibc->mmapped_index);
+		if (segment->arena != SIZE_MAX)
+			glibc->arenas.items[segment->arena].unwalked++;
 		if (!error)
 			error = heap_add_region(glibc->heap,
 						segment->arena == SIZE_MAX
@@ -143,8 +162,11 @@ static struct strobe_error *add_regions(struct glibc *glibc)
 static struct strobe_error *read_books(struct glibc *glibc, uint64_t bins)
 {
 	struct strobe_error *error = glibc_follow_ring(glibc, bins);
+	uint8_t byte;
+	size_t available;
 	if (error)
 		return error;
+	glibc->fetched = view_stream(glibc->view, bins, &byte, 1, &available) == &byte;
 	glibc_find_parameters(glibc);
 	error = glibc_find_heaps(glibc);
 	if (!error)
@@ -291,28 +313,41 @@ static struct strobe_error *find(struct strobe_heap *heap)
 	return error;
 }
 
-/** Keeps blocks out of what was cut off a region. */
+/** After the last of an arena's segments its bins are looked at. */
+static void note_walked(struct glibc *glibc, struct glibc_segment *segment, uint64_t balance)
+{
+	struct glibc_arena *arena = &glibc->arenas.items[segment->arena];
+	segment->walked = true;
+	arena->balance += balance;
+	if (--arena->unwalked == 0)
+		glibc_check_bins(glibc, segment->arena);
+}
+
 static struct strobe_error *visit_blocks(struct strobe_heap *heap, struct allocator *allocator,
 					 const struct strobe_heap_region *region,
 					 strobe_heap_visit visit, void *context, bool *stop)
 {
 	struct glibc *glibc = allocator->state;
-	const struct glibc_segment *known = glibc_segment_at(glibc, region->start);
-	uint64_t end;
-	assert(known && known->end == region->end);
-	struct glibc_segment segment = *known;
+	size_t index = glibc_segment_after(glibc, region->start);
+	assert(index < glibc->segments.count);
+	struct glibc_segment *known = &glibc->segments.items[index], segment = *known;
+	assert(segment.start <= region->start && segment.end == region->end);
 	if (segment.arena == SIZE_MAX) {
 		const struct strobe_heap_block block = {
 			.address = segment.first + CHUNK_HEADER,
 			.size_bytes = segment.end - segment.first - CHUNK_HEADER -
 				      (glibc->trailing_header ? 8 : 0),
+			.state = glibc_listed_state(glibc, segment.first),
 			.arena = region->arena,
 		};
 		*stop = block.address >= region->start && !visit(context, &block);
 		return NULL;
 	}
-	segment.start = region->start;
-	*stop = glibc_walk(glibc, &segment, visit, context, &end) == GLIBC_END_STOPPED;
+	segment.start = region->start; // what was cut off is another's
+	struct glibc_walked walked = glibc_walk(glibc, &segment, visit, context);
+	*stop = walked.how == GLIBC_END_STOPPED;
+	if (!*stop && !known->walked)
+		note_walked(glibc, known, walked.balance);
 	return NULL;
 }
 

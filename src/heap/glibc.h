@@ -44,7 +44,7 @@ enum {
 enum { HEAP_ALIGNMENT = 8 << 20 };
 
 // Named limits.
-enum { MAX_ARENAS = 65536, PAGE_SIZE = 4096 };
+enum { MAX_ARENAS = 16384, MAX_RING_STEPS = 1 << 22, PAGE_SIZE = 4096 };
 
 /** An arena: a malloc_state. */
 struct glibc_arena {
@@ -52,6 +52,8 @@ struct glibc_arena {
 	uint64_t top;  // chunk; 0 = none, or damaged
 	size_t index;  // in the heap's arenas
 	bool is_main;
+	size_t unwalked;  // of its segments: that were not visited wholly yet
+	uint64_t balance; // of links in those that were: see glibc_link_balance()
 };
 
 /** A stretch of memory with chunks in a row, or one mmapped chunk. Some become regions. */
@@ -59,6 +61,7 @@ struct glibc_segment {
 	uint64_t start, end;
 	uint64_t first; // chunk
 	size_t arena;	// in glibc.arenas; SIZE_MAX: one mmapped chunk
+	bool walked;	// all of it was visited
 };
 
 /** A chunk whose state its own header does not tell. */
@@ -87,9 +90,11 @@ struct glibc {
 	size_t module;		 // whose data has the main arena; SIZE_MAX if unknown
 	uint64_t offset_of_bins; // in malloc_state
 	bool trailing_header;	 // of mmapped chunks: their size leaves it out, since 2.43
+	unsigned ring_steps;	 // how many may still be made
+	uint64_t links_left;	 // likewise, of lists with one direction
+	bool fetched;		 // memory is fetched, not mapped
 	bool mangled;		 // links of lists with one direction: since 2.32
-	const char *evidence;
-	size_t mmapped_index; // in the heap's arenas; SIZE_MAX: none yet
+	size_t mmapped_index;	 // in the heap's arenas; SIZE_MAX: none yet
 	struct glibc_parameters parameters;
 	ARRAY(struct glibc_arena) arenas;
 	ARRAY(struct glibc_segment) segments;
@@ -101,12 +106,15 @@ struct glibc {
 /** A chunk's header. */
 struct glibc_header {
 	uint64_t prev_size, head;
+	uint64_t links[2]; // forward and back, of a free one; the program's bytes in others
 };
 static inline uint64_t glibc_size(uint64_t head)
 {
 	return head & ~(uint64_t)CHUNK_FLAGS;
 }
 
+/** Two words from anywhere, fast if there are many; false if unreadable. */
+bool glibc_peek(const struct glibc *glibc, uint64_t address, uint64_t ret[2]);
 /** Private memory that may be written and is no file's. */
 bool glibc_is_anonymous(const struct strobe_mapping *mapping);
 /** The end of the anonymous mappings in a row that `address` lies in; 0 if it lies in none. */
@@ -155,8 +163,25 @@ struct strobe_error *glibc_find_mmapped(struct glibc *glibc) STROBE_MUST_CHECK;
 
 // glibc_lists.c
 
-/** Fills `listed` from the threads' caches and the fast bins, and looks the other bins through. */
+/** Fills `listed` from the threads' caches and the fast bins. */
 struct strobe_error *glibc_read_lists(struct glibc *glibc) STROBE_MUST_CHECK;
+/** What the lists say of the chunk at `chunk`; ALLOCATED if nothing. */
+enum strobe_heap_state glibc_listed_state(const struct glibc *glibc, uint64_t chunk);
+/** Index of the first listed chunk at or after `chunk`; their count if there is none. */
+size_t glibc_listed_after(const struct glibc *glibc, uint64_t chunk);
+/** Tells of bins that are not in order, once all segments of the arena are walked. */
+void glibc_check_bins(struct glibc *glibc, size_t arena);
+/**
+ * What a chunk of a list with two directions adds to a sum that is 0 if all links are in order: each link forward is
+ * then one back from elsewhere. So lists are checked without following them.
+ */
+static inline uint64_t glibc_link_balance(uint64_t chunk, const uint64_t links[2])
+{
+	const uint64_t odd = UINT64_C(0x9e3779b97f4a7c15), other = UINT64_C(0xff51afd7ed558ccd);
+	uint64_t forward = (chunk ^ links[0] * odd) * other,
+		 back = (links[1] ^ chunk * odd) * other;
+	return (forward ^ forward >> 29) * odd - (back ^ back >> 29) * odd;
+}
 
 // glibc_cache.c
 
@@ -173,9 +198,15 @@ enum glibc_end {
 	GLIBC_END_LOST,	 // nothing that could be a chunk followed
 	GLIBC_END_STOPPED,
 };
-/** Visits the segment's chunks. `visit` may be NULL. `*end` is where the last one ended. */
-enum glibc_end glibc_walk(struct glibc *glibc, const struct glibc_segment *segment,
-			  strobe_heap_visit visit, void *context, uint64_t *end);
+/** What a walk leaves behind. */
+struct glibc_walked {
+	enum glibc_end how;
+	uint64_t end;	  // of the last chunk
+	uint64_t balance; // of free chunks' links
+};
+/** Visits the segment's chunks. */
+struct glibc_walked glibc_walk(struct glibc *glibc, const struct glibc_segment *segment,
+			       strobe_heap_visit visit, void *context);
 /** The first address in [from, to), a multiple of `step`, where chunks of `arena` begin that hold
  *  together; `end` as a segment's end would be. 0 if there is none. */
 uint64_t glibc_find_chunks(struct glibc *glibc, size_t arena, uint64_t from, uint64_t to,

@@ -15,9 +15,14 @@ static const struct glibc_cache_layout layouts[] = {
 
 enum { SMALL_LISTS = 64, LARGEST = 760 };
 
-// Named limits: how far below a thread's pointer its cache's is looked for, in how many threads, and how many
-// lists may be damaged in what is still taken for a cache.
-enum { MAX_THREAD_LOCALS = 16 << 20, MAX_ASKED = 16, MAX_BAD_LISTS = 8 };
+// Named limits: how far below a thread's pointer its cache's is looked for, in many threads and in one; in how many;
+// and how many lists may be damaged in what is still taken for a cache.
+enum {
+	USUAL_THREAD_LOCALS = 65536,
+	MAX_THREAD_LOCALS = 16 << 20,
+	MAX_ASKED = 16,
+	MAX_BAD_LISTS = 8,
+};
 // malloc's other thread-local, its arena, is as near as this.
 enum { NEAR = 64 };
 
@@ -82,24 +87,40 @@ static const struct glibc_cache_layout *layout_of(uint64_t chunk_size)
 	return NULL;
 }
 
+static bool take_layout(const struct glibc *glibc, uint64_t address,
+			const struct glibc_cache_layout *layout, struct glibc_cache *ret,
+			struct look *look)
+{
+	uint8_t bytes[LARGEST];
+	size_t size = layout->lists_at + layout->lists * 8;
+	if (strobe_memory_read(glibc->view, address, bytes, size) != size)
+		return false;
+	*look = look_at(glibc, layout, bytes);
+	*ret = (struct glibc_cache){.address = address, .layout = layout};
+	return true;
+}
+
 /** Is a cache at `address`? */
 static bool is_cache(const struct glibc *glibc, uint64_t address, struct glibc_cache *ret,
 		     struct look *look)
 {
-	uint8_t bytes[LARGEST];
 	uint64_t head;
 	const struct glibc_segment *segment =
 		address % CHUNK_ALIGNMENT ? NULL : glibc_segment_at(glibc, address - CHUNK_HEADER);
-	if (!segment || segment->arena == SIZE_MAX || address - CHUNK_HEADER < segment->first ||
+	if (!segment || address - CHUNK_HEADER < segment->first ||
 	    !glibc_read_word(glibc->view, address - 8, &head))
 		return false;
-	const struct glibc_cache_layout *layout = layout_of(glibc_size(head));
-	size_t size = layout ? layout->lists_at + layout->lists * 8 : 0;
-	if (!layout || strobe_memory_read(glibc->view, address, bytes, size) != size)
-		return false;
-	*look = look_at(glibc, layout, bytes);
-	*ret = (struct glibc_cache){.address = address, .layout = layout};
-	return look->bad <= MAX_BAD_LISTS;
+	if (segment->arena != SIZE_MAX) {
+		const struct glibc_cache_layout *layout = layout_of(glibc_size(head));
+		return layout && take_layout(glibc, address, layout, ret, look) &&
+		       look->bad <= MAX_BAD_LISTS;
+	}
+	// Where even that little is mapped, its size tells nothing.
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
+		if (address - CHUNK_HEADER == segment->first &&
+		    take_layout(glibc, address, &layouts[i], ret, look) && !look->bad)
+			return true;
+	return false;
 }
 
 static bool is_arena(const struct glibc *glibc, uint64_t state)
@@ -130,10 +151,10 @@ static bool arena_is_near(const struct glibc *glibc, uint64_t address)
 }
 
 /** How far below `pointer` its thread has the address of its cache; 0 = it has none. */
-static uint64_t find_offset(const struct glibc *glibc, uint64_t pointer)
+static uint64_t find_offset(const struct glibc *glibc, uint64_t pointer, uint64_t limit)
 {
 	uint64_t words[PAGE_SIZE / 8];
-	for (uint64_t down = sizeof(words); down <= MAX_THREAD_LOCALS; down += sizeof(words)) {
+	for (uint64_t down = sizeof(words); down <= limit; down += sizeof(words)) {
 		uint64_t start = pointer - down;
 		if (strobe_memory_read(glibc->view, start, words, sizeof(words)) != sizeof(words)) {
 			uint64_t page = (start + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
@@ -170,7 +191,9 @@ static struct strobe_error *ask_threads(struct glibc *glibc, struct glibc_caches
 	uint64_t offset = 0, pointer;
 	for (size_t i = 0; i < count && i < MAX_ASKED && !offset; i++)
 		if (thread_pointer(glibc->view, i, &pointer))
-			offset = find_offset(glibc, pointer);
+			offset = find_offset(glibc, pointer, USUAL_THREAD_LOCALS);
+	if (!offset && count && thread_pointer(glibc->view, 0, &pointer))
+		offset = find_offset(glibc, pointer, MAX_THREAD_LOCALS);
 	for (size_t i = 0; !error && offset && i < count; i++) {
 		struct glibc_cache cache;
 		struct look look;
@@ -189,15 +212,18 @@ static struct strobe_error *ask_threads(struct glibc *glibc, struct glibc_caches
 }
 
 /** Could the block be a cache with something in it, as far as its own bytes tell? */
-static bool could_be_cache(const struct strobe_view *view, const struct strobe_heap_block *block)
+static bool could_be_cache(const struct glibc *glibc, const struct glibc_cache_layout *layout,
+			   const struct strobe_heap_block *block)
 {
-	uint8_t bytes[LARGEST];
-	const struct glibc_cache_layout *layout = layout_of(block->size_bytes + 8);
-	size_t size = layout ? layout->lists_at + layout->lists * 8 : 0;
+	uint8_t copy[LARGEST];
+	size_t size = layout->lists_at + layout->lists * 8;
+	// The walk that meets it mostly has it before its eyes.
+	const uint8_t *bytes = glibc_window_has(&glibc->window, block->address, size);
 	bool used = false;
-	if (!layout || block->state != STROBE_HEAP_ALLOCATED ||
-	    strobe_memory_read(view, block->address, bytes, size) != size)
+	if (block->state != STROBE_HEAP_ALLOCATED ||
+	    (!bytes && strobe_memory_read(glibc->view, block->address, copy, size) != size))
 		return false;
+	bytes = bytes ? bytes : copy;
 	for (unsigned i = 0; i < layout->lists; i++) {
 		uint64_t head;
 		memcpy(&head, bytes + layout->lists_at + i * 8, 8);
@@ -212,7 +238,8 @@ static bool could_be_cache(const struct strobe_view *view, const struct strobe_h
 bool glibc_note_cache(void *context, const struct strobe_heap_block *block)
 {
 	struct glibc *glibc = context;
-	if (layout_of(block->size_bytes + 8) && could_be_cache(glibc->view, block) &&
+	const struct glibc_cache_layout *layout = layout_of(block->size_bytes + 8);
+	if (layout && could_be_cache(glibc, layout, block) &&
 	    !array_push(&glibc->likely_caches, block->address))
 		return false; // and what is walked ends early
 	return true;
@@ -228,9 +255,8 @@ static struct strobe_error *ask_arenas(struct glibc *glibc, struct glibc_caches 
 	glibc->heap->damage_is_told = true; // the visit will tell
 	for (size_t i = 0; ret->count < glibc->arenas.count && i < glibc->segments.count; i++) {
 		const struct glibc_segment *segment = &glibc->segments.items[i];
-		uint64_t end;
 		if (segment->arena != SIZE_MAX && !glibc->arenas.items[segment->arena].is_main &&
-		    glibc_walk(glibc, segment, glibc_note_cache, glibc, &end) == GLIBC_END_STOPPED)
+		    glibc_walk(glibc, segment, glibc_note_cache, glibc).how == GLIBC_END_STOPPED)
 			error = error_no_memory();
 	}
 	glibc->heap->damage_is_told = false;

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/error.h"
 #include "heap/glibc_cache.h"
@@ -24,6 +25,15 @@ struct list {
 	const char *name;
 };
 
+/** So many free chunks can be: for ends to lists. */
+static uint64_t count_places(const struct glibc *glibc)
+{
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < glibc->segments.count; i++)
+		bytes += glibc->segments.items[i].end - glibc->segments.items[i].start;
+	return bytes / CHUNK_MIN;
+}
+
 static bool can_be_free(const struct glibc *glibc, uint64_t memory)
 {
 	const struct glibc_segment *segment =
@@ -39,19 +49,20 @@ static uint64_t reveal(bool mangled, uint64_t link_address, uint64_t link)
 /** Follows the list and adds its chunks to `listed`. */
 static struct strobe_error *follow(struct glibc *glibc, const struct list *list, uint64_t *count)
 {
-	uint64_t at = list->head, from = 0, mark = 0, head, link;
+	uint64_t at = list->head, from = 0, mark = 0, words[2]; // size and link
 	for (*count = 0; at; ++*count) {
 		const char *problem = NULL;
-		if (!can_be_free(glibc, at) || !glibc_read_word(glibc->view, at - 8, &head) ||
-		    !glibc_read_word(glibc->view, at, &link))
+		if (!can_be_free(glibc, at) || !glibc_peek(glibc, at - 8, words))
 			problem = "where no chunk is";
-		else if (list->size && glibc_size(head) != list->size)
+		else if (list->size && glibc_size(words[0]) != list->size)
 			problem = "whose size is another";
 		else if (list->arena != SIZE_MAX &&
 			 glibc_segment_at(glibc, at - CHUNK_HEADER)->arena != list->arena)
 			problem = "which is of another arena";
-		else if (at == mark || *count >= list->limit)
+		else if (at == mark || *count >= list->limit || !glibc->links_left)
 			problem = "and goes round in a circle";
+		else
+			glibc->links_left--;
 		if (problem) {
 			heap_damage(glibc->heap, from ? from : at, 0,
 				    "%s of 0x%" PRIx64 " bytes leads to 0x%" PRIx64 ", %s",
@@ -64,7 +75,7 @@ static struct strobe_error *follow(struct glibc *glibc, const struct list *list,
 		if (!array_push(&glibc->listed, listed))
 			return error_no_memory();
 		from = at;
-		at = reveal(glibc->mangled, at, link);
+		at = reveal(glibc->mangled, at, words[1]);
 		at += at ? list->link_offset : 0;
 	}
 	return NULL;
@@ -135,18 +146,19 @@ static void vote(const struct glibc *glibc, uint64_t memory, uint64_t link_offse
 	*votes -= plain == 0 || can_be_free(glibc, plain + link_offset);
 }
 
-/** Bins with two directions: told if they are not in order. What is in them is known by its neighbours. */
-static void check_bins(struct glibc *glibc, const struct glibc_arena *arena, uint64_t *left)
+/** Follows the bins, and tells where they are not in order. */
+static void follow_bins(struct glibc *glibc, const struct glibc_arena *arena)
 {
+	uint64_t left = count_places(glibc);
 	for (unsigned i = 0; i < STATE_BINS; i++) {
 		uint64_t bin = arena->bins + i * 16 - 16, at = bin, links[2];
-		if (strobe_memory_read(glibc->view, at + 16, links, 16) != 16)
+		if (!glibc_peek(glibc, at + 16, links))
 			continue;
-		while (links[0] != bin && *left) {
+		while (links[0] != bin && left) {
 			uint64_t next = links[0];
-			--*left;
+			left--;
 			bool good = can_be_free(glibc, next + CHUNK_HEADER) &&
-				    strobe_memory_read(glibc->view, next + 16, links, 16) == 16;
+				    glibc_peek(glibc, next + 16, links);
 			if (!good || links[1] != at) {
 				heap_damage(glibc->heap, at + 16, 0,
 					    good ? "bin %u: 0x%" PRIx64
@@ -161,20 +173,78 @@ static void check_bins(struct glibc *glibc, const struct glibc_arena *arena, uin
 	}
 }
 
-static int compare_listed(const void *a, const void *b)
+size_t glibc_listed_after(const struct glibc *glibc, uint64_t chunk)
 {
-	const struct glibc_listed *left = a, *right = b;
-	if (left->chunk != right->chunk)
-		return left->chunk < right->chunk ? -1 : 1;
-	return (int)right->state - (int)left->state; // books first
+	size_t low = 0, high = glibc->listed.count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (glibc->listed.items[middle].chunk < chunk)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
 }
 
-static void sort_listed(struct glibc *glibc)
+enum strobe_heap_state glibc_listed_state(const struct glibc *glibc, uint64_t chunk)
+{
+	size_t index = glibc_listed_after(glibc, chunk);
+	return index < glibc->listed.count && glibc->listed.items[index].chunk == chunk
+		       ? glibc->listed.items[index].state
+		       : STROBE_HEAP_ALLOCATED;
+}
+
+void glibc_check_bins(struct glibc *glibc, size_t index)
+{
+	const struct glibc_arena *arena = &glibc->arenas.items[index];
+	uint64_t links[STATE_BINS][2], balance = 0;
+	size_t got = strobe_memory_read(glibc->view, arena->bins, links, sizeof(links));
+	for (size_t i = 0; i < got / 16; i++)
+		balance += glibc_link_balance(arena->bins + i * 16 - 16, links[i]);
+	balance += arena->balance;
+	if (balance) // one of them, or a chunk on its way into or out of them
+		follow_bins(glibc, arena);
+}
+
+enum { DIGITS = 3, DIGIT_BITS = 16 }; // of a chunk's address, without the last four bits
+
+static unsigned digit(const struct glibc_listed *listed, unsigned which)
+{
+	return listed->chunk >> (4 + which * DIGIT_BITS) & ((1 << DIGIT_BITS) - 1);
+}
+
+/** Sorts by address, digit by digit: there may be as many as there are blocks. */
+static struct strobe_error *sort_by_chunk(struct glibc_listed *items, size_t count)
+{
+	struct glibc_listed *others = malloc(count * sizeof(*others));
+	size_t *places = malloc(sizeof(*places) << DIGIT_BITS);
+	for (unsigned which = 0; others && places && which < DIGITS; which++) {
+		memset(places, 0, sizeof(*places) << DIGIT_BITS);
+		for (size_t i = 0; i < count; i++)
+			places[digit(&items[i], which)]++;
+		for (size_t i = 0, sum = 0; i < (size_t)1 << DIGIT_BITS; i++) {
+			size_t here = places[i];
+			places[i] = sum;
+			sum += here;
+		}
+		for (size_t i = 0; i < count; i++)
+			others[places[digit(&items[i], which)]++] = items[i];
+		memcpy(items, others, count * sizeof(*items));
+	}
+	struct strobe_error *error = others && places ? NULL : error_no_memory();
+	free(others);
+	free(places);
+	return error;
+}
+
+static struct strobe_error *sort_listed(struct glibc *glibc)
 {
 	size_t kept = 0;
-	if (glibc->listed.count)
-		qsort(glibc->listed.items, glibc->listed.count, sizeof(*glibc->listed.items),
-		      compare_listed);
+	struct strobe_error *error =
+		glibc->listed.count ? sort_by_chunk(glibc->listed.items, glibc->listed.count)
+				    : NULL;
+	if (error)
+		return error;
 	for (size_t i = 0; i < glibc->listed.count; i++) {
 		struct glibc_listed listed = glibc->listed.items[i];
 		if (kept && glibc->listed.items[kept - 1].chunk == listed.chunk) {
@@ -186,15 +256,7 @@ static void sort_listed(struct glibc *glibc)
 		glibc->listed.items[kept++] = listed;
 	}
 	glibc->listed.count = kept;
-}
-
-/** So many free chunks can be: for ends to lists. */
-static uint64_t count_places(const struct glibc *glibc)
-{
-	uint64_t bytes = 0;
-	for (size_t i = 0; i < glibc->segments.count; i++)
-		bytes += glibc->segments.items[i].end - glibc->segments.items[i].start;
-	return bytes / CHUNK_MIN;
+	return NULL;
 }
 
 static void decide_mangled(struct glibc *glibc, const struct glibc_caches *caches)
@@ -220,7 +282,7 @@ static void decide_mangled(struct glibc *glibc, const struct glibc_caches *cache
 struct strobe_error *glibc_read_lists(struct glibc *glibc)
 {
 	struct glibc_caches caches = {.items = NULL};
-	uint64_t left = count_places(glibc);
+	glibc->links_left = count_places(glibc);
 	struct strobe_error *error = glibc_find_caches(glibc, &caches);
 	if (!error)
 		decide_mangled(glibc, &caches);
@@ -228,10 +290,8 @@ struct strobe_error *glibc_read_lists(struct glibc *glibc)
 		error = read_cache(glibc, &caches.items[i]);
 	for (size_t i = 0; !error && has_fast_bins(glibc) && i < glibc->arenas.count; i++)
 		error = read_fast_bins(glibc, i);
-	for (size_t i = 0; !error && i < glibc->arenas.count; i++)
-		check_bins(glibc, &glibc->arenas.items[i], &left);
 	if (!error)
-		sort_listed(glibc);
+		error = sort_listed(glibc);
 	array_fini(&caches);
 	return error;
 }

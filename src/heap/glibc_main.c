@@ -38,15 +38,16 @@ static struct strobe_error *add_pieces(struct glibc *glibc, uint64_t start, uint
 {
 	uint64_t top = glibc->arenas.items[MAIN].top, span = glibc_span_end(glibc->view, start);
 	for (unsigned i = 0; i < MAX_PIECES && start; i++) {
-		uint64_t limit = top >= start && top < span ? top_end : span, end;
+		uint64_t limit = top >= start && top < span ? top_end : span;
 		const struct glibc_segment piece = {
 			.start = start, .end = limit, .first = start, .arena = MAIN};
-		enum glibc_end how = glibc_walk(glibc, &piece, glibc_note_cache, glibc, &end);
-		struct strobe_error *error =
-			how == GLIBC_END_STOPPED ? error_no_memory() : add(glibc, start, end);
-		if (error || how != GLIBC_END_FENCE)
+		struct glibc_walked walked = glibc_walk(glibc, &piece, glibc_note_cache, glibc);
+		struct strobe_error *error = walked.how == GLIBC_END_STOPPED
+						     ? error_no_memory()
+						     : add(glibc, start, walked.end);
+		if (error || walked.how != GLIBC_END_FENCE)
 			return error;
-		start = glibc_find_chunks(glibc, MAIN, end, limit, limit, CHUNK_ALIGNMENT);
+		start = glibc_find_chunks(glibc, MAIN, walked.end, limit, limit, CHUNK_ALIGNMENT);
 	}
 	return NULL;
 }
@@ -83,7 +84,7 @@ static struct strobe_error *scan_span(struct glibc *glibc, uint64_t start, uint6
 	uint64_t top = glibc->arenas.items[MAIN].top;
 	for (uint64_t at = start; at < end;) {
 		const struct glibc_segment *known = glibc_segment_at(glibc, at);
-		uint64_t limit = top >= at && top < end ? top_end : end, piece_end;
+		uint64_t limit = top >= at && top < end ? top_end : end;
 		if (known) {
 			at = (known->end + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
 			continue;
@@ -94,17 +95,18 @@ static struct strobe_error *scan_span(struct glibc *glibc, uint64_t start, uint6
 		}
 		const struct glibc_segment piece = {
 			.start = at, .end = limit, .first = at, .arena = MAIN};
-		enum glibc_end how = glibc_walk(glibc, &piece, glibc_note_cache, glibc, &piece_end);
-		if (how == GLIBC_END_STOPPED)
+		struct glibc_walked walked = glibc_walk(glibc, &piece, glibc_note_cache, glibc);
+		if (walked.how == GLIBC_END_STOPPED)
 			return error_no_memory();
-		if (how != GLIBC_END_TOP && (how != GLIBC_END_FENCE || piece_end % PAGE_SIZE)) {
+		if (walked.how != GLIBC_END_TOP &&
+		    (walked.how != GLIBC_END_FENCE || walked.end % PAGE_SIZE)) {
 			at += PAGE_SIZE;
 			continue;
 		}
-		struct strobe_error *error = add(glibc, at, piece_end);
+		struct strobe_error *error = add(glibc, at, walked.end);
 		if (error)
 			return error;
-		at = piece_end;
+		at = walked.end;
 	}
 	return NULL;
 }

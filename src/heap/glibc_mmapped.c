@@ -165,7 +165,7 @@ static bool choose(const struct search *search, size_t count, uint64_t bytes,
 		size_t at = depth < count ? below[depth] : 0;
 		if (depth == count && bytes == 0)
 			return true;
-		while (at > 0 && size_of(search, at - 1) > bytes)
+		for (; at > 0 && size_of(search, at - 1) > bytes; tries++)
 			at--;
 		if (at > 0) {
 			chosen[depth] = below[depth] = --at;

@@ -12,7 +12,7 @@
 
 // Named limits: how often self-pointers are tried before what is scanned counts as made of them, heaps of
 // all arenas, and addresses where one could begin.
-enum { MAX_TRIED = 1000, MAX_HEAPS = 1 << 20, MAX_HEAP_PLACES = 1 << 22 };
+enum { MAX_TRIED = 1000, MAX_HEAPS = 1 << 16, MAX_HEAP_PLACES = 1 << 22 };
 
 // struct heap_info, at a heap's start. The last member is of 2.35 on; so is the larger offset.
 struct heap_info {
@@ -117,10 +117,11 @@ static bool is_in_heap(const struct strobe_view *view, uint64_t state)
 	return false;
 }
 
-/** Where the ring comes to, in up to MAX_ARENAS steps, that is no heap's: the main arena; 0 if nowhere. */
-static uint64_t ring_leaves_heaps(const struct strobe_view *view, uint64_t state, uint64_t offset)
+/** Where the ring comes to that is no heap's: the main arena; 0 if nowhere, or `*steps` are used up. */
+static uint64_t ring_leaves_heaps(const struct strobe_view *view, uint64_t state, uint64_t offset,
+				  unsigned *steps)
 {
-	for (unsigned i = 0; i < MAX_ARENAS; i++) {
+	for (unsigned i = 0; i < MAX_ARENAS && *steps; i++, --*steps) {
 		uint64_t next;
 		if (!is_in_heap(view, state))
 			return state;
@@ -140,13 +141,14 @@ bool glibc_bins_are_in_heap(const struct strobe_view *view, uint64_t bins)
 }
 
 /** Where `bins` begin in their malloc_state: so that the ring closes. */
-static uint64_t find_offset(const struct glibc *glibc, uint64_t bins)
+static uint64_t find_offset(struct glibc *glibc, uint64_t bins)
 {
 	uint64_t next;
 	if (!glibc_read_word(glibc->view, bins + STATE_NEXT_AT, &next))
 		return STATE_OFFSET_OF_BINS;
 	for (size_t i = 0; i < sizeof(bins_offsets) / sizeof(bins_offsets[0]); i++)
-		if (ring_leaves_heaps(glibc->view, next, bins_offsets[i]) == bins - bins_offsets[i])
+		if (ring_leaves_heaps(glibc->view, next, bins_offsets[i], &glibc->ring_steps) ==
+		    bins - bins_offsets[i])
 			return bins_offsets[i];
 	return STATE_OFFSET_OF_BINS;
 }
@@ -179,6 +181,8 @@ static struct strobe_error *add_arena(struct glibc *glibc, uint64_t bins, bool i
 						    name, state, &arena.index);
 	if (error)
 		return error;
+	glibc->heap->arenas.items[arena.index].size_bytes =
+		glibc->offset_of_bins + STATE_SYSTEM_MEM_AT + 16;
 	return array_push(&glibc->arenas, arena) ? NULL : error_no_memory();
 }
 
@@ -226,18 +230,21 @@ static struct strobe_error *each_heap(const struct strobe_view *view, heap_found
 				      void *context)
 {
 	size_t count = strobe_view_mapping_count(view);
-	unsigned places = 0;
+	unsigned places = 0, heaps = 0;
 	for (size_t i = 0; i < count; i++) {
 		const struct strobe_mapping *mapping = strobe_view_mapping(view, i);
 		if (!glibc_is_anonymous(mapping))
 			continue;
 		uint64_t heap =
 			(mapping->start + HEAP_ALIGNMENT - 1) & ~(uint64_t)(HEAP_ALIGNMENT - 1);
-		for (; heap >= mapping->start && heap < mapping->end && places < MAX_HEAP_PLACES;
+		for (; heap >= mapping->start && heap < mapping->end && places < MAX_HEAP_PLACES &&
+		       heaps < MAX_HEAPS;
 		     heap += HEAP_ALIGNMENT, places++) {
 			struct heap_info info;
-			struct strobe_error *error =
-				is_heap(view, heap, &info) ? found(context, heap, &info) : NULL;
+			if (!is_heap(view, heap, &info))
+				continue;
+			struct strobe_error *error = found(context, heap, &info);
+			heaps++;
 			if (error)
 				return error;
 		}
@@ -245,46 +252,57 @@ static struct strobe_error *each_heap(const struct strobe_view *view, heap_found
 	return NULL;
 }
 
+/** Adds an arena that the ring does not lead to, if it is this malloc's; `*ret` is NULL if not. */
+static struct strobe_error *take_arena(struct glibc *glibc, uint64_t state,
+				       const struct glibc_arena **ret)
+{
+	uint64_t offset = glibc->offset_of_bins, main_state = 0, theirs;
+	*ret = NULL;
+	if (glibc_good_bins(glibc->view, state + offset) < STATE_GOOD_BINS)
+		return NULL;
+	if (glibc->arenas.count && glibc->arenas.items[0].is_main)
+		main_state = glibc->arenas.items[0].bins - offset;
+	theirs = ring_leaves_heaps(glibc->view, state, offset, &glibc->ring_steps);
+	if (theirs && main_state && theirs != main_state)
+		return NULL; // another malloc's
+	if (main_state)
+		heap_damage(glibc->heap, state, 0, "the ring of arenas does not lead to this one");
+	struct strobe_error *error = add_arena(glibc, state + offset, false);
+	if (!error)
+		*ret = arena_of(glibc, state);
+	return error;
+}
+
+/** The end of what a heap uses, or of what it could where that is damaged. */
+static uint64_t heap_end(struct glibc *glibc, uint64_t heap, const struct heap_info *info)
+{
+	uint64_t there = glibc_span_end(glibc->view, heap) - heap;
+	if (info->size % PAGE_SIZE == 0 && info->size && info->size <= there)
+		return heap + info->size;
+	heap_damage(glibc->heap, heap + 16, 0,
+		    "a heap's size is 0x%" PRIx64 ", of 0x%" PRIx64 " bytes there", info->size,
+		    there);
+	if (info->writable_size % PAGE_SIZE == 0 && info->writable_size &&
+	    info->writable_size <= there)
+		return heap + info->writable_size;
+	return heap + there;
+}
+
 /** Adds the segment of a heap of one of this malloc's arenas. */
 static struct strobe_error *take_heap(void *context, uint64_t heap, const struct heap_info *info)
 {
 	struct glibc *glibc = context;
 	const struct glibc_arena *arena = arena_of(glibc, info->arena);
-	if (!arena &&
-	    glibc_good_bins(glibc->view, info->arena + glibc->offset_of_bins) >= STATE_GOOD_BINS) {
-		uint64_t main_state = glibc->arenas.count && glibc->arenas.items[0].is_main
-					      ? glibc->arenas.items[0].bins - glibc->offset_of_bins
-					      : 0;
-		uint64_t theirs =
-			ring_leaves_heaps(glibc->view, info->arena, glibc->offset_of_bins);
-		if (theirs && main_state && theirs != main_state)
-			return NULL; // another malloc's
-		if (main_state)
-			heap_damage(glibc->heap, info->arena, 0,
-				    "the ring of arenas does not lead to this one");
-		struct strobe_error *error =
-			add_arena(glibc, info->arena + glibc->offset_of_bins, false);
-		if (error)
-			return error;
-		arena = arena_of(glibc, info->arena);
-	}
-	if (!arena)
-		return NULL;
-	uint64_t span = glibc_span_end(glibc->view, heap), end = heap + info->size, first;
-	if (info->size % PAGE_SIZE || info->size < PAGE_SIZE || end < heap || end > span) {
-		heap_damage(glibc->heap, heap + 16, 0,
-			    "a heap's size is 0x%" PRIx64 ", of 0x%" PRIx64 " bytes there",
-			    info->size, span - heap);
-		end = span;
-	}
-	uint64_t header = info->arena & (HEAP_ALIGNMENT - 1);
-	first = heap + header;
+	struct strobe_error *error = arena ? NULL : take_arena(glibc, info->arena, &arena);
+	if (error || !arena)
+		return error;
+	uint64_t first = heap + (info->arena & (HEAP_ALIGNMENT - 1)); // behind the header
 	if (info->arena == first)
-		first += glibc->offset_of_bins + STATE_SYSTEM_MEM_AT + 16;
+		first += glibc->offset_of_bins + STATE_SYSTEM_MEM_AT + 16; // and the malloc_state
 	first = (first + CHUNK_ALIGNMENT - 1) & ~(uint64_t)(CHUNK_ALIGNMENT - 1);
 	return glibc_add_segment(glibc,
 				 (struct glibc_segment){.start = heap,
-							.end = end,
+							.end = heap_end(glibc, heap, info),
 							.first = first,
 							.arena = arena - glibc->arenas.items});
 }
@@ -297,6 +315,7 @@ struct strobe_error *glibc_find_heaps(struct glibc *glibc)
 struct main_search {
 	const struct strobe_view *view;
 	uint64_t bins;
+	unsigned steps;
 };
 
 static struct strobe_error *ask_for_main(void *context, uint64_t heap, const struct heap_info *info)
@@ -305,7 +324,8 @@ static struct strobe_error *ask_for_main(void *context, uint64_t heap, const str
 	for (size_t i = 0; !search->bins && i < sizeof(bins_offsets) / sizeof(bins_offsets[0]);
 	     i++) {
 		uint64_t offset = bins_offsets[i];
-		uint64_t state = ring_leaves_heaps(search->view, info->arena, offset);
+		uint64_t state =
+			ring_leaves_heaps(search->view, info->arena, offset, &search->steps);
 		if (state &&
 		    glibc_good_bins(search->view, info->arena + offset) >= STATE_GOOD_BINS &&
 		    strobe_view_mapping_at(search->view, state))
@@ -316,7 +336,7 @@ static struct strobe_error *ask_for_main(void *context, uint64_t heap, const str
 
 uint64_t glibc_main_from_heaps(const struct strobe_view *view)
 {
-	struct main_search search = {.view = view};
+	struct main_search search = {.view = view, .steps = MAX_RING_STEPS};
 	strobe_error_free(each_heap(view, ask_for_main, &search));
 	return search.bins;
 }

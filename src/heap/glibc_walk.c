@@ -3,7 +3,6 @@
 #include "heap/glibc.h"
 
 #include <inttypes.h>
-#include <strobe/memory.h>
 
 // Named limits: so many chunks in a row that fit together are believed, and so many that end where nothing
 // special is; fences in a row at most.
@@ -29,13 +28,20 @@ struct walk {
 	strobe_heap_visit visit; // NULL = nobody wants to know
 	void *context;
 	bool stopped;
+	uint64_t balance;
 };
 
-static bool read_header(struct glibc_window *window, uint64_t at, struct glibc_header *ret)
+static inline bool read_header(struct glibc_window *window, uint64_t at, struct glibc_header *ret)
 {
 	const uint8_t *bytes = glibc_window_at(window, at, sizeof(*ret));
-	if (bytes)
+	if (likely(bytes != NULL)) {
 		memcpy(ret, bytes, sizeof(*ret));
+		return true;
+	}
+	bytes = glibc_window_at(window, at, CHUNK_HEADER); // a segment's last
+	*ret = (struct glibc_header){0};
+	if (bytes)
+		memcpy(ret, bytes, CHUNK_HEADER);
 	return bytes != NULL;
 }
 
@@ -62,17 +68,10 @@ static void walk_init(struct walk *walk, struct glibc *glibc, size_t arena, uint
 /** Puts the cursor on the first listed chunk at or after `address`. */
 static void seek_listed(struct walk *walk, uint64_t address)
 {
-	size_t low = 0, high = walk->glibc->listed.count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (walk->glibc->listed.items[middle].chunk < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	walk->listed = low;
-	walk->next_listed =
-		low < walk->glibc->listed.count ? walk->glibc->listed.items[low].chunk : UINT64_MAX;
+	walk->listed = glibc_listed_after(walk->glibc, address);
+	walk->next_listed = walk->listed < walk->glibc->listed.count
+				    ? walk->glibc->listed.items[walk->listed].chunk
+				    : UINT64_MAX;
 }
 
 /** Can there be a chunk at `at`, which is not the top? */
@@ -202,10 +201,12 @@ static void ask_lists(struct walk *walk, uint64_t at, enum strobe_heap_state *st
 
 /** Tells of the chunk at `at`. */
 static inline void tell_chunk(struct walk *walk, uint64_t at, uint64_t size,
-			      enum strobe_heap_state state)
+			      enum strobe_heap_state state, const uint64_t links[2])
 {
 	if (at >= walk->next_listed)
 		ask_lists(walk, at, &state);
+	if (state == STROBE_HEAP_FREE)
+		walk->balance += glibc_link_balance(at, links);
 	uint64_t address = at + CHUNK_HEADER, usable = size - 8;
 	if (usable > walk->end - address) // the last one's next has no header
 		usable = walk->end - address;
@@ -223,28 +224,40 @@ static void tell_top(struct walk *walk, uint64_t at, uint64_t head)
 }
 
 /** Is the free chunk at `at` in a bin's list? */
-static bool is_in_bin(const struct walk *walk, uint64_t at)
+static bool is_in_bin(const struct walk *walk, uint64_t at, const uint64_t links[2])
 {
-	uint64_t links[2], back;
-	return strobe_memory_read(walk->glibc->view, at + CHUNK_HEADER, links, 16) == 16 &&
-	       glibc_read_word(walk->glibc->view, links[0] + 24, &back) && back == at &&
+	uint64_t back;
+	return glibc_read_word(walk->glibc->view, links[0] + 24, &back) && back == at &&
 	       glibc_read_word(walk->glibc->view, links[1] + 16, &back) && back == at;
 }
 
-/** What comes behind the chunk at `at` is not in order. Tells of the chunk; where to go on; 0: nowhere. */
-static uint64_t repair(struct walk *walk, uint64_t at, uint64_t size, bool readable,
-		       const struct glibc_header *next_header)
+/** Tells of a chunk without a good header, which ends where that at `end` begins. */
+static void tell_smashed(struct walk *walk, uint64_t at, uint64_t end,
+			 const struct glibc_header *header)
 {
-	uint64_t next = at + size;
+	uint64_t pair[2];
+	bool used =
+		!glibc_window_pair(&walk->glibc->ahead, end, pair) || pair[1] & CHUNK_PREV_INUSE;
+	if (end - at >= CHUNK_MIN)
+		tell_chunk(walk, at, end - at, used ? STROBE_HEAP_ALLOCATED : STROBE_HEAP_FREE,
+			   header->links);
+}
+
+/** What comes behind the chunk at `at` is not in order. Tells of the chunk; where to go on; 0: nowhere. */
+static uint64_t repair(struct walk *walk, uint64_t at, const struct glibc_header *header,
+		       bool readable, const struct glibc_header *next_header)
+{
+	const uint64_t *links = header->links;
+	uint64_t size = glibc_size(header->head), next = at + size;
 	struct strobe_heap *heap = walk->glibc->heap;
-	bool is_free = is_in_bin(walk, at);
+	bool is_free = is_in_bin(walk, at, links);
 	enum strobe_heap_state state = is_free ? STROBE_HEAP_FREE : STROBE_HEAP_ALLOCATED;
 	if (readable && is_strong(walk, next)) {
 		heap_damage(heap, next, 0,
 			    "the chunk before 0x%" PRIx64 " has 0x%" PRIx64 " bytes, 0x%" PRIx64
 			    " as is told there",
 			    next, size, next_header->prev_size);
-		tell_chunk(walk, at, size, state);
+		tell_chunk(walk, at, size, state, links);
 		return next;
 	}
 	uint64_t found = find_strong(walk, at + CHUNK_MIN, walk->end, CHUNK_ALIGNMENT);
@@ -253,16 +266,27 @@ static uint64_t repair(struct walk *walk, uint64_t at, uint64_t size, bool reada
 			    "a chunk's size is 0x%" PRIx64 ", but the next one begins 0x%" PRIx64
 			    " bytes behind it",
 			    size, found - at);
-		tell_chunk(walk, at, found - at, state);
+		tell_chunk(walk, at, found - at, state, links);
 		return found;
 	}
 	uint64_t to = found ? found : walk->end;
+	bool whole = readable && found; // one chunk: others in it would have been found
+	// Cut off the top, which was not written down yet.
+	bool is_top = readable && !found && walk->top && !walk->top_is_good && walk->top <= at;
 	if (readable)
-		heap_damage(heap, next + 8, to - next, "no chunk has the size 0x%" PRIx64 " here",
-			    glibc_size(next_header->head));
+		heap_damage(heap, next + 8, whole || is_top ? 0 : to - next,
+			    "no chunk has the size 0x%" PRIx64 " here; the next good one begins "
+			    "0x%" PRIx64 " bytes further on",
+			    glibc_size(next_header->head), to - next);
 	else
 		heap_damage(heap, next, to - next, "a chunk's header is not readable here");
-	tell_chunk(walk, at, size, state);
+	tell_chunk(walk, at, size, state, links);
+	if (walk->stopped)
+		return 0;
+	if (whole)
+		tell_smashed(walk, next, found, next_header);
+	else if (is_top && walk->end - next > CHUNK_HEADER)
+		tell(walk, next + CHUNK_HEADER, walk->end - next - CHUNK_HEADER, STROBE_HEAP_TOP);
 	return found;
 }
 
@@ -283,15 +307,16 @@ static bool begin(struct walk *walk, uint64_t *at, struct glibc_header *header)
 }
 
 /** A chunk that ends where the segment does: where the top is not where the arena says, this is it. */
-static void tell_last(struct walk *walk, uint64_t at, uint64_t size)
+static void tell_last(struct walk *walk, uint64_t at, const struct glibc_header *header)
 {
 	bool elsewhere = walk->top && !walk->top_is_good;
 	if (elsewhere)
 		heap_damage(walk->glibc->heap, walk->arena->bins + STATE_TOP_AT, 0,
 			    "the arena's top is 0x%" PRIx64 ", but other chunks are there",
 			    walk->top);
-	tell_chunk(walk, at, size,
-		   elsewhere || !walk->arena->top ? STROBE_HEAP_TOP : STROBE_HEAP_ALLOCATED);
+	tell_chunk(walk, at, glibc_size(header->head),
+		   elsewhere || !walk->arena->top ? STROBE_HEAP_TOP : STROBE_HEAP_ALLOCATED,
+		   header->links);
 }
 
 /** The end of what is not an ordinary chunk; false if it is one. */
@@ -330,11 +355,13 @@ static enum glibc_end walk_chunks(struct walk *walk, uint64_t at, uint64_t *end)
 				return how;
 		uint64_t size = glibc_size(header.head), to = at + size;
 		if (to == walk->end) {
-			tell_last(walk, at, size);
+			tell_last(walk, at, &header);
 			return GLIBC_END_WHOLE;
 		}
 		bool readable = read_header(window, to, &next);
-		bool used = next.head & CHUNK_PREV_INUSE;
+		// Cut off the top, whose header may not be written yet.
+		bool cut = to == walk->top && next.prev_size != size;
+		bool used = cut || next.head & CHUNK_PREV_INUSE;
 		if (likely(readable && (used || next.prev_size == size) &&
 			   (fits(walk, to, next.head) || to == walk->top ||
 			    fence_end(walk, window, to, next.head)))) {
@@ -343,30 +370,34 @@ static enum glibc_end walk_chunks(struct walk *walk, uint64_t at, uint64_t *end)
 					    "a chunk's size, 0x%" PRIx64
 					    ", says that it is of another arena",
 					    header.head);
-			tell_chunk(walk, at, size, used ? STROBE_HEAP_ALLOCATED : STROBE_HEAP_FREE);
+			tell_chunk(walk, at, size, used ? STROBE_HEAP_ALLOCATED : STROBE_HEAP_FREE,
+				   header.links);
 			at = to;
 			header = next;
 			continue;
 		}
-		at = repair(walk, at, size, readable, &next);
+		at = repair(walk, at, &header, readable, &next);
 		if (!at || !read_header(window, at, &header))
 			return GLIBC_END_LOST;
 	}
 	return GLIBC_END_STOPPED;
 }
 
-enum glibc_end glibc_walk(struct glibc *glibc, const struct glibc_segment *segment,
-			  strobe_heap_visit visit, void *context, uint64_t *end)
+struct glibc_walked glibc_walk(struct glibc *glibc, const struct glibc_segment *segment,
+			       strobe_heap_visit visit, void *context)
 {
 	struct walk walk;
 	walk_init(&walk, glibc, segment->arena, segment->start, segment->end);
 	walk.visit = visit;
 	walk.context = context;
 	seek_listed(&walk, segment->start);
+	struct glibc_walked walked = {.how = GLIBC_END_STOPPED, .end = segment->end};
 	if (segment->first > segment->start)
 		tell(&walk, segment->start, segment->first - segment->start, STROBE_HEAP_BOOKS);
+	if (!walk.stopped)
+		walked.how = walk_chunks(&walk, segment->first, &walked.end);
 	if (walk.stopped)
-		return GLIBC_END_STOPPED;
-	enum glibc_end how = walk_chunks(&walk, segment->first, end);
-	return walk.stopped ? GLIBC_END_STOPPED : how;
+		walked.how = GLIBC_END_STOPPED;
+	walked.balance = walk.balance;
+	return walked;
 }

@@ -20,7 +20,7 @@
 enum { MAX_DAMAGES = 1000, MAX_DAMAGE_TEXT = 256 };
 
 static const struct allocator_reader *const readers[] = {
-	&glibc_reader, &jemalloc_reader, &musl_reader,
+	&glibc_reader, &jemalloc_reader, &musl_reader, &pymalloc_reader,
 	NULL, // ends the table
 };
 

@@ -20,6 +20,8 @@ enum {
 	JEMALLOC_USER_ELEMENTS = 1 << 17, // of these, for user space
 	JEMALLOC_SLAB_BLOCKS = 512,	  // at most
 	JEMALLOC_WINDOW = 512,
+	JEMALLOC_BIN_WORDS = 3, // of a thread's cache
+	JEMALLOC_BINS = 96,	// at most
 };
 #define JEMALLOC_LEAF_BYTES ((uint64_t)JEMALLOC_LEAF_PAGES * 8)
 #define JEMALLOC_LEAF_SPAN ((uint64_t)JEMALLOC_LEAF_PAGES * JEMALLOC_PAGE)
@@ -92,9 +94,12 @@ bool jemalloc_next_extent(struct jemalloc *jemalloc, uint64_t *cursor, uint64_t 
 uint64_t jemalloc_class_size(const struct jemalloc_layout *layout, unsigned class);
 /** Size classes that lie in slabs; the others are large. */
 unsigned jemalloc_small_classes(const struct jemalloc_layout *layout);
-/** The block that `address` lies in: true if there is one and it is not free in its slab. */
+/** The block that `address` lies in: true if there is one and it is not free in its slab. Of a large one, the first and
+ *  the last page alone are known. */
 bool jemalloc_block_of(struct jemalloc *jemalloc, uint64_t address, struct jemalloc_extent *extent,
 		       uint64_t *block);
+/** The same for any page of a large one of up to 256 KiB. */
+bool jemalloc_block_around(struct jemalloc *jemalloc, uint64_t address, uint64_t *block);
 bool jemalloc_read(const struct jemalloc *jemalloc, uint64_t address, uint64_t *words,
 		   size_t count);
 
@@ -103,6 +108,24 @@ struct strobe_error *jemalloc_find_metadata(struct jemalloc *jemalloc) STROBE_MU
 bool jemalloc_is_metadata(const struct jemalloc *jemalloc, uint64_t address);
 
 // jemalloc_cache.c: caches of threads.
+/** Where a cache's bins are: all, or small and large ones apart. */
+struct jemalloc_cache {
+	uint64_t links; // address of its links in the arena's list; 0 = not known
+	uint64_t bins[2];
+	unsigned bin_counts[2];
+};
 struct strobe_error *jemalloc_find_caches(struct jemalloc *jemalloc) STROBE_MUST_CHECK;
+/** Adds what a cache holds to the cached blocks. */
+struct strobe_error *jemalloc_read_cache(struct jemalloc *jemalloc,
+					 const struct jemalloc_cache *cache) STROBE_MUST_CHECK;
+/** Where the blocks of a bin (of JEMALLOC_BIN_WORDS words) are, and how many; false if it holds no stack. */
+bool jemalloc_stack_of_bin(const struct jemalloc *jemalloc, const uint64_t words[], uint64_t *start,
+			   unsigned *count);
+
+// jemalloc_thread.c: what the threads' static storage has.
+/** Before 5.3: adds each thread's data about arenas to jemalloc's own blocks. */
+struct strobe_error *jemalloc_find_thread_data(struct jemalloc *jemalloc) STROBE_MUST_CHECK;
+/** Reads caches where no list of them is kept. */
+struct strobe_error *jemalloc_find_thread_caches(struct jemalloc *jemalloc) STROBE_MUST_CHECK;
 
 #endif

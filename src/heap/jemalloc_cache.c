@@ -8,8 +8,8 @@
 //   cache:     the slow part +0, bins +8, each 24 bytes: top of a stack that grows downward, requests, and the low 16
 //              bits of low water mark, full and empty
 // and in 5.1 and 5.2, one structure:
-//   ticks +0 .. +16, small bins, list links, links of a second list, pointers to the small and to the large bins, arena,
-//   next bin, a byte a small bin, large bins; a bin is: low water mark, count, requests, end of a stack
+//   ticks +0 .. +16, small bins, list links, more links, pointers to the small and to the large bins, arena, next bin,
+//   a byte a small bin, large bins; a bin is: low water mark, count, requests, end of a stack
 // What a bin of class n holds is believed if it is the beginning of a block of class n that is not free.
 #include "heap/jemalloc.h"
 
@@ -24,8 +24,8 @@ enum {
 	ARENA_WORDS = 4096, // that an arena's lists lie within
 	MAX_ARENAS = 8192,
 	SLOW_BINS = 32,
-	BIN_WORDS = 3,
-	MAX_BINS = 96,
+	BIN_WORDS = JEMALLOC_BIN_WORDS,
+	MAX_BINS = JEMALLOC_BINS,
 	MAX_SLOW_WORDS = 64,
 	MAX_CACHES = 1 << 16,
 	MAX_CACHED = 1 << 24,  // blocks in all of them
@@ -33,15 +33,9 @@ enum {
 	OLD_BINS = 16,
 };
 
-/** A cache that was found. */
-struct cache {
-	uint64_t links; // address of its links in the arena's list
-	uint64_t bins[2];
-	unsigned bin_counts[2];
-};
-
 /** 5.3: is a cache's slow part at `address`? */
-static bool packed_cache_at(const struct jemalloc *jemalloc, uint64_t address, struct cache *ret)
+static bool packed_cache_at(const struct jemalloc *jemalloc, uint64_t address,
+			    struct jemalloc_cache *ret)
 {
 	uint64_t bins, back, words[MAX_SLOW_WORDS];
 	if (address % 8 || address >= JEMALLOC_USER_END ||
@@ -51,30 +45,38 @@ static bool packed_cache_at(const struct jemalloc *jemalloc, uint64_t address, s
 		return false;
 	for (size_t i = SLOW_BINS / 8 + 1; i < MAX_SLOW_WORDS; i++)
 		if (words[i] == bins - 8) {
-			*ret = (struct cache){
+			*ret = (struct jemalloc_cache){
 				.links = address, .bins = {bins}, .bin_counts = {MAX_BINS}};
 			return true;
 		}
 	return false;
 }
 
-/** 5.1, 5.2: is a cache at `address`? */
-static bool plain_cache_at(const struct jemalloc *jemalloc, uint64_t address, struct cache *ret)
+/** 5.1, 5.2: is a cache at `address`? Between links and pointers the releases differ. */
+static bool plain_cache_at(const struct jemalloc *jemalloc, uint64_t address,
+			   struct jemalloc_cache *ret)
 {
-	uint64_t pointers[2], small = jemalloc_small_classes(&jemalloc->layout);
+	enum { WORDS = 12, FIRST = 4, MAX_LARGE_OFFSET = 256 };
+	uint64_t words[WORDS], small = jemalloc_small_classes(&jemalloc->layout);
 	uint64_t links = address + OLD_BINS + small * BIN_WORDS * 8;
-	uint64_t large = (links + 16 + 32 + 8 + 4 + small + 7) & ~UINT64_C(7);
 	if (address % 8 || address >= JEMALLOC_USER_END ||
-	    !jemalloc_read(jemalloc, links + 32, pointers, 2) ||
-	    pointers[0] != address + OLD_BINS || pointers[1] != large)
+	    !jemalloc_read(jemalloc, links, words, WORDS))
 		return false;
-	*ret = (struct cache){.links = links,
-			      .bins = {address + OLD_BINS, large},
-			      .bin_counts = {(unsigned)small, MAX_BINS - (unsigned)small}};
-	return true;
+	for (size_t i = FIRST; i + 1 < WORDS; i++) {
+		uint64_t large = words[i + 1];
+		if (words[i] != address + OLD_BINS || large % 8 || large <= links ||
+		    large - links > MAX_LARGE_OFFSET)
+			continue;
+		*ret = (struct jemalloc_cache){
+			.links = links,
+			.bins = {address + OLD_BINS, large},
+			.bin_counts = {(unsigned)small, MAX_BINS - (unsigned)small}};
+		return true;
+	}
+	return false;
 }
 
-static bool cache_at(const struct jemalloc *jemalloc, uint64_t address, struct cache *ret)
+static bool cache_at(const struct jemalloc *jemalloc, uint64_t address, struct jemalloc_cache *ret)
 {
 	return jemalloc->layout.packed_caches ? packed_cache_at(jemalloc, address, ret)
 					      : plain_cache_at(jemalloc, address, ret);
@@ -82,17 +84,14 @@ static bool cache_at(const struct jemalloc *jemalloc, uint64_t address, struct c
 
 static struct strobe_error *add_own(struct jemalloc *jemalloc, uint64_t address)
 {
-	struct jemalloc_extent extent;
 	uint64_t block;
-	if (jemalloc_block_of(jemalloc, address, &extent, &block) &&
-	    !array_push(&jemalloc->own, block))
+	if (jemalloc_block_around(jemalloc, address, &block) && !array_push(&jemalloc->own, block))
 		return error_no_memory();
 	return NULL;
 }
 
-/** Where a bin's blocks are, and how many; false if it holds no stack. */
-static bool stack_of_bin(const struct jemalloc *jemalloc, const uint64_t words[BIN_WORDS],
-			 uint64_t *start, unsigned *count)
+bool jemalloc_stack_of_bin(const struct jemalloc *jemalloc, const uint64_t words[], uint64_t *start,
+			   unsigned *count)
 {
 	if (!jemalloc->layout.packed_caches) {
 		*count = (unsigned)(words[0] >> 32);
@@ -137,8 +136,8 @@ static struct strobe_error *read_bin(struct jemalloc *jemalloc, unsigned class, 
 	return NULL;
 }
 
-/** Reads all bins of a cache. */
-static struct strobe_error *read_cache(struct jemalloc *jemalloc, const struct cache *cache)
+struct strobe_error *jemalloc_read_cache(struct jemalloc *jemalloc,
+					 const struct jemalloc_cache *cache)
 {
 	uint64_t words[MAX_BINS * BIN_WORDS], start;
 	unsigned class = 0, count;
@@ -147,7 +146,7 @@ static struct strobe_error *read_cache(struct jemalloc *jemalloc, const struct c
 		size_t got = strobe_memory_read(jemalloc->view, cache->bins[part], words,
 						(size_t)cache->bin_counts[part] * BIN_WORDS * 8);
 		for (size_t i = 0; !error && i < got / (BIN_WORDS * 8); i++, class ++) {
-			if (!stack_of_bin(jemalloc, &words[i * BIN_WORDS], &start, &count))
+			if (!jemalloc_stack_of_bin(jemalloc, &words[i * BIN_WORDS], &start, &count))
 				return NULL; // behind the last
 			if (class == 0)	     // all stacks of a cache are one block of arena 0
 				error = add_own(jemalloc, start);
@@ -161,7 +160,7 @@ static struct strobe_error *read_cache(struct jemalloc *jemalloc, const struct c
 /** Reads the caches of the list that `first` is in. */
 static struct strobe_error *read_list(struct jemalloc *jemalloc, struct hash *seen, uint64_t first)
 {
-	struct cache cache;
+	struct jemalloc_cache cache;
 	uint64_t address = first;
 	while (seen->count < MAX_CACHES && !hash_get(seen, address)) {
 		if (!cache_at(jemalloc, address, &cache)) {
@@ -171,7 +170,7 @@ static struct strobe_error *read_list(struct jemalloc *jemalloc, struct hash *se
 		}
 		if (!hash_put(seen, address, jemalloc))
 			return error_no_memory();
-		struct strobe_error *error = read_cache(jemalloc, &cache);
+		struct strobe_error *error = jemalloc_read_cache(jemalloc, &cache);
 		if (error || !jemalloc_read(jemalloc, cache.links, &address, 1))
 			return error;
 	}
@@ -183,7 +182,7 @@ static struct strobe_error *search_arena(struct jemalloc *jemalloc, struct hash 
 					 uint64_t arena)
 {
 	uint64_t words[JEMALLOC_WINDOW];
-	struct cache cache;
+	struct jemalloc_cache cache;
 	for (uint64_t i = 0; i < ARENA_WORDS; i += JEMALLOC_WINDOW) {
 		size_t got =
 			strobe_memory_read(jemalloc->view, arena + i * 8, words, sizeof(words));
@@ -253,6 +252,11 @@ struct strobe_error *jemalloc_find_caches(struct jemalloc *jemalloc)
 	     !error && view_module_data(jemalloc->view, jemalloc->module_index, i, &start, &end);
 	     i++)
 		error = search_data(jemalloc, &seen, &arenas, start, end);
+	// No lists are kept where jemalloc was built without statistics.
+	if (!error && seen.count == 0)
+		error = jemalloc_find_thread_caches(jemalloc);
+	if (!error && !jemalloc->layout.packed_caches)
+		error = jemalloc_find_thread_data(jemalloc);
 	hash_fini(&seen);
 	hash_fini(&arenas);
 	sort(jemalloc->cached.items, &jemalloc->cached.count);

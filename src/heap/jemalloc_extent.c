@@ -218,11 +218,26 @@ bool jemalloc_block_of(struct jemalloc *jemalloc, uint64_t address, struct jemal
 		return false;
 	if (!extent->slab) {
 		*block = extent->address;
-		return address >= extent->address;
+		return true;
 	}
 	uint64_t size = jemalloc_class_size(&jemalloc->layout, extent->class);
 	uint64_t index = (address - extent->start) / size;
 	*block = extent->start + index * size;
 	return index < extent->size_bytes / size &&
 	       !(extent->free_map[index / 64] >> index % 64 & 1);
+}
+
+bool jemalloc_block_around(struct jemalloc *jemalloc, uint64_t address, uint64_t *block)
+{
+	enum { MAX_PAGES = 64 };
+	struct jemalloc_extent extent;
+	uint64_t page = address & ~(uint64_t)(JEMALLOC_PAGE - 1);
+	for (size_t i = 0; i < MAX_PAGES && page && page < JEMALLOC_USER_END; i++) {
+		if (jemalloc_extent_of(jemalloc, page, &extent, NULL) == JEMALLOC_EXTENT)
+			return address < extent.start + extent.size_bytes &&
+			       jemalloc_block_of(jemalloc, extent.slab ? address : page, &extent,
+						 block);
+		page -= JEMALLOC_PAGE;
+	}
+	return false;
 }

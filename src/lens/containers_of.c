@@ -188,8 +188,9 @@ static bool take_wanted(struct search *search, const uint32_t *links, size_t cou
 		if (type->size_bytes < search->smallest)
 			search->smallest = type->size_bytes;
 	}
-	search->wanted = search->links->learned.items + before;
 	search->wanted_count = search->links->learned.count - before;
+	if (search->wanted_count > 0)
+		search->wanted = search->links->learned.items + before;
 	return true;
 }
 

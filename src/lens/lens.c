@@ -35,6 +35,7 @@ struct lens *lens_free(struct lens *lens)
 		return NULL;
 	hash_fini(&lens->by_type);
 	hash_fini(&lens->by_key);
+	hash_fini(&lens->by_name);
 	hash_fini(&lens->alignments);
 	hash_fini(&lens->extents);
 	hash_fini(&lens->vtables);
@@ -94,13 +95,17 @@ struct lens_entry *lens_add(struct lens *lens, const char *key, uint64_t fingerp
 	return entry;
 }
 
-/** A registered type of that name: what only the lens itself makes is found no other way. */
-static uint32_t find_registered(const struct lens *lens, const char *name)
+/** The first registered type of that name: what only the lens itself makes is found no other way. */
+static uint32_t find_registered(struct lens *lens, const char *name)
 {
-	for (uint32_t id = 1; id <= lens->count; id++)
-		if (strcmp(lens_entry(lens, id)->type.name, name) == 0)
-			return id;
-	return LENS_TYPE_NONE;
+	for (; lens->named < lens->count; lens->named++) {
+		struct lens_entry *entry = lens_entry(lens, lens->named + 1);
+		uint64_t hash = hash_bytes(entry->type.name, strlen(entry->type.name));
+		if (!hash_get(&lens->by_name, hash) && !hash_put(&lens->by_name, hash, entry))
+			break;
+	}
+	const struct lens_entry *entry = hash_get(&lens->by_name, hash_bytes(name, strlen(name)));
+	return entry && strcmp(entry->type.name, name) == 0 ? entry->id : LENS_TYPE_NONE;
 }
 
 uint32_t lens_type_find(struct lens *lens, const char *name, size_t module_index, uint64_t offset,
@@ -110,7 +115,7 @@ uint32_t lens_type_find(struct lens *lens, const char *name, size_t module_index
 	uint32_t id;
 	if (module_index != SIZE_MAX)
 		type = type_at(lens->symbols, module_index, offset, in_types);
-	id = type ? lens_type_id(lens, type) : LENS_TYPE_NONE;
+	id = lens_type_id_as(lens, type, name);
 	if (id && strcmp(lens_entry(lens, id)->type.name, name) == 0)
 		return id;
 	id = find_registered(lens, name);

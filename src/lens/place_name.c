@@ -264,7 +264,9 @@ void lens_place_name(struct lens *lens, uint32_t type, uint64_t offset, struct t
 		text_printf(ret, "[%" PRIu64 "]", offset / size);
 		offset %= size;
 	}
-	if (entry->type.type && !entry->storage)
+	if (entry->place_name)
+		entry->place_name(lens, entry->data, offset, ret);
+	else if (entry->type.type && !entry->storage)
 		name_in(lens, entry->type.type, offset, ret);
 	else
 		name_rest(offset, ret);

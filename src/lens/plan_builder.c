@@ -83,23 +83,35 @@ void plan_scan(struct plan_builder *builder, uint64_t offset, uint64_t size_byte
 				  .kind = PLAN_SCAN, .offset = (uint32_t)offset, .a = size_bytes});
 }
 
+uint32_t lens_own_type(struct lens *lens, const struct lens_own_type *own)
+{
+	uint64_t fingerprint = hash_bytes(own->name, strlen(own->name)) ^ UINT64_C(0x6f776e);
+	struct lens_entry *entry = lens_lookup(lens, own->name, fingerprint);
+	if (entry)
+		return entry->id;
+	entry = lens_add(lens, own->name, fingerprint);
+	if (!entry)
+		return LENS_TYPE_NONE;
+	entry->type.language = own->language;
+	entry->type.size_bytes = own->size_bytes;
+	entry->build = own->build;
+	entry->place_name = own->place_name;
+	entry->data = own->data;
+	return entry->id;
+}
+
 uint32_t plan_own_type(struct plan_builder *builder, const char *name, uint64_t size_bytes,
 		       void (*build)(struct plan_builder *builder, const void *data),
 		       const void *data)
 {
-	struct lens *lens = builder->lens;
-	uint64_t fingerprint = hash_bytes(name, strlen(name)) ^ UINT64_C(0x6f776e);
-	struct lens_entry *entry = lens_lookup(lens, name, fingerprint);
-	if (!entry) {
-		entry = lens_add(lens, name, fingerprint);
-		if (!entry)
-			return LENS_TYPE_NONE;
-		entry->type.language = builder->entry ? builder->entry->type.language : "C++";
-		entry->type.size_bytes = size_bytes;
-		entry->build = build;
-		entry->data = data;
-	}
-	return entry->id;
+	return lens_own_type(
+		builder->lens,
+		&(struct lens_own_type){.name = name,
+					.language = builder->entry ? builder->entry->type.language
+								   : "C++",
+					.size_bytes = size_bytes,
+					.build = build,
+					.data = data});
 }
 
 void plan_give_up(struct plan_builder *builder, size_t begin, uint64_t offset)

@@ -24,6 +24,19 @@ void plan_value(struct plan_builder *builder, struct type *type, uint64_t offset
 void plan_scan(struct plan_builder *builder, uint64_t offset, uint64_t size_bytes);
 /** The id of the type that a step points to. */
 uint32_t plan_type(struct plan_builder *builder, struct type *type);
+/** A type that debug information does not describe: a lens's own. */
+struct lens_own_type {
+	const char *name;     // copied
+	const char *language; // a literal: "Python"
+	uint64_t size_bytes;  // of one; 0 = an object is always one
+	void (*build)(struct plan_builder *builder, const void *data); // adds its steps
+	/** Names the place at `offset` of one, as lens_place_name() does. NULL: no place has a name. One thread. */
+	void (*place_name)(struct lens *lens, const void *data, uint64_t offset, struct text *ret);
+	const void *data; // lives as long as the lens
+};
+/** Its id, one a name; it is compiled with the others. May be called whenever lens_type_id() may. 0 when memory is short,
+ *  which lens_compile() reports. */
+uint32_t lens_own_type(struct lens *lens, const struct lens_own_type *own);
 /** The id of a type that is the lens's own, made by `build` when it is compiled; one a name. `data` lives as long as the lens. */
 uint32_t plan_own_type(struct plan_builder *builder, const char *name, uint64_t size_bytes,
 		       void (*build)(struct plan_builder *builder, const void *data),

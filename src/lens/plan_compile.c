@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lens/builder.h"
+#include "lens/rust.h"
 #include "symbols/type.h"
 
 /** Named limits: structures within each other that an alignment or extent is asked of; elements of an array in a union
@@ -297,10 +298,10 @@ static bool same_step(const struct plan_step *a, const struct plan_step *b)
 	       a->data == b->data && a->width == b->width;
 }
 
-static bool same_steps(const struct plan_step *a, const struct plan_step *b, size_t count)
+static bool same_steps(const struct plan_step *steps, size_t a, size_t b, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (!same_step(&a[i], &b[i]))
+		if (!same_step(&steps[a + i], &steps[b + i]))
 			return false;
 	return true;
 }
@@ -317,7 +318,7 @@ static bool is_idle(const struct plan_step *steps, size_t begin, size_t end, siz
 	for (size_t i = begin; i < end; i += 1 + steps[i].span) {
 		if (i == at)
 			continue;
-		if (i < at && same_steps(&steps[i], step, 1 + step->span))
+		if (i < at && same_steps(steps, i, at, 1 + step->span))
 			return true;
 		if (step->kind == PLAN_POINTER && is_word(&steps[i]) &&
 		    steps[i].offset == step->offset &&
@@ -368,8 +369,8 @@ static void union_steps(struct plan_builder *builder, struct type *type, bool ma
 		if (readings++ == 0)
 			first = count;
 		else
-			alike &= count == first && same_steps(&builder->steps.items[begin],
-							      &builder->steps.items[before], count);
+			alike &= count == first &&
+				 same_steps(builder->steps.items, begin, before, count);
 	}
 	builder->unions--;
 	if (builder->full)
@@ -522,6 +523,8 @@ void plan_value(struct plan_builder *builder, struct type *type, uint64_t offset
 	case TYPE_CLASS:
 		if (language_is_cplus(type->language) &&
 		    cplus_container(builder, type, offset, maybe))
+			break;
+		if (language_is_rust(type->language) && rust_class(builder, type, offset, maybe))
 			break;
 		nested_steps(builder, type, offset, maybe);
 		break;

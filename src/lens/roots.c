@@ -148,6 +148,10 @@ static bool prepare(struct roots *roots)
 		if (!claims_add(&roots->holes, roots->options->holes[i].start,
 				roots->options->holes[i].end))
 			return false;
+	for (size_t i = 0; i < roots->options->book_count; i++)
+		if (!roots_claim(roots, roots->options->books[i].start,
+				 roots->options->books[i].end))
+			return false;
 	return roots_local_prepare(roots);
 }
 

@@ -28,9 +28,10 @@ struct root {
 	size_t frame;	      // index of the visible frame; SIZE_MAX = of none
 	size_t module;	      // index; SIZE_MAX = of none
 	const char *function; // of the frame; NULL if unknown
+	unsigned line;	      // where the frame is in its source; 0 if unknown
 	const char *
 		name; // of the variable ("req", "server", "ns::table"); of others what they are: "saved registers",
-		// ".bss", "environment", "[stack]"; never NULL
+	// ".bss", "environment", "[stack]"; never NULL
 	uint32_t type;		      // lens type id; 0 = scanned
 	uint64_t address, size_bytes; // where it is; address 0 = in no memory:
 	const uint64_t *values;	      // then its bytes, as words; for type 0 each may be an address
@@ -48,6 +49,10 @@ struct root_hole {
 struct root_options {
 	const struct root_hole *holes;
 	size_t hole_count;
+	/** What allocators keep in modules' data: no variable there, and nothing between them, is a root. As it points to
+	 *  blocks' headers, it would seem to hold what lies before these. */
+	const struct root_hole *books;
+	size_t book_count;
 	size_t max_frames; // of one thread; 0 = 1,000,000
 };
 

@@ -6,7 +6,7 @@
 enum {
 	RED_ZONE = 128,		// below the stack pointer: x86-64 psABI
 	JOIN_LIMIT = 64 * 1024, // between frames whose size is not known
-	DEAD_LIMIT = 8 << 20,	// below the frames on a stack that the program made itself
+	DEAD_LIMIT = 64 * 1024, // below the frames of a stack that may share its mapping
 	GROUP_LIMIT = 1024,
 	SIGNAL_FRAME = 16 * 1024, // of registers; where its stack is not told
 	// struct ucontext of x86-64: flags, link, stack: pointer, flags, size.
@@ -136,16 +136,24 @@ bool stack_memory_overlaps(const struct stack_memory *memory, uint64_t start, ui
 	return false;
 }
 
-/** Is it the stack of the kernel's or the C library's making, all of which is stack? */
-static bool is_whole_stack(const struct stack_group *group, const struct root_thread_area *area)
+/** Does memory that nobody may read lie below the mapping? Such is put below stacks. */
+static bool has_guard(const struct roots *roots, const struct strobe_mapping *mapping)
+{
+	const struct strobe_mapping *below =
+		strobe_view_mapping_at(roots->view, mapping->start - 1);
+	return below && !(below->permissions & STROBE_PERMISSION_READ);
+}
+
+/** Is all of the mapping below the frames stack? The kernel's, the C library's, or one with a guard. A program's own stack
+ *  may be in one mapping with whatever it mapped besides. */
+static bool is_whole_stack(const struct roots *roots, const struct stack_group *group)
 {
 	const char *path = group->mapping->path;
-	return (path && strcmp(path, "[stack]") == 0) ||
-	       (area->pointer > group->start && area->pointer < group->mapping->end);
+	return (path && strcmp(path, "[stack]") == 0) || has_guard(roots, group->mapping);
 }
 
 bool stack_memory_claim(struct roots *roots, const struct stack_memory *memory,
-			uint64_t end_of_last, const struct root_thread_area *area)
+			uint64_t end_of_last)
 {
 	for (size_t i = 0; i < memory->groups.count; i++) {
 		const struct stack_group *group = &memory->groups.items[i];
@@ -153,7 +161,7 @@ bool stack_memory_claim(struct roots *roots, const struct stack_memory *memory,
 		uint64_t end = group->end;
 		if (i + 1 == memory->groups.count && end_of_last > end)
 			end = end_of_last;
-		if (!is_whole_stack(group, area) && group->start - floor > DEAD_LIMIT)
+		if (!is_whole_stack(roots, group) && group->start - floor > DEAD_LIMIT)
 			floor = group->start - DEAD_LIMIT;
 		// Of a variable that is used as a stack, the rest is a variable.
 		bool own = group->mapping->module_index == SIZE_MAX;

@@ -30,7 +30,7 @@ bool stack_memory_holds(const struct stack_memory *memory, uint64_t address, uin
 bool stack_memory_overlaps(const struct stack_memory *memory, uint64_t start, uint64_t end);
 /** Claims it, and of the last stack all up to `end_of_last`; remembers what is dead below. */
 bool stack_memory_claim(struct roots *roots, const struct stack_memory *memory,
-			uint64_t end_of_last, const struct root_thread_area *area);
+			uint64_t end_of_last);
 void stack_memory_fini(struct stack_memory *memory);
 
 #endif

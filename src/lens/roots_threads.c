@@ -59,6 +59,7 @@ static bool collect(void *context, const struct strobe_variable *variable,
 		.frame = t->frame->index,
 		.module = t->frame->module_index,
 		.function = t->frame->function,
+		.line = t->frame->line,
 		.name = variable->name,
 	};
 	bool taken = false;
@@ -103,6 +104,7 @@ static struct root frame_root(const struct thread_roots *t, size_t index, enum r
 		.frame = index,
 		.module = frame->module_index,
 		.function = frame->function,
+		.line = frame->line,
 		.name = name,
 	};
 }
@@ -211,7 +213,7 @@ static bool tell_thread(struct thread_roots *t)
 	if (!collect_frames(t))
 		return false;
 	uint64_t above = end_of_stack(t);
-	return stack_memory_claim(t->roots, &t->memory, above, &t->area) && tell_frames(t) &&
+	return stack_memory_claim(t->roots, &t->memory, above) && tell_frames(t) &&
 	       tell_above(t, above) && roots_thread_locals(t->roots, t->thread, &t->area);
 }
 

@@ -20,6 +20,7 @@ struct lens_entry {
 	const char *key; // its name without "struct"; what types of several units are the same by
 	uint64_t fingerprint;					       // of kind, name and layout
 	void (*build)(struct plan_builder *builder, const void *data); // of the lens's own types
+	void (*place_name)(struct lens *lens, const void *data, uint64_t offset, struct text *ret);
 	const void *data;
 	bool flexible; // its last member takes what is left of the object
 	bool plain;    // its steps are pointers of known type within its size, to others
@@ -41,6 +42,8 @@ struct lens {
 	bool failed;		   // memory was short since lens_compile() told so
 	struct hash by_type;	   // struct type -> its entry
 	struct hash by_key;	   // fingerprint -> first entry with it
+	struct hash by_name;	   // hash of a name -> the first entry called so
+	uint32_t named;		   // types that are in it
 	struct hash alignments;	   // struct type -> its alignment, in bytes
 	struct hash extents;	   // struct type -> bytes that it takes as a base, plus 1
 	struct hash vtables;	   // address -> struct known_vtable (vtables.c)
@@ -58,6 +61,8 @@ static inline struct lens_entry *lens_entry(const struct lens *lens, uint32_t id
 struct lens_entry *lens_add(struct lens *lens, const char *key, uint64_t fingerprint);
 /** The entry with that fingerprint and key; NULL if there is none. */
 struct lens_entry *lens_lookup(const struct lens *lens, const char *key, uint64_t fingerprint);
+/** lens_type_id() of a type that may have no name of its own: then it has that of a typedef, `alias`, if that is one. */
+uint32_t lens_type_id_as(struct lens *lens, struct type *type, const char *alias);
 /** Alignment that the members of `type` tell, in bytes: 1 where they tell none. */
 unsigned lens_alignment(struct lens *lens, struct type *type);
 /** Whether values of the (stripped) type are memory in which anything may be: characters, std::byte. */

@@ -16,7 +16,7 @@ struct budget {
 	unsigned members;
 };
 
-static uint32_t id_of(struct lens *lens, struct type *type, unsigned depth);
+static uint32_t id_of(struct lens *lens, struct type *type, const char *alias, unsigned depth);
 
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
@@ -174,7 +174,7 @@ static struct lens_entry *pointer_entry(struct lens *lens, struct type *type, un
 			   : type->kind == TYPE_REFERENCE ? "&"
 							  : "&&";
 	const char *name = type_name(lens->symbols, type);
-	uint32_t target = type->target ? id_of(lens, type->target, depth + 1) : 0;
+	uint32_t target = type->target ? id_of(lens, type->target, NULL, depth + 1) : 0;
 	struct text text cleanup_text = {0};
 	if (target && !strstr(name, "(*")) {
 		const char *inner = lens_entry(lens, target)->type.name;
@@ -196,7 +196,7 @@ static struct lens_entry *array_entry(struct lens *lens, struct type *type, unsi
 	const char *name = type_name(lens->symbols, type);
 	if (!element)
 		return NULL;
-	uint32_t id = id_of(lens, element, depth + 1);
+	uint32_t id = id_of(lens, element, NULL, depth + 1);
 	if (id == 0 || type->dimension.unknown || type->dynamic || type->dimension.count == 0 ||
 	    !type_size(lens->symbols, type, &size))
 		return id ? lens_entry(lens, id) : NULL;
@@ -241,9 +241,9 @@ static struct lens_entry *entry_of(struct lens *lens, struct type *type, const c
 	}
 }
 
-static uint32_t id_of(struct lens *lens, struct type *type, unsigned depth)
+/** `alias` names a type that has no name, nor a typedef around it; may be NULL. */
+static uint32_t id_of(struct lens *lens, struct type *type, const char *alias, unsigned depth)
 {
-	const char *alias = NULL;
 	type = unwrap(type, &alias);
 	if (!type || depth > ID_NESTING_LIMIT)
 		return LENS_TYPE_NONE;
@@ -261,7 +261,12 @@ static uint32_t id_of(struct lens *lens, struct type *type, unsigned depth)
 
 uint32_t lens_type_id(struct lens *lens, struct type *type)
 {
-	return type ? id_of(lens, type, 0) : LENS_TYPE_NONE;
+	return type ? id_of(lens, type, NULL, 0) : LENS_TYPE_NONE;
+}
+
+uint32_t lens_type_id_as(struct lens *lens, struct type *type, const char *alias)
+{
+	return type ? id_of(lens, type, strpbrk(alias, " {") ? NULL : alias, 0) : LENS_TYPE_NONE;
 }
 
 uint32_t plan_type(struct plan_builder *builder, struct type *type)

@@ -76,18 +76,29 @@ bool lens_vtable_type(const struct lens *lens, uint64_t vtable, uint32_t *ret,
 	return true;
 }
 
-/** The class of `vtable`, if it is the address point of a table whose object has room for it. */
-static uint32_t look_up(struct lens *lens, uint64_t vtable, uint64_t *to_top)
+/** Whether the words before `vtable` are what stands before an address point: how far it is to the top, never forward, and
+ *  the type information, or 0. Cheap, where looking for the class is not. */
+static bool has_head(const struct lens *lens, uint64_t vtable, uint64_t *to_top)
 {
 	uint64_t words[2];
 	const struct strobe_view *view = strobe_symbols_view(lens->symbols);
-	struct type *class = type_of_vtable(lens->symbols, vtable);
-	if (!class || !class->vtable ||
+	if (!lens_may_be_vtable(lens, vtable) ||
 	    strobe_memory_read(view, vtable - 16, words, sizeof(words)) != sizeof(words))
-		return LENS_TYPE_NONE;
+		return false;
 	*to_top = -words[0];
-	// The word before the address point is the type information, or 0; to the top it is never forward.
-	if (*to_top > TO_TOP_LIMIT || *to_top % 8 != 0 || *to_top >= class->size)
+	// The ranges begin two words behind where they are, for tables; type information may be at their very start.
+	return *to_top <= TO_TOP_LIMIT && *to_top % 8 == 0 &&
+	       (words[1] == 0 || lens_may_be_vtable(lens, words[1]) ||
+		lens_may_be_vtable(lens, words[1] + 16));
+}
+
+/** The class of `vtable`, if it is the address point of a table whose object has room for it. */
+static uint32_t look_up(struct lens *lens, uint64_t vtable, uint64_t *to_top)
+{
+	if (!has_head(lens, vtable, to_top))
+		return LENS_TYPE_NONE;
+	struct type *class = type_of_vtable(lens->symbols, vtable);
+	if (!class || !class->vtable || *to_top >= class->size)
 		return LENS_TYPE_NONE;
 	return lens_type_id(lens, class);
 }
@@ -100,8 +111,7 @@ struct strobe_error *lens_learn_vtables(struct lens *lens, const uint64_t *vtabl
 		struct known_vtable *known = arena_alloc(&lens->arena, sizeof(*known));
 		if (!known)
 			return error_no_memory();
-		if (lens_may_be_vtable(lens, vtables[i]))
-			known->type = look_up(lens, vtables[i], &known->to_top);
+		known->type = look_up(lens, vtables[i], &known->to_top);
 		if (!hash_put(&lens->vtables, vtables[i], known))
 			return error_no_memory();
 	}

@@ -15,6 +15,8 @@
 
 /** Bytes of a text that are kept to be shown, and nodes between two calls of the progress. */
 enum { SHOWN_TEXT = 256, PROGRESS_NODES = 1 << 14 };
+/** Shorter texts in blocks of no type are numbers, or the ends of addresses, as likely as not. */
+enum { UNTYPED_LEAST = 4 };
 
 /** A block's content: 96 bits of its hash. */
 struct content {
@@ -43,6 +45,24 @@ static uint64_t content_bytes(const struct strobe_graph *graph, uint32_t node)
 	return all > 0 && all < size ? all : size;
 }
 
+static bool is_character(const char *type)
+{
+	static const char *const types[] = {"char", "unsigned char", "signed char", "char8_t"};
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (strcmp(types[i], type) == 0)
+			return true;
+	return false;
+}
+
+// Bytes that a text in `node` must have; 0 if its type says that it holds none.
+static uint64_t least_text(const struct strobe_duplicates *d, uint32_t node)
+{
+	const char *type = groups_type_name(d->graph, groups_of(d->graph, node));
+	if (type)
+		return is_character(type) ? d->options.min_bytes : 0;
+	return d->options.min_bytes > UNTYPED_LEAST ? d->options.min_bytes : UNTYPED_LEAST;
+}
+
 // The text at the beginning of a block; NULL if there is none, `*read` is false if it is unreadable.
 static const uint8_t *text_of(struct strobe_duplicates *d, uint32_t node, size_t *length,
 			      bool *read)
@@ -51,7 +71,10 @@ static const uint8_t *text_of(struct strobe_duplicates *d, uint32_t node, size_t
 	size_t wanted = size < PIECE_LIMIT ? (size_t)size : PIECE_LIMIT;
 	const uint8_t *bytes = piece_read(&d->reader, d->graph->addresses[node], wanted);
 	*read = bytes != NULL;
-	return bytes && text_bytes_begin(bytes, wanted, true, length) ? bytes : NULL;
+	if (!bytes || !text_bytes_begin(bytes, wanted, true, length) ||
+	    text_bytes_address(d->graph->view, bytes, wanted))
+		return NULL;
+	return bytes;
 }
 
 static bool add_pieces(struct strobe_duplicates *d, uint64_t address, uint64_t size)
@@ -76,8 +99,9 @@ static uint64_t add_content(struct strobe_duplicates *d, uint32_t node)
 	uint64_t size = 0;
 	content_hash_begin(d->hash);
 	if (d->options.strings) {
-		const uint8_t *text = text_of(d, node, &length, &read);
-		if (text && length >= d->options.min_bytes) {
+		uint64_t least = least_text(d, node);
+		const uint8_t *text = least ? text_of(d, node, &length, &read) : NULL;
+		if (text && length >= least) {
 			content_hash_add(d->hash, text, length);
 			size = length;
 		}

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "query/groups.h"
+#include "query/in_place.h"
 #include "query/node_value.h"
 #include "query/select.h"
 #include "value/predicate.h"
@@ -13,7 +14,9 @@
 /** A type that is looked through. */
 struct sought {
 	struct type *type;
+	const char *name;
 	uint64_t size_bytes;
+	uint64_t offset;	     // in the node; only arrays have several, and these begin at 0
 	struct predicate *predicate; // NULL = all of them
 };
 
@@ -26,24 +29,58 @@ struct search {
 	bool stopped;
 };
 
+static struct strobe_error *seek_type(struct search *s, uint32_t index)
+{
+	struct sought *sought = &s->types[index];
+	sought->name = groups_type_name(s->graph, index);
+	sought->type = node_value_type(s->graph, index);
+	sought->size_bytes = s->graph->graph_types[index].size_bytes;
+	return sought->type
+		       ? NULL
+		       : error_new(STROBE_ERROR_TYPE, "nothing describes \"%s\"", sought->name);
+}
+
+// Blocks of other types that hold such an object: what std::make_shared() made.
+static void seek_in_place(struct search *s, const char *name)
+{
+	struct type *type = s->graph->symbols ? type_find(s->graph->symbols, NULL, name) : NULL;
+	uint64_t size;
+	if (!type)
+		return;
+	type = type_strip(s->graph->symbols, type);
+	if (!type_size(s->graph->symbols, type, &size))
+		return;
+	const char *wanted = type_name(s->graph->symbols, type);
+	for (uint32_t i = 1; i < s->graph->type_count; i++) {
+		struct sought *sought = &s->types[i];
+		const char *holder = groups_type_name(s->graph, i);
+		if (sought->type || !in_place_is(holder, wanted))
+			continue;
+		struct type *holds = node_value_type(s->graph, i);
+		if (!holds ||
+		    !in_place_find(s->graph->symbols, holds, holder, wanted, &sought->offset))
+			continue;
+		sought->type = type;
+		sought->name = wanted;
+		sought->size_bytes = size;
+	}
+}
+
 static struct strobe_error *prepare(struct search *s, const char *name, const char *where)
 {
 	bool *mark = calloc(s->graph->type_count + 1, sizeof(*mark));
 	s->types = calloc(s->graph->type_count + 1, sizeof(*s->types));
 	struct strobe_error *error =
 		mark && s->types ? select_types(s->graph, name, mark) : error_no_memory();
-	for (uint32_t i = 1; !error && i < s->graph->type_count; i++) {
-		if (!mark[i])
-			continue;
-		s->types[i].type = node_value_type(s->graph, i);
-		s->types[i].size_bytes = s->graph->graph_types[i].size_bytes;
-		if (!s->types[i].type)
-			error = error_new(STROBE_ERROR_TYPE, "nothing describes \"%s\"",
-					  groups_type_name(s->graph, i));
-		else if (where)
+	for (uint32_t i = 1; !error && i < s->graph->type_count; i++)
+		if (mark[i])
+			error = seek_type(s, i);
+	if (!error)
+		seek_in_place(s, name);
+	for (uint32_t i = 1; !error && where && i < s->graph->type_count; i++)
+		if (s->types[i].type)
 			error = predicate_new(s->graph->symbols, s->types[i].type, where,
 					      &s->types[i].predicate);
-	}
 	free(mark);
 	return error;
 }
@@ -70,11 +107,14 @@ static struct strobe_error *test(struct search *s, const struct sought *sought, 
 static struct strobe_error *look_at(struct search *s, uint32_t node)
 {
 	const struct sought *sought = &s->types[graph_node_type(s->graph, node)];
-	uint64_t elements = sought->type ? graph_element_count(s->graph, node) : 0;
+	uint64_t elements = !sought->type    ? 0
+			    : sought->offset ? 1
+					     : graph_element_count(s->graph, node);
 	struct strobe_error *error = NULL;
 	bool wanted;
 	for (uint64_t i = 0; !error && !s->stopped && i < elements; i++) {
-		uint64_t address = s->graph->addresses[node] + i * sought->size_bytes;
+		uint64_t address =
+			s->graph->addresses[node] + sought->offset + i * sought->size_bytes;
 		s->count->looked_at++;
 		error = test(s, sought, address, &wanted);
 		if (error || !wanted)
@@ -82,13 +122,12 @@ static struct strobe_error *look_at(struct search *s, uint32_t node)
 		struct strobe_value value =
 			value_in_memory(s->graph->symbols, sought->type, address);
 		value.language = sought->type->language;
-		struct strobe_found found = {
-			.node = node,
-			.element = i,
-			.address = address,
-			.size_bytes = sought->size_bytes,
-			.type_name = groups_type_name(s->graph, graph_node_type(s->graph, node)),
-			.value = &value};
+		struct strobe_found found = {.node = node,
+					     .element = i,
+					     .address = address,
+					     .size_bytes = sought->size_bytes,
+					     .type_name = sought->name,
+					     .value = &value};
 		s->count->found++;
 		s->stopped = !s->visit(s->context, &found);
 	}

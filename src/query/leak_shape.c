@@ -49,7 +49,8 @@ struct shape shape_of(const struct strobe_graph *graph, uint32_t node)
 	if (all_zero(bytes, known))
 		return (struct shape){SHAPE_ZEROS, 0};
 	bool whole = known == size;
-	if (text_bytes_begin(bytes, known, whole, &text) && text >= TEXT_LEAST)
+	if (text_bytes_begin(bytes, known, whole, &text) && text >= TEXT_LEAST &&
+	    !text_bytes_address(graph->view, bytes, known))
 		return (struct shape){SHAPE_TEXT, 0};
 	uint32_t pointers = pointers_in(graph, bytes, known);
 	return (struct shape){pointers ? SHAPE_POINTERS : SHAPE_DATA, pointers};

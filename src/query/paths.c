@@ -127,30 +127,59 @@ struct strobe_error *strobe_graph_paths(struct strobe_graph *graph, const uint64
 	return error;
 }
 
+/** Searches for paths to many nodes: `first` is asked before `second`, if there is one. */
+struct searches {
+	struct short_paths first, second;
+	bool has_second;
+};
+
+static struct strobe_error *searches_init(struct searches *searches,
+					  const struct strobe_graph *graph,
+					  const struct strobe_path_options *options)
+{
+	*searches = (struct searches){.has_second = options->prefer_precise && !options->precise};
+	struct strobe_error *error = short_paths_init(&searches->first, graph,
+						      options->precise || options->prefer_precise);
+	if (!error && searches->has_second)
+		error = short_paths_init(&searches->second, graph, false);
+	return error;
+}
+
+static const struct short_paths *searches_find(const struct searches *searches, uint32_t node)
+{
+	if (short_paths_reaches(&searches->first, node))
+		return &searches->first;
+	if (searches->has_second && short_paths_reaches(&searches->second, node))
+		return &searches->second;
+	return NULL;
+}
+
 struct strobe_error *strobe_graph_path_each(struct strobe_graph *graph, const uint64_t *nodes,
 					    size_t count, const struct strobe_path_options *options,
 					    strobe_path_visit visit, void *context)
 {
 	struct strobe_path_options wanted = {0};
 	struct telling t = {.graph = graph, .visit = visit, .context = context};
-	struct short_paths search;
+	struct searches searches;
 	struct graph_path path = {0};
 	bool more = true;
 	OPTIONS_TAKE(&wanted, options);
 	struct strobe_error *error = check(graph, nodes, count);
 	if (error)
 		return error;
-	error = short_paths_init(&search, graph, wanted.precise);
+	error = searches_init(&searches, graph, &wanted);
 	for (size_t i = 0; !error && more && i < count; i++) {
-		if (!short_paths_reaches(&search, (uint32_t)nodes[i]))
+		const struct short_paths *search = searches_find(&searches, (uint32_t)nodes[i]);
+		if (!search)
 			continue;
-		error = short_paths_path(&search, (uint32_t)nodes[i], &path);
+		error = short_paths_path(search, (uint32_t)nodes[i], &path);
 		if (!error)
 			more = tell(&t, &path);
 		if (!error)
 			error = t.error;
 	}
-	short_paths_fini(&search);
+	short_paths_fini(&searches.first);
+	short_paths_fini(&searches.second);
 	array_fini(&path.nodes);
 	array_fini(&path.edges);
 	array_fini(&t.steps);

@@ -8,6 +8,8 @@
 
 #include "base/error.h"
 #include "query/groups.h"
+#include "query/in_place.h"
+#include "query/node_value.h"
 #include "symbols/type.h"
 
 typedef bool (*name_match)(const char *name, const char *wanted);
@@ -70,6 +72,22 @@ struct strobe_error *select_types(struct strobe_graph *graph, const char *name, 
 	return NULL;
 }
 
+// Blocks that hold such an object: what std::make_shared() made.
+static void select_holders(struct strobe_graph *graph, const char *name, bool *mark)
+{
+	struct type *type = graph->symbols ? type_find(graph->symbols, NULL, name) : NULL;
+	uint64_t offset;
+	if (!type)
+		return;
+	const char *wanted = type_name(graph->symbols, type_strip(graph->symbols, type));
+	for (uint32_t i = 1; i < graph->type_count; i++) {
+		const char *holder = groups_type_name(graph, i);
+		struct type *holds = in_place_is(holder, wanted) ? node_value_type(graph, i) : NULL;
+		if (holds && in_place_find(graph->symbols, holds, holder, wanted, &offset))
+			mark[i] = true;
+	}
+}
+
 struct strobe_error *strobe_graph_nodes_of_type(struct strobe_graph *graph, const char *type,
 						uint64_t **ret, size_t *count)
 {
@@ -78,6 +96,8 @@ struct strobe_error *strobe_graph_nodes_of_type(struct strobe_graph *graph, cons
 	struct strobe_error *error = mark ? select_types(graph, type, mark) : error_no_memory();
 	if (!error && !array_reserve(&nodes, 1))
 		error = error_no_memory();
+	if (!error)
+		select_holders(graph, type, mark);
 	for (uint32_t node = 1; !error && node <= graph->memory_count; node++)
 		if (mark[graph_node_type(graph, node)] && !array_push(&nodes, node))
 			error = error_no_memory();

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "query/text_bytes.h"
 
+#include <string.h>
+#include <strobe/view.h>
+
 static bool is_continuation(uint8_t byte)
 {
 	return (byte & 0xc0) == 0x80;
@@ -44,4 +47,13 @@ bool text_bytes_begin(const uint8_t *bytes, size_t size, bool whole, size_t *len
 	}
 	*length = at;
 	return at > 0 && (at < size || !whole);
+}
+
+bool text_bytes_address(const struct strobe_view *view, const uint8_t *bytes, size_t size)
+{
+	uint64_t word;
+	if (size < sizeof(word) || !view)
+		return false;
+	memcpy(&word, bytes, sizeof(word));
+	return word > UINT32_MAX && strobe_view_mapping_at(view, word);
 }

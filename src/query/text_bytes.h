@@ -14,4 +14,8 @@ size_t text_bytes_sequence(const uint8_t *bytes, size_t size);
  */
 bool text_bytes_begin(const uint8_t *bytes, size_t size, bool whole, size_t *length);
 
+struct strobe_view;
+/** Are the first eight bytes an address of something that is mapped? Six letters may be one; a text of theirs is none. */
+bool text_bytes_address(const struct strobe_view *view, const uint8_t *bytes, size_t size);
+
 #endif

@@ -474,7 +474,7 @@ bool names_find(struct symbols_module *module, const char *name, unsigned kinds,
 	return true;
 }
 
-bool names_each(struct symbols_module *module, unsigned kinds, name_visit visit, void *context)
+bool names_each_class(struct symbols_module *module, name_visit visit, void *context)
 {
 	if (!module->dwarf)
 		return true;
@@ -484,10 +484,9 @@ bool names_each(struct symbols_module *module, unsigned kinds, name_visit visit,
 		return false;
 	for (size_t i = 0; i < names->entries.count; i++) {
 		const struct entry *entry = &names->entries.items[i];
-		unsigned wanted = entry->kinds & kinds;
-		struct unit *unit = wanted ? unit_slot(module, entry->unit) : NULL;
+		struct unit *unit = entry->kinds & NAME_TAG ? unit_slot(module, entry->unit) : NULL;
 		struct name_entry found = {.unit = unit,
-					   .kind = wanted & -wanted,
+					   .kind = NAME_TAG,
 					   .declaration = entry->flags & ENTRY_DECLARATION};
 		if (unit && skim_libdw(unit, unit->offset + entry->offset, &found.die) &&
 		    !visit(context, &found))

@@ -32,9 +32,8 @@ typedef bool (*name_visit)(void *context, const struct name_entry *entry);
  */
 bool names_find(struct symbols_module *module, const char *name, unsigned kinds, struct unit *only,
 		name_visit visit, void *context);
-/** Visits all entries of `module` whose kind is in `kinds`, in no order; `kind` tells one of theirs. False when memory
- *  is short. */
-bool names_each(struct symbols_module *module, unsigned kinds, name_visit visit, void *context);
+/** Visits all classes (NAME_TAG) of `module`, in no order. False when memory is short. */
+bool names_each_class(struct symbols_module *module, name_visit visit, void *context);
 /** "ns::f<a::b>" -> "f<a::b>", within `name`. */
 const char *names_last_component(const char *name);
 /** The unit whose DW_AT_name ends with `file` in whole path components, or NULL. `index` counts

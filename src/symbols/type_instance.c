@@ -98,7 +98,7 @@ struct type *type_instance(struct symbols_module *module, const char *name)
 	if (!table)
 		return NULL;
 	if (!hash_get(&table->instances, marker)) {
-		names_each(module, NAME_TAG, keep_instance, symbols);
+		names_each_class(module, keep_instance, symbols);
 		if (!hash_put(&table->instances, marker, module))
 			return NULL;
 	}

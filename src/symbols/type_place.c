@@ -5,7 +5,6 @@
 
 #include "base/guard.h"
 #include "symbols/module.h"
-#include "symbols/names.h"
 #include "symbols/type_die.h"
 
 static bool is_type(Dwarf_Die *die)
@@ -43,49 +42,6 @@ struct type *type_at(struct strobe_symbols *symbols, size_t module_index, uint64
 	struct type_place place = {module->dwarf, offset, in_types};
 	struct unit *unit = type_place_die(&place, &die) ? unit_of_die(module, &die) : NULL;
 	return unit && is_type(&die) ? type_from_die(unit, &die) : NULL;
-}
-
-struct each {
-	type_visit visit;
-	void *context;
-	bool failed;
-};
-
-static bool is_structure(const struct type *type)
-{
-	return type->kind == TYPE_STRUCT || type->kind == TYPE_CLASS || type->kind == TYPE_UNION;
-}
-
-/** A structure by its tag, or one without by the typedef that names it. */
-static bool visit_class(void *context, const struct name_entry *entry)
-{
-	struct each *each = context;
-	Dwarf_Die die = entry->die;
-	int tag = dwarf_tag(&die);
-	bool structure = tag == DW_TAG_structure_type || tag == DW_TAG_class_type ||
-			 tag == DW_TAG_union_type;
-	if (entry->declaration || (!structure && tag != DW_TAG_typedef))
-		return true;
-	struct type *type = type_from_die(entry->unit, &die);
-	if (!type) {
-		each->failed = true;
-		return false;
-	}
-	const struct type *target = type->target;
-	if (!structure && (!target || target->name || !is_structure(target)))
-		return true;
-	return each->visit(each->context, type);
-}
-
-bool type_each_structure(struct strobe_symbols *symbols, size_t module_index, type_visit visit,
-			 void *context)
-{
-	struct symbols_module *module = symbols_module(symbols, module_index);
-	struct each each = {visit, context, false};
-	if (!module || !module->dwarf)
-		return true;
-	GUARD(module->debug_path);
-	return names_each(module, NAME_TAG | NAME_TYPE, visit_class, &each) && !each.failed;
 }
 
 /** The number that an operation pushes; false if it pushes none. */

@@ -161,6 +161,7 @@ static void write_exports(struct hand_graph *hand, const char *folder, const cha
 		{"leaks.folded", STROBE_GRAPH_FOLDED, true},
 		{"heapsnapshot", STROBE_GRAPH_HEAPSNAPSHOT, false},
 		{"leaks.heapsnapshot", STROBE_GRAPH_HEAPSNAPSHOT, true},
+		{"html", STROBE_GRAPH_HTML, false},
 	};
 	hand_finish(hand);
 	write_truth(hand, folder, name);
@@ -206,6 +207,7 @@ int main(int argc, char **argv)
 		else
 			fill_random(hand, i, 40 + i * 10);
 		write_exports(hand, argv[1], name);
+		hand_fini(hand);
 		free(hand);
 	}
 	return 0;

@@ -4,6 +4,9 @@
 
 // Graphs filled by hand. Dominators and retained sizes come from their definition: take a node away and see what is still reached.
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "graph/graph.h"
 
 enum { HAND_NODES = 64, HAND_EDGES = 256, HAND_STRINGS = 4096 };
@@ -149,6 +152,41 @@ static inline void hand_dominators(struct hand_graph *hand)
 	}
 }
 
+/** Gives back what the graph's functions keep in it. */
+static inline void hand_fini(struct hand_graph *hand)
+{
+	text_fini(&hand->graph.name_cache);
+	text_fini(&hand->graph.type_cache);
+	graph_referrers_forget(&hand->graph);
+}
+
+static inline void hand_summary(struct hand_graph *hand)
+{
+	struct strobe_graph_summary *all = &hand->graph.summary;
+	*all = (struct strobe_graph_summary){.nodes = hand->graph.node_count};
+	for (uint32_t n = 0; n < hand->graph.node_count; n++) {
+		uint64_t size = graph_node_size(&hand->graph, n);
+		if (n >= hand->graph.surrogate_begin)
+			hand->graph
+				.surrogate_counts[hand->reasons[n - hand->graph.surrogate_begin]]++;
+		if (!(hand->types[n] & NODE_BLOCK))
+			continue;
+		all->allocated_blocks++;
+		all->allocated_bytes += size;
+		*(hand->types[n] & NODE_REACHABLE ? &all->reachable_blocks : &all->leaked_blocks) +=
+			1;
+		*(hand->types[n] & NODE_REACHABLE ? &all->reachable_bytes : &all->leaked_bytes) +=
+			size;
+		all->precise_bytes += hand->types[n] & NODE_PRECISE ? size : 0;
+		*(hand->types[n] & NODE_TYPE_MASK ? &all->typed_blocks : &all->untyped_blocks) += 1;
+	}
+	all->surrogates = hand->graph.node_count - hand->graph.surrogate_begin;
+	for (size_t i = 0; i < hand->pair_count; i++)
+		all->guessed_edges += !!(hand->pairs[i].to & EDGE_GUESSED);
+	all->edges = hand->pair_count;
+	all->roots = hand->graph.root_count;
+}
+
 static inline struct strobe_graph *hand_finish(struct hand_graph *hand)
 {
 	struct strobe_graph *graph = &hand->graph;
@@ -173,6 +211,7 @@ static inline struct strobe_graph *hand_finish(struct hand_graph *hand)
 	graph->chunk_base = hand->chunk_base;
 	graph->edges = hand->edges;
 	graph->large_sizes = hand->large;
+	graph->large_count = hand->large_count;
 	graph->roots = hand->roots;
 	graph->graph_types = hand->graph_types;
 	graph->extents = hand->extents;
@@ -181,6 +220,7 @@ static inline struct strobe_graph *hand_finish(struct hand_graph *hand)
 	graph->strings = hand->strings;
 	graph->strings_size = HAND_STRINGS;
 	hand_dominators(hand);
+	hand_summary(hand);
 	return graph;
 }
 

@@ -13,8 +13,8 @@
 #include "graph_export/hand_graph.h"
 
 static const enum strobe_graph_format formats[] = {STROBE_GRAPH_SQLITE, STROBE_GRAPH_HEAPSNAPSHOT,
-						   STROBE_GRAPH_DOT, STROBE_GRAPH_JSONL,
-						   STROBE_GRAPH_FOLDED};
+						   STROBE_GRAPH_DOT,	STROBE_GRAPH_JSONL,
+						   STROBE_GRAPH_FOLDED, STROBE_GRAPH_HTML};
 enum { FORMATS = sizeof(formats) / sizeof(formats[0]) };
 
 static struct hand_graph hand;
@@ -51,6 +51,7 @@ static int end(void)
 	}
 	closedir(directory);
 	rmdir(folder);
+	hand_fini(&hand);
 	return count;
 }
 
@@ -173,9 +174,26 @@ static void few_stacks(void)
 	CHECK_EQUAL(end(), 1);
 }
 
+/** A name of 3000 bytes, all of them in characters of three. */
+static void long_names(void)
+{
+	static char name[3001];
+	for (size_t i = 0; i < 3000; i += 3)
+		memcpy(name + i, i < 1500 ? "\xe2\x82\xac" : "\xe2\x86\x92", 3);
+	struct strobe_graph *graph = begin();
+	hand.graph_types[1].name = hand_string(&hand, name);
+	CHECK_OK(strobe_graph_export(graph, STROBE_GRAPH_HTML, path, NULL));
+	const char *text = written();
+	CHECK(count_of(text, "\xe2\x82\xac") >= 134 && count_of(text, "\xe2\x82\xac") < 1000);
+	CHECK(strstr(text, "\xe2\x82\xac \xe2\x80\xa6 \xe2\x86\x92"));
+	CHECK(!strstr(text, "ufffd"));
+	CHECK_EQUAL(end(), 1);
+}
+
 CHECK_MAIN({"an export that is cancelled leaves nothing", cancelled},
 	   {"a folder that is not there is told", no_folder},
 	   {"no space is told, and an older file stays", no_space},
 	   {"what has no meaning is refused", invalid},
 	   {"a neighbourhood keeps to its distance and its number of nodes", small_neighbourhood},
-	   {"folded stacks keep to their number, and begin where they are told to", few_stacks})
+	   {"folded stacks keep to their number, and begin where they are told to", few_stacks},
+	   {"of long names a report leaves out the middle", long_names})

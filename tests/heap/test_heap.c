@@ -60,6 +60,7 @@ const struct allocator_reader glibc_reader = {
 	.name = "glibc", .find = find_two, .blocks = visit_blocks, .close = close_reader};
 const struct allocator_reader jemalloc_reader = {.name = "jemalloc", .find = find_none};
 const struct allocator_reader musl_reader = {.name = "musl", .find = find_none};
+const struct allocator_reader pymalloc_reader = {.name = "pymalloc", .find = find_none};
 
 static struct strobe_heap *open_heap(void)
 {

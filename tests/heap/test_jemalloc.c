@@ -1,6 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// jemalloc's books against what the program itself knows, block by block.
+// jemalloc's books against what the program itself knows, block by block. BUSY_JEMALLOC is the program, or a script that runs it
+// with another release of libjemalloc.
 #include "damage.h"
+#include "heap/jemalloc.h"
+
+static int compare_addresses(const void *a, const void *b)
+{
+	uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+	return left < right ? -1 : left > right;
+}
 
 static const char *busy_path(void)
 {
@@ -95,6 +103,30 @@ static void large_slabs(void)
 		      "8", "5000");
 }
 
+/** Where no lists of caches are kept they are found by their shape: the same blocks as by the lists. */
+static void caches_by_shape(void)
+{
+	struct holder holder = {0};
+	const char *argv[] = {busy_path(), NULL, "8", "3000", "3000000", "11", NULL};
+	holder_start(&holder, argv, "MALLOC_CONF=");
+	holder_open(&holder);
+	const struct jemalloc *known = holder.heap->allocators.items[0].state;
+	struct jemalloc other = *known;
+	CHECK(holder.heap->allocators.items[0].reader == &jemalloc_reader);
+	memset(&other.cached, 0, sizeof(other.cached));
+	memset(&other.own, 0, sizeof(other.own));
+	CHECK_OK(jemalloc_find_thread_caches(&other));
+	printf("# %zu blocks in caches\n", other.cached.count);
+	CHECK(other.cached.count > 100);
+	CHECK_EQUAL(other.cached.count, known->cached.count);
+	for (size_t i = 0; i < other.cached.count; i++)
+		CHECK(bsearch(&other.cached.items[i], known->cached.items, known->cached.count,
+			      sizeof(uint64_t), compare_addresses));
+	array_fini(&other.cached);
+	array_fini(&other.own);
+	holder_stop(&holder);
+}
+
 struct books {
 	struct damage_words words;
 	const struct strobe_view *view;
@@ -141,4 +173,5 @@ CHECK_MAIN({"sixteen threads allocate, and free each other's blocks", sixteen_th
 	   {"memory is given back, large blocks are cached", unusual},
 	   {"slabs of other sizes, and several bins a class", large_slabs},
 	   {"blocks of up to 1 GB, never touched", many_gigabytes},
+	   {"caches are found by their shape, too", caches_by_shape},
 	   {"damaged books are read to their end, in order", damaged_books})

@@ -96,6 +96,12 @@ def check_told(roots, told, level):
                    for root in roots), f"{level}: {name}, mapped by the program, is a root")
 
 
+def check_dead(roots, level):
+    """Stacks below the stack pointers are no roots: of a thread's 8 MiB little is left."""
+    large = [str(root) for root in roots if root.kind == "mapping" and root.size > 1 << 20]
+    ok(not large, f"{level}: dead stack is no root", *large)
+
+
 def ask_gdb(directory, program, core, names):
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "ROOTS": os.path.join(directory, "names"),
                    "TOLD": os.path.join(directory, "told")}
@@ -155,6 +161,26 @@ def check_hole(core, told, level):
     loaded = [root for root in roots if root.name == "loaded_list"]
     ok(any(root.words and start <= root.words[0] < end for root in loaded),
        f"{level}: a thread-local in the heap is a root by its value", str(loaded))
+
+
+def check_coroutines(directory):
+    """Threads on stacks of their program's making: mapped, or in the heap."""
+    program = os.path.join(directory, "coroutines")
+    subprocess.run(["gcc", "-g", "-O0", "-w", os.path.join(HERE, "coroutines.c"), "-o", program], check=True)
+    for where in ("mapped", "heap"):
+        core, told = die(directory, [program, "heap"][:1 + (where == "heap")])
+        options = [word for kind, _, address, size in told if kind == "hole" for word in ("--hole", hex(address),
+                                                                                       hex(address + size))]
+        roots, done = roots_of(core, *options)
+        ok(done.returncode == 0, f"a stack that is {where}: nothing overlaps", done.stderr)
+        deep = next(what for what in told if what[1] == "deep")
+        found = [root for root in roots if root.name == "deep"]
+        ok(len(found) == 1 and (found[0].address == deep[2] if deep[0] == "local" else found[0].words[1:] == [7]),
+           f"a stack that is {where}: its variable is a root", str(found), str(deep))
+        for kind, name, address, size in told:
+            if kind == "mapping":
+                ok(any(root.address <= address and address + size <= root.address + root.size for root in roots),
+                   f"a stack that is {where}: {name} is still in a root")
 
 
 def check_stripped(directory, command):
@@ -217,8 +243,11 @@ def main():
             roots, done = roots_of(core)
             ok(done.returncode == 0, f"{level}: nothing overlaps", done.stderr)
             check_told(roots, told, level)
+            check_dead(roots, level)
             check_gdb(roots, directory, command[0], core, level)
             check_hole(core, told, level)
+        check_coroutines(directory)
+        core, told = die(directory, command)
         check_damage(core)
         check_short_of_memory(core)
         check_stripped(directory, command)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// show_roots TARGET [--summary] [--fail N] [--hole START END]...: the roots of a core or process, one a line:
+// show_roots TARGET [--summary] [--heap] [--fail N] [--hole START END]...: the roots of a core or process, one a line:
 //   kind tid frame module | function | name | type | address size | words
 // with "-" for what a root does not have. With --fail, allocation N of the library fails. With --summary how many of each kind and their bytes instead. Ends with status 2
-// if two of them overlap, neither being the other's.
+// if two of them overlap, neither being the other's, or one lies in a hole. --heap: the heap's regions are holes.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 
 #include "base/array.h"
 #include "lens/roots.h"
+#include <strobe/heap.h>
 #include <strobe/symbols.h>
 #include "view/view.h"
 
@@ -52,7 +53,7 @@ struct place {
 struct telling {
 	struct lens *lens;
 	const struct strobe_view *view;
-	bool summary;
+	bool summary, heap;
 	ARRAY(struct place) places;
 	size_t counts[KINDS];
 	uint64_t bytes[KINDS];
@@ -128,8 +129,33 @@ static int check(const struct telling *telling)
 	return status;
 }
 
+/** The regions of the heap, instead of the holes that were given. */
+static struct strobe_error *take_heap(struct strobe_symbols *symbols, struct root_options *options)
+{
+	struct strobe_heap *heap;
+	struct strobe_error *error = strobe_heap_open(symbols, &heap);
+	if (error)
+		return error;
+	options->hole_count = strobe_heap_region_count(heap);
+	struct root_hole *holes = calloc(options->hole_count + 1, sizeof(*holes));
+	for (size_t i = 0; holes && i < options->hole_count; i++)
+		holes[i] = (struct root_hole){strobe_heap_region(heap, i)->start,
+					      strobe_heap_region(heap, i)->end};
+	options->holes = holes;
+	strobe_heap_close(heap);
+	return NULL;
+}
+
+static void note_holes(struct telling *telling, const struct root_options *options)
+{
+	for (size_t i = 0; i < options->hole_count; i++)
+		if (!array_push(&telling->places,
+				(struct place){options->holes[i].start, options->holes[i].end}))
+			abort();
+}
+
 static struct strobe_error *run(const char *target, struct telling *telling,
-				const struct root_options *options)
+				struct root_options *options)
 {
 	const struct strobe_view_options view_options = {.size = sizeof(view_options),
 							 .no_debuginfod = true};
@@ -141,6 +167,9 @@ static struct strobe_error *run(const char *target, struct telling *telling,
 	if (!error)
 		error = lens_new(symbols, &telling->lens);
 	telling->view = view;
+	if (!error && telling->heap)
+		error = take_heap(symbols, options);
+	note_holes(telling, options);
 	if (!error)
 		error = lens_roots(telling->lens, options, tell, telling);
 	lens_free(telling->lens);
@@ -156,6 +185,7 @@ int main(int argc, char **argv)
 	struct root_options options = {.holes = holes};
 	for (int i = 2; i < argc; i++) {
 		telling.summary |= strcmp(argv[i], "--summary") == 0;
+		telling.heap |= strcmp(argv[i], "--heap") == 0;
 		if (strcmp(argv[i], "--fail") == 0 && i + 1 < argc)
 			left = atol(argv[i + 1]);
 		if (strcmp(argv[i], "--hole") == 0 && i + 2 < argc && options.hole_count < HOLES)
@@ -174,6 +204,8 @@ int main(int argc, char **argv)
 		printf("%s %zu %" PRIu64 "\n", root_kind_name((enum root_kind)i), telling.counts[i],
 		       telling.bytes[i]);
 	int status = check(&telling) ? 2 : 0;
+	if (telling.heap)
+		free((void *)options.holes);
 	array_fini(&telling.places);
 	return status;
 }

@@ -125,8 +125,8 @@ static void itself(void)
 /** A thousand members of its own type, in each way that there is. */
 static void legions(void)
 {
-	begin();
 	for (unsigned i = 0; i < 8; i++) {
+		begin();
 		struct type *type = structure(i & 1 ? "legion" : NULL, 4096, 1000);
 		type->kind = i & 4 ? TYPE_UNION : TYPE_STRUCT;
 		type->vtable = i & 2;

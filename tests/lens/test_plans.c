@@ -505,7 +505,7 @@ static void build_nothing(struct plan_builder *builder, const void *data)
 {
 	size_t number = plan_add(builder, &(struct plan_step){.kind = PLAN_REPEAT, .a = 9, .b = 8});
 	plan_end(builder, number);
-	*(const void **)data = plan_memory(builder, 100);
+	*(void **)(uintptr_t)data = plan_memory(builder, 100);
 }
 
 static void build_types(struct plan_builder *builder, const void *data)
@@ -540,6 +540,72 @@ static void limits(void)
 	lens = lens_free(lens);
 }
 
+/** What another language would add: lists whose words are objects of a kind that they tell themselves. */
+struct kind {
+	uint64_t tag;
+	uint32_t type;
+};
+
+static void visit_kinds(const struct lens *of, const struct lens_memory *target,
+			const struct plan_step *step, uint64_t address, const uint8_t *bytes,
+			uint64_t size_bytes,
+			bool (*visit)(void *context, const struct lens_reference *reference),
+			void *context)
+{
+	const struct kind *kinds = step->data;
+	for (uint64_t at = 0; at + 8 <= size_bytes && bytes; at += 8) {
+		struct lens_reference reference = {.offset = at, .evidence = EVIDENCE_POINTER};
+		memcpy(&reference.target, bytes + at, 8);
+		for (unsigned i = 0; i < 2; i++)
+			if (reference.target >> 60 == kinds[i].tag)
+				reference.type = kinds[i].type;
+		if (reference.type && !visit(context, &reference))
+			return;
+	}
+}
+
+static void build_list(struct plan_builder *builder, const void *data)
+{
+	plan_add(builder,
+		 &(struct plan_step){.kind = PLAN_CALL, .call = visit_kinds, .data = data});
+}
+
+static void name_item(struct lens *of, const void *data, uint64_t offset, struct text *ret)
+{
+	text_printf(ret, "[item %u]", (unsigned)offset / 8);
+}
+
+static void other_languages(void)
+{
+	static struct kind kinds[2] = {{1}, {2}};
+	static void *kept;
+	begin();
+	const struct lens_own_type text = {
+		.name = "str", .language = "Python", .build = build_nothing, .data = &kept};
+	const struct lens_own_type all = {.name = "list",
+					  .language = "Python",
+					  .build = build_list,
+					  .place_name = name_item,
+					  .data = kinds};
+	kinds[0].type = lens_own_type(lens, &text);
+	kinds[1].type = lens_own_type(lens, &all);
+	CHECK(kinds[0].type && kinds[1].type && lens_own_type(lens, &all) == kinds[1].type);
+	CHECK_OK(lens_compile(lens));
+	CHECK_STRING(lens_type(lens, kinds[1].type)->language, "Python");
+	fake_put(&memory, 0, UINT64_C(1) << 60);
+	fake_put(&memory, 8, UINT64_C(3) << 60);
+	fake_put(&memory, 16, UINT64_C(2) << 60);
+	walk(kinds[1].type, 0, 24, 0, true);
+	CHECK_EQUAL(list.count, 2);
+	CHECK_EQUAL(list.items[0].type, kinds[0].type);
+	check_reference(1, 16, UINT64_C(2) << 60, 0);
+	struct text name cleanup_text = {0};
+	lens_place_name(lens, kinds[1].type, 16, &name);
+	lens_place_name(lens, kinds[0].type, 16, &name);
+	CHECK_STRING(text_string(&name), "[item 2]+0x10");
+	lens = lens_free(lens);
+}
+
 CHECK_MAIN({"counts come from an end or an integer", counts},
 	   {"steps under a condition, repeated", conditions},
 	   {"elements by count or by size, and words behind them", elements},
@@ -548,4 +614,5 @@ CHECK_MAIN({"counts come from an end or an integer", counts},
 	   {"a call reads elsewhere and is stopped", calls},
 	   {"virtual bases where there can be none", wild_bases},
 	   {"random plans tell what the simplest interpreter tells", random_plans},
-	   {"a lens's own types, and plans past their limits", limits})
+	   {"a lens's own types, and plans past their limits", limits},
+	   {"types of another language", other_languages})

@@ -143,6 +143,30 @@ static bool same_text(const char *told, const char *known)
 	return false;
 }
 
+/** By name and place another lens finds the same types, as one of a stored graph must. */
+static void find_again(struct strobe_symbols *symbols, struct lens *lens)
+{
+	struct lens *other;
+	CHECK_OK(lens_new(symbols, &other));
+	for (uint32_t id = 1; id <= lens_type_count(lens); id++) {
+		const struct lens_type *type = lens_type(lens, id);
+		if (!type->type)
+			continue;
+		const struct type_place *place = &type->type->place;
+		size_t module = type->type->module ? type->type->module->index : SIZE_MAX;
+		uint32_t found =
+			lens_type_find(other, type->name, module, place->offset, place->in_types);
+		if (found == 0)
+			printf("# %s is not found again\n", type->name);
+		CHECK(found != 0);
+		CHECK_OK(lens_compile(other));
+		CHECK_STRING(lens_type(other, found)->name, type->name);
+		CHECK_EQUAL(lens_type(other, found)->size_bytes, type->size_bytes);
+		CHECK_EQUAL(lens_type(other, found)->plan->step_count, type->plan->step_count);
+	}
+	lens_free(other);
+}
+
 /** gdb finds every place of `known` by the name that the lens gives it. */
 static void compare_with_gdb(const struct program *program, const char *known)
 {
@@ -191,11 +215,72 @@ static void compare(const char *command, const char *suffix, const char *source,
 		tell_objects(lens, &memory, known, &told);
 		CHECK(same_text(text_string(&told), known));
 	}
+	find_again(program.symbols, lens);
 	if (gdb)
 		compare_with_gdb(&program, known);
 	free(known);
 	lens_free(lens);
 	program_close(&program);
+}
+
+/** References of Rust's objects: with their counts, without names. */
+static bool tell_rust(void *context, const struct lens_reference *reference)
+{
+	struct telling *telling = context;
+	const struct lens_type *type = lens_type(telling->lens, reference->type);
+	const char *name = type ? type->name : "?";
+	char *line = NULL;
+	CHECK(!reference->guessed && !reference->code && !reference->tagged);
+	if (strncmp(name, "alloc::rc::Rc", 13) == 0) // RcBox, RcInner: as the library calls it
+		name = "Rc";
+	if (telling->count < LINE_LIMIT &&
+	    asprintf(&line, "ref %llu %llx %llu %s\n", (unsigned long long)reference->offset,
+		     (unsigned long long)reference->target, (unsigned long long)reference->count,
+		     name) > 0)
+		keep_line(telling, reference->offset, line);
+	return true;
+}
+
+static void rust(const char *command)
+{
+	struct program program;
+	struct lens *lens;
+	program_open(&program, command, "rs", rust_program);
+	CHECK_OK(lens_new(program.symbols, &lens));
+	char *known = read_known(&program);
+	struct window_reader reader = {.view = program.view, .window = 4096};
+	struct lens_memory memory = {read_window, &reader};
+	struct text told cleanup_text = {0};
+	for (const char *line = known; *line; line = strchr(line, '\n') + 1) {
+		unsigned long long address, size;
+		struct telling telling = {.lens = lens};
+		if (sscanf(line, "object %llx %llu", &address, &size) != 2)
+			continue;
+		telling.type = lens_type_find(lens, "r::Node", SIZE_MAX, 0, false);
+		CHECK(telling.type != 0);
+		CHECK_OK(lens_compile(lens));
+		text_printf(&told, "object %llx %llu r::Node\n", address, size);
+		lens_walk(lens, &memory, telling.type, address, size, 0, false, tell_rust, &telling,
+			  NULL);
+		for (size_t i = 0; i < telling.count; i++) {
+			text_append(&told, telling.lines[i]);
+			free(telling.lines[i]);
+		}
+	}
+	CHECK(same_text(text_string(&told), known));
+	free(known);
+	lens_free(lens);
+	program_close(&program);
+}
+
+static void rust_plain(void)
+{
+	rust("rustc -g --edition 2021 --crate-name r");
+}
+
+static void rust_optimised(void)
+{
+	rust("rustc -g -O --edition 2021 --crate-name r");
 }
 
 static void c_plain(void)
@@ -244,4 +329,5 @@ CHECK_MAIN({"a C program's own references, -O0", c_plain},
 	   {"a C++ program's own references and virtual tables", cplus_plain},
 	   {"the same of -O2 with DWARF 4", cplus_optimised},
 	   {"the same of clang with C++", cplus_clang},
-	   {"the same without type information, at fixed addresses", cplus_fixed})
+	   {"the same without type information, at fixed addresses", cplus_fixed},
+	   {"a Rust program's own references", rust_plain}, {"the same optimised", rust_optimised})

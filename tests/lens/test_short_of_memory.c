@@ -83,7 +83,9 @@ static bool tell(struct strobe_symbols *symbols, struct type *type, uint64_t vta
 		CHECK(known->name && known->plan && (known->plan->leaf || known->plan->steps));
 		text_printf(ret, "%s %u", known->name, known->plan->step_count);
 		lens_place_name(lens, id, 8, ret);
-		text_printf(ret, " %zu\n", lens_containers(lens, id, 0, &found));
+		// Units whose abbreviations cannot be read are passed over, for whatever reason.
+		CHECK(lens_containers(lens, id, 0, &found) <= 1);
+		text_append(ret, "\n");
 	}
 	lens_free(lens);
 	return !ret->failed;
@@ -108,7 +110,7 @@ static void fails(void)
 		   &whole)); // the symbols have all they need from here on
 	CHECK(strstr(text_string(&whole), "Circle 3.mine") != NULL);
 	unsigned failures = 0, answers = 0;
-	for (long n = 1; n < 2000 && answers < 3; n++) {
+	for (long n = 1; n < 1000000 && answers < 3; n += n < 300 ? 1 : n / 5) {
 		struct text text cleanup_text = {0};
 		left = n;
 		bool told = tell(program.symbols, type, vtable, &text);

@@ -86,6 +86,8 @@ static void entry_json(struct output *output, const struct strobe_tree_entry *en
 {
 	struct json *json = &output->json;
 	close_json(output, entry->depth);
+	if (entry->depth == 0)
+		json_object(json, NULL); // the document
 	json_object(json, entry->depth ? NULL : "tree");
 	heap_node_json(json, output->graph, entry->node);
 	json_unsigned(json, "chain", entry->chain);
@@ -134,8 +136,6 @@ static int show(struct command *command, struct strobe_graph *graph,
 	if (!output.pending)
 		return command_fail(command, "out of memory");
 	json_init(&output.json, stdout);
-	if (command->json)
-		json_object(&output.json, NULL);
 	struct strobe_error *error = strobe_graph_dominator_tree(graph, wanted, visit, &output);
 	if (!error && command->json) {
 		close_json(&output, 0);

@@ -25,10 +25,20 @@ struct output {
 	struct strobe_error *error;
 };
 
+// The document begins when something can be said: after an error there is none.
+static void begin_json(struct output *output)
+{
+	if (output->json.depth)
+		return;
+	json_object(&output->json, NULL);
+	json_array(&output->json, "objects", true);
+}
+
 static void found_json(struct output *output, const struct strobe_found *found, const char *text)
 {
 	struct json *json = &output->json;
 	struct strobe_node node;
+	begin_json(output);
 	strobe_graph_node(output->graph, found->node, &node);
 	json_object(json, NULL);
 	json_address(json, "address", found->address);
@@ -100,10 +110,6 @@ static int find(struct output *output, const char *type, const char *where)
 	struct strobe_find_count count;
 	bool is_json = output->command->json;
 	json_init(&output->json, stdout);
-	if (is_json) {
-		json_object(&output->json, NULL);
-		json_array(&output->json, "objects", true);
-	}
 	struct strobe_error *error =
 		strobe_graph_find(output->graph, type, where, visit, output, &count);
 	if (error)
@@ -114,6 +120,7 @@ static int find(struct output *output, const char *type, const char *where)
 		tell_count(output, &count);
 		return STATUS_DONE;
 	}
+	begin_json(output);
 	json_array_end(&output->json);
 	json_unsigned(&output->json, "found", count.found);
 	json_unsigned(&output->json, "looked_at", count.looked_at);

@@ -14,9 +14,9 @@ static const struct option options[] = {
 	OPTIONS_GRAPH,
 };
 
-static void use_json(struct json *json, const struct strobe_arena_use *use)
+static void use_json(struct json *json, const char *key, const struct strobe_arena_use *use)
 {
-	json_object(json, NULL);
+	json_object(json, key);
 	json_string(json, "arena", use->name);
 	json_string(json, "allocator", use->allocator);
 	json_unsigned(json, "mapped_bytes", use->mapped_bytes);
@@ -54,11 +54,9 @@ static void arenas_json(const struct strobe_arena_use *uses, size_t count, size_
 	json_object(&json, NULL);
 	json_array(&json, "arenas", true);
 	for (size_t i = 0; i < shown; i++)
-		use_json(&json, &uses[i]);
+		use_json(&json, NULL, &uses[i]);
 	json_array_end(&json);
-	json_array(&json, "all", true);
-	use_json(&json, &uses[count - 1]);
-	json_array_end(&json);
+	use_json(&json, "all", &uses[count - 1]);
 	json_object_end(&json);
 	json_fini(&json);
 }

@@ -124,7 +124,7 @@ static void rows_text(const struct command *command, const struct strobe_histogr
 	table_fini(&table);
 	printf("\n%" PRIu64 " objects, %s, in %zu row%s", blocks, size_text(whole, &size), count,
 	       count == 1 ? "" : "s");
-	printf(shown < count ? "; %zu are shown\n" : "\n", shown);
+	printf(shown < count ? "; %zu shown\n" : "\n", shown);
 }
 
 static int run_histogram(struct command *command)

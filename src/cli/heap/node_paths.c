@@ -22,8 +22,9 @@ int node_paths_init(struct node_paths *paths, const struct command *command,
 		.nodes = nodes, .count = count, .texts = calloc(count + 1, sizeof(*paths->texts))};
 	if (!paths->texts)
 		return command_fail(command, "out of memory");
+	struct strobe_path_options wanted = {.size = sizeof(wanted), .prefer_precise = true};
 	struct strobe_error *error =
-		count ? strobe_graph_path_each(graph, nodes, count, NULL, keep, paths) : NULL;
+		count ? strobe_graph_path_each(graph, nodes, count, &wanted, keep, paths) : NULL;
 	return error ? command_error(command, NULL, error) : STATUS_DONE;
 }
 

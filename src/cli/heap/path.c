@@ -41,11 +41,22 @@ static void path_text(const struct output *output, const struct strobe_path *pat
 	fputs(path->guessed ? "  (guessed)\n" : "\n", stdout);
 }
 
+// The document begins when something can be said: after an error there is none.
+static void begin_json(struct output *output)
+{
+	if (output->json.depth)
+		return;
+	json_object(&output->json, NULL);
+	json_array(&output->json, "paths", true);
+}
+
 static bool visit(void *context, const struct strobe_path *path)
 {
 	struct output *output = context;
 	if (path->count == 0)
 		return true;
+	if (output->command->json)
+		begin_json(output);
 	if (output->command->json)
 		heap_path_json(&output->json, NULL, path);
 	else
@@ -86,15 +97,12 @@ static int show(struct command *command, struct strobe_graph *graph, uint64_t co
 	int status = heap_nodes(command, graph, 1, &nodes, &node_count);
 	if (status)
 		return status;
-	if (command->json) {
-		json_init(&output.json, stdout);
-		json_object(&output.json, NULL);
-		json_array(&output.json, "paths", true);
-	}
+	json_init(&output.json, stdout);
 	struct strobe_error *error = find_paths(&output, graph, nodes, node_count, count);
 	if (error) {
 		status = command_error(command, NULL, error);
 	} else if (command->json) {
+		begin_json(&output);
 		json_array_end(&output.json);
 		json_object_end(&output.json);
 		json_fini(&output.json);

@@ -9,10 +9,22 @@
 
 static const struct option options[] = {OPTION_MAX_LEAKED, OPTIONS_GRAPH};
 
+// The books of a stored graph take longer to open than all the rest: they are asked when somebody wants all there is.
+static const struct strobe_heap *books_of(const struct command *command, struct strobe_graph *graph)
+{
+	if (strobe_graph_was_stored(graph) && !command->verbose)
+		return NULL;
+	return strobe_graph_heap(graph);
+}
+
 static void allocators_json(struct json *json, const struct strobe_heap *heap)
 {
+	if (!heap) {
+		json_null(json, "allocators");
+		return;
+	}
 	json_array(json, "allocators", true);
-	for (size_t i = 0; heap && i < strobe_heap_allocator_count(heap); i++) {
+	for (size_t i = 0; i < strobe_heap_allocator_count(heap); i++) {
 		const struct strobe_heap_allocator *allocator = strobe_heap_allocator(heap, i);
 		json_object(json, NULL);
 		json_string(json, "name", allocator->name);
@@ -84,10 +96,10 @@ static void numbers_json(struct json *json, const struct strobe_graph_summary *s
 		json_unsigned(json, members[i].key, members[i].value);
 }
 
-static void summary_json(struct strobe_graph *graph, const struct strobe_graph_summary *summary)
+static void summary_json(struct strobe_graph *graph, const struct strobe_heap *heap,
+			 const struct strobe_graph_summary *summary)
 {
 	struct json json;
-	const struct strobe_heap *heap = strobe_graph_heap(graph);
 	json_init(&json, stdout);
 	json_object(&json, NULL);
 	numbers_json(&json, summary);
@@ -165,9 +177,9 @@ static void damage_text(const struct strobe_heap *heap)
 		printf("%-14s  and at %" PRIu64 " places more\n", "", count - SHOWN);
 }
 
-static void summary_text(struct strobe_graph *graph, const struct strobe_graph_summary *s)
+static void summary_text(struct strobe_graph *graph, const struct strobe_heap *heap,
+			 const struct strobe_graph_summary *s)
 {
-	const struct strobe_heap *heap = strobe_graph_heap(graph);
 	allocators_text(heap);
 	put_line("allocated", s->allocated_bytes, s->allocated_blocks, 0);
 	put_line("  reached", s->reachable_bytes, s->reachable_blocks, s->allocated_bytes);
@@ -198,11 +210,12 @@ static int run_summary(struct command *command)
 	if (!status)
 		status = heap_open(command, false, &graph);
 	if (!status) {
+		const struct strobe_heap *heap = books_of(command, graph);
 		strobe_graph_summary(graph, &summary);
 		if (command->json)
-			summary_json(graph, &summary);
+			summary_json(graph, heap, &summary);
 		else
-			summary_text(graph, &summary);
+			summary_text(graph, heap, &summary);
 		status = heap_check_leaked(command, summary.leaked_bytes, most);
 	}
 	strobe_graph_close(graph);

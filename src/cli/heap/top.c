@@ -15,7 +15,7 @@ static const struct option options[] = {
 	{"owners", 0, NULL, NULL, "Show threads, frames and modules, too."},
 	{"each", 0, NULL, NULL,
 	 "Show each node of a list or tree, not its first alone. That is so in JSON."},
-	OPTION_LIMIT,
+	{"limit", 'l', "N", NULL, "Show the N biggest; 0 is all. Default: 20."},
 	OPTIONS_GRAPH,
 };
 
@@ -106,8 +106,8 @@ static int run_top(struct command *command)
 	if (wanted.blocks_only && wanted.with_owners)
 		return command_usage(command, "--blocks and --owners: nothing is both");
 	int status = heap_limit(command, &wanted.limit);
-	if (command->json && !command_has(command, "limit"))
-		wanted.limit = HEAP_ROWS; // the biggest are a question for some
+	if (!command_has(command, "limit"))
+		wanted.limit = HEAP_ROWS; // in JSON, too
 	if (!status)
 		status = heap_open(command, false, &graph);
 	if (!status) {
