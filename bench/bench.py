@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measures Strobe against gdb, memmem and lldb side by side, in one run.
 
-usage: bench.py --build BUILD [--write] [stacks|names|scale|sparse|search|capture|parity|trace ...]
+usage: bench.py --build BUILD [--write] [stacks|names|scale|sparse|search|capture|graph|reachable|parity|trace ...]
 
 --write puts the table into docs/performance.md. Programs and cores are kept in BUILD/bench.
 """
@@ -16,6 +16,8 @@ import sys
 import time
 
 from capture import bench_capture
+from graph import bench_graph
+from reachable import bench_reachable
 from trace import bench_trace, write_section
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -295,7 +297,7 @@ def write_table(bench):
 
 def main():
     parts = {"stacks": bench_stacks, "names": bench_names, "scale": bench_scale,
-             "sparse": bench_sparse, "search": bench_search, "capture": bench_capture,
+             "sparse": bench_sparse, "search": bench_search, "capture": bench_capture, "graph": bench_graph, "reachable": bench_reachable,
              "parity": bench_parity, "trace": bench_trace}
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default=os.path.join(ROOT, "build"))

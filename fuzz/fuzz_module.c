@@ -9,9 +9,11 @@
 #include <strobe/code.h>
 #include <strobe/stack.h>
 #include <strobe/value.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/guard.h"
+#include "lens/lens.h"
 #include "synthetic_core.h"
 
 enum { ADDRESSES = 48, STEP = 13 };
@@ -87,6 +89,56 @@ static void look_at_names(struct strobe_symbols *symbols)
 	}
 }
 
+static bool add_type(void *context, struct type *type)
+{
+	lens_type_id(context, type);
+	return lens_type_count(context) < 2000;
+}
+
+/** Memory in which every word may be an address. */
+static const uint8_t *read_row(void *reader, uint64_t address, size_t *available)
+{
+	static uint8_t row[4096];
+	memset(row, 0x40, sizeof(row) / 2);
+	*available = sizeof(row) - address % sizeof(row);
+	return address % 5 == 4 ? NULL : row + address % sizeof(row);
+}
+
+static bool count_reference(void *context, const struct lens_reference *reference)
+{
+	size_t *left = context;
+	return --*left > 0;
+}
+
+/** Plans of all structures, walked; their names, members and virtual tables. */
+static void look_at_types(struct strobe_symbols *symbols)
+{
+	static const struct lens_memory memory = {read_row, NULL};
+	static const uint64_t vtables[] = {SYNTHETIC_BASE + 0x2010, SYNTHETIC_BASE + 0x2d50,
+					   SYNTHETIC_BASE + 0x3db0};
+	uint32_t links[] = {1, 2, 3, 5};
+	struct lens *lens = NULL;
+	struct strobe_error *error = lens_new(symbols, &lens);
+	if (!error) {
+		type_each_structure(symbols, 0, add_type, lens);
+		error = lens_compile(lens);
+	}
+	if (!error)
+		error = lens_learn_links(lens, links, sizeof(links) / sizeof(links[0]));
+	if (!error)
+		error = lens_learn_vtables(lens, vtables, sizeof(vtables) / sizeof(vtables[0]));
+	for (uint32_t id = 1; !error && id <= lens_type_count(lens); id++) {
+		struct text name cleanup_text = {0};
+		size_t left = 10000;
+		lens_walk(lens, &memory, id, 0x10000 + id, 10000, 0, id % 2, count_reference, &left,
+			  NULL);
+		for (uint64_t offset = 0; offset < 64; offset += 8)
+			lens_place_name(lens, id, offset, &name);
+	}
+	strobe_error_free(error);
+	lens_free(lens);
+}
+
 static void look_at_code(struct strobe_symbols *symbols)
 {
 	for (uint64_t i = 0; i < ADDRESSES; i++) {
@@ -116,6 +168,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char file[32], core[32];
 	int file_fd = memory_file("program", data, size);
 	snprintf(file, sizeof(file), "/proc/self/fd/%d", file_fd);
+	// A file that is newer than the core, or seems so to a coarse clock, would not be believed.
+	(void)!futimens(file_fd, (struct timespec[2]){{0, 0}, {0, 0}});
 	int core_fd =
 		synthetic_core(file, size, SYNTHETIC_BASE + 0x1010 + (size ? data[size - 1] : 0));
 	snprintf(core, sizeof(core), "/proc/self/fd/%d", core_fd);
@@ -131,6 +185,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (symbols) {
 			look_at_code(symbols);
 			look_at_names(symbols);
+			look_at_types(symbols);
 		}
 		strobe_symbols_close(symbols);
 		strobe_view_close(view);

@@ -31,6 +31,12 @@ THIRD_PARTIES = {
     "blake2": r"blake2\.h",
     "intel-pt": r"intel-pt\.h",
     "jansson": r"jansson.*",
+    "libfyaml": r"libfyaml.*",
+    "nghttp2": r"nghttp2/.*",
+    "protobuf-c": r"protobuf-c/.*",
+    "openssl": r"openssl/.*",
+    "curl": r"curl/.*",
+    "sqlite3": r"sqlite3\.h",
     "demangle": r"demangle\.h|libiberty/.*|libiberty\.h",
 }
 

@@ -4,15 +4,16 @@
 
 usage: make_manual.py STROBE SCDOC SOURCE.scd OUTPUT
 
-A line "@OPTIONS VERB@", "@SYNOPSIS VERB@" or "@VERBS@" in the source is replaced by the output of
-`strobe --dump-options=...`, so that the manual has the options that the command has.
+A line "@OPTIONS VERB@", "@OWN VERB@" (without the options that all verbs have), "@SYNOPSIS VERB@" or
+"@VERBS@" in the source is replaced by the output of `strobe --dump-options=...`, so that the manual has
+the options that the command has.
 """
 import re
 import subprocess
 import sys
 
-PLACE = re.compile(r"^@(OPTIONS|SYNOPSIS|VERBS) ?(.*)@$")
-HOW = {"OPTIONS": "scdoc", "SYNOPSIS": "synopsis", "VERBS": "verbs"}
+PLACE = re.compile(r"^@(OPTIONS|OWN|SYNOPSIS|VERBS) ?(.*)@$")
+HOW = {"OPTIONS": "scdoc", "OWN": "own", "SYNOPSIS": "synopsis", "VERBS": "verbs"}
 
 
 def expand(strobe, line):

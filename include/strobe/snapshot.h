@@ -81,9 +81,10 @@ STROBE_EXPORT struct strobe_error *strobe_snapshot_view(struct strobe_snapshot *
 
 /** What of the memory is written. Values are stable. */
 enum strobe_contents {
-	STROBE_CONTENTS_CHANGED = 0, /**< all but what mapped files hold just so */
-	STROBE_CONTENTS_FULL = 1,    /**< pages of mapped files too */
-	STROBE_CONTENTS_STACKS = 2,  /**< stacks from the stack pointers up, TLS, globals */
+	STROBE_CONTENTS_CHANGED = 0,   /**< all but what mapped files hold just so */
+	STROBE_CONTENTS_FULL = 1,      /**< pages of mapped files too */
+	STROBE_CONTENTS_STACKS = 2,    /**< stacks from the stack pointers up, TLS, globals */
+	STROBE_CONTENTS_REACHABLE = 3, /**< these, and what they lead to: see `max_bytes` */
 };
 
 /** What redaction replaces by keyed hashes of the same length; a set of bits. */
@@ -107,7 +108,15 @@ struct strobe_write_options {
 	unsigned redact;   /**< of enum strobe_redact */
 	const char *const *redact_patterns; /**< regular expressions whose matches are redacted */
 	size_t redact_pattern_count;
-	bool no_fsync;		  /**< do not wait for the disk */
+	bool no_fsync; /**< do not wait for the disk */
+	/**
+	 * Of REACHABLE: memory that is kept besides stacks, TLS and globals, in bytes. What variables of
+	 * frames and thread-locals lead to by their types is kept first, nearest first; then what is only
+	 * guessed from there, and at last what only globals lead to. 0 = no limit for the first, 8 MiB
+	 * each for the others; UINT64_MAX = no limit.
+	 */
+	uint64_t max_bytes;
+	unsigned max_depth;	  /**< of REACHABLE: references from a variable; 0 = no limit */
 	strobe_progress progress; /**< may be NULL */
 	void *context;		  /**< for `progress` */
 };

@@ -316,7 +316,7 @@ struct strobe_capture {
 	int64_t time_ns;       /**< wall clock since 1970, at the stop */
 	int64_t boot_time_ns;  /**< CLOCK_BOOTTIME at the stop */
 	int64_t pause_ns;      /**< how long the process stood; -1 = not told, or it crashed */
-	const char *contents;  /**< "changed", "full", "stacks"; NULL if not told */
+	const char *contents;  /**< "changed", "full", "stacks", "reachable"; NULL if not told */
 	unsigned redacted;     /**< what was: of enum strobe_redact in <strobe/snapshot.h> */
 	bool redacted_matches; /**< what patterns match was redacted */
 	const char *parent_id; /**< id of the snapshot that this one is relative to; NULL = none */

@@ -104,14 +104,17 @@ static void bash_completion(void)
 		size_t size = first_word(verbs[i]);
 		if (!is_first_of_group(i))
 			continue;
+		// The second word comes behind the target, or at once.
+		int at = verbs[i]->target_first ? 3 : 2;
 		printf("\tif [ \"$verb\" = %.*s ]; then\n"
-		       "\t\tif [[ $COMP_CWORD -eq 2 && $current != -* ]]; then\n"
+		       "\t\tif [[ $COMP_CWORD -eq %d && $current != -* ]]; then\n"
 		       "\t\t\tCOMPREPLY=($(compgen -W '",
-		       (int)size, verbs[i]->name);
+		       (int)size, verbs[i]->name, at);
 		put_second_words(verbs[i]->name, size);
-		fputs("' -- \"$current\"))\n\t\t\treturn\n\t\tfi\n"
-		      "\t\t[[ ${COMP_WORDS[2]} == -* ]] || verb=\"$verb ${COMP_WORDS[2]}\"\n\tfi\n",
-		      stdout);
+		printf("' -- \"$current\"))\n\t\t\treturn\n\t\tfi\n"
+		       "\t\t[[ ${COMP_WORDS[%d]} == -* ]] || verb=\"$verb "
+		       "${COMP_WORDS[%d]}\"\n\tfi\n",
+		       at, at);
 	}
 	fputs("\tcase $verb in\n", stdout);
 	for (size_t i = 0; verbs[i]; i++)
@@ -178,14 +181,18 @@ static void zsh_completion(void)
 		size_t size = first_word(verbs[i]);
 		if (!is_first_of_group(i))
 			continue;
-		printf("\tif [[ $verb == %.*s ]]; then\n"
-		       "\t\tif (( CURRENT == 3 )); then\n\t\t\tcompadd --",
-		       (int)size, verbs[i]->name);
+		int at = verbs[i]->target_first ? 4 : 3;
+		printf("\tif [[ $verb == %.*s ]]; then\n", (int)size, verbs[i]->name);
+		if (verbs[i]->target_first)
+			fputs("\t\tif (( CURRENT == 3 )); "
+			      "then\n\t\t\t_files\n\t\t\treturn\n\t\tfi\n",
+			      stdout);
+		printf("\t\tif (( CURRENT == %d )); then\n\t\t\tcompadd --", at);
 		put_second_words(verbs[i]->name, size);
-		fputs("\n\t\t\treturn\n\t\tfi\n\t\tif [[ $words[3] != -* ]]; then\n"
-		      "\t\t\tverb=\"$verb $words[3]\"\n"
-		      "\t\t\tshift words\n\t\t\t(( CURRENT-- ))\n\t\tfi\n\tfi\n",
-		      stdout);
+		printf("\n\t\t\treturn\n\t\tfi\n\t\tif [[ $words[%d] != -* ]]; then\n"
+		       "\t\t\tverb=\"$verb $words[%d]\"\n"
+		       "\t\t\tshift words\n\t\t\t(( CURRENT-- ))\n\t\tfi\n\tfi\n",
+		       at, at);
 	}
 	fputs("\tshift words\n\t(( CURRENT-- ))\n\tcase $verb in\n", stdout);
 	for (size_t i = 0; verbs[i]; i++) {

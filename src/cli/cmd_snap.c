@@ -64,6 +64,29 @@ static int read_redaction(struct snap *snap)
 	return STATUS_DONE;
 }
 
+static int read_limits(struct snap *snap)
+{
+	const struct command *command = snap->command;
+	const char *bytes = command_option(command, "max-bytes");
+	uint64_t depth = 0;
+	if ((bytes || command_has(command, "max-depth")) &&
+	    snap->write.contents != STROBE_CONTENTS_REACHABLE)
+		return command_usage(command, "--%s goes with --contents reachable",
+				     bytes ? "max-bytes" : "max-depth");
+	int status = command_number(command, "max-depth", UINT_MAX, &depth);
+	if (status)
+		return status;
+	if (command_has(command, "max-depth") && depth == 0)
+		return command_usage(command, "--max-depth: the least is 1");
+	snap->write.max_depth = (unsigned)depth;
+	if (bytes && strcmp(bytes, "all") == 0)
+		snap->write.max_bytes = UINT64_MAX;
+	else if (bytes && (!parse_size(bytes, &snap->write.max_bytes) || !snap->write.max_bytes))
+		return command_usage(command, "--max-bytes: '%s' is neither a size nor 'all'",
+				     bytes);
+	return STATUS_DONE;
+}
+
 static int read_write_options(struct snap *snap)
 {
 	const struct command *command = snap->command;
@@ -74,7 +97,11 @@ static int read_write_options(struct snap *snap)
 		snap->write.contents = STROBE_CONTENTS_FULL;
 	else if (contents && strcmp(contents, "stacks") == 0)
 		snap->write.contents = STROBE_CONTENTS_STACKS;
-	int status = command_number(command, "level", LEVEL_MAXIMUM, &level);
+	else if (contents && strcmp(contents, "reachable") == 0)
+		snap->write.contents = STROBE_CONTENTS_REACHABLE;
+	int status = read_limits(snap);
+	if (!status)
+		status = command_number(command, "level", LEVEL_MAXIMUM, &level);
 	if (status)
 		return status;
 	if (command_has(command, "level") && level == 0)
@@ -352,8 +379,8 @@ static int snap_several(struct snap *snap, const char *name, const char *root)
 static int snap_hold(struct snap *snap, const char *target, const char *name)
 {
 	static const char *const of_files[] = {
-		"output",     "contents", "compress",	    "level",	"since",
-		"with-files", "redact",	  "redact-pattern", "no-fsync", "force"};
+		"output", "contents",	    "compress", "level", "since",     "with-files",
+		"redact", "redact-pattern", "no-fsync", "force", "max-bytes", "max-depth"};
 	struct command *command = snap->command;
 	struct strobe_hold *hold;
 	int pid;
@@ -486,10 +513,19 @@ static const struct option options[] = {
 	{"hold", 0, "NAME", NULL,
 	 "Write nothing: keep the copy in memory as @NAME until it is dropped (strobe-held)."},
 	{"force", 0, NULL, NULL, "Replace a file NAME.PID.core that exists."},
-	{"contents", 0, "WHAT", "changed|full|stacks",
+	{"contents", 0, "WHAT", "changed|full|stacks|reachable",
 	 "What of the memory is written: all but what mapped files hold just so (the default), "
 	 "all, "
-	 "or registers, stacks, thread-local and global variables alone."},
+	 "registers, stacks, thread-local and global variables alone, or these and what they lead "
+	 "to."},
+	{"max-bytes", 0, "SIZE", NULL,
+	 "With --contents reachable: keep at most so much of what variables lead to, nearest to "
+	 "the stacks "
+	 "first; 'all' is no limit. Default: all that variables of threads lead to by their types, "
+	 "and 8M "
+	 "each of what is only guessed from there and of what only global variables lead to."},
+	{"max-depth", 0, "N", NULL,
+	 "With --contents reachable: follow at most so many references from a variable."},
 	{"compress", 'z', NULL, NULL,
 	 "Write the seekable zstd format: strobe reads it as it is, zstd -d makes the plain core."},
 	{"level", 0, "N", NULL, "How hard to compress, 1 (the default) to 19; implies --compress."},

@@ -252,9 +252,10 @@ static int parse_words(struct command *command, int count, char **words)
 	for (int at = 0; at < count; at++) {
 		const char *word = words[at];
 		int status = STATUS_DONE;
-		if (!options_end && strcmp(word, "--") == 0)
-			options_end = true;
-		else if (!options_end && word[0] == '-' && word[1] == '-' && is_letter(word[2]))
+		if (!options_end && strcmp(word, "--") == 0) {
+			options_end = command->has_dashes = true;
+			command->arguments_before = command->argument_count;
+		} else if (!options_end && word[0] == '-' && word[1] == '-' && is_letter(word[2]))
 			status = parse_long(command, count, words, &at);
 		else if (!options_end && word[0] == '-' && is_letter(word[1]))
 			status = parse_short(command, count, words, &at);
@@ -263,6 +264,8 @@ static int parse_words(struct command *command, int count, char **words)
 		if (status)
 			return status;
 	}
+	if (!command->has_dashes)
+		command->arguments_before = command->argument_count;
 	return STATUS_DONE;
 }
 
@@ -297,9 +300,11 @@ int command_parse(struct command *command, const struct verb *verb, int count, c
 		command->verbose = command_has(command, "verbose");
 		command->color = want_color(command_option(command, "color"));
 	}
-	if (command->argument_count < verb->min_arguments)
-		return command_usage(command, "too few arguments; usage: strobe %s %s", verb->name,
-				     verb->arguments);
+	if (command->argument_count < verb->min_arguments) {
+		char synopsis[256];
+		verb_synopsis(verb, synopsis, sizeof(synopsis));
+		return command_usage(command, "too few arguments; usage: strobe %s", synopsis);
+	}
 	if (command->argument_count > verb->max_arguments)
 		return command_usage(command, "unexpected argument '%s'",
 				     command->arguments[verb->max_arguments]);

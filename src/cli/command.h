@@ -36,6 +36,8 @@ struct command {
 	size_t given_count;
 	const char **arguments; // the target first
 	size_t argument_count;
+	size_t arguments_before; // of these, that stood before "--"; all, if there was none
+	bool has_dashes;
 	bool json, quiet, verbose, color, help;
 	bool writes;	   // set by the verb before it opens the target: to its journal of writes
 	bool lists_writes; // likewise: nobody needs to be told that there are some

@@ -8,7 +8,7 @@
 #include "output.h"
 #include "verbs.h"
 
-enum { HELP_WIDTH_LIMIT = 100, HELP_INDENT = 26 };
+enum { HELP_WIDTH_LIMIT = 100, HELP_INDENT = 26, SYNOPSIS_SIZE = 256 };
 
 static unsigned help_width(void)
 {
@@ -18,8 +18,8 @@ static unsigned help_width(void)
 
 static void put_verb(FILE *out, const struct verb *verb)
 {
-	fprintf(out, "  %-14s", verb->name);
-	put_wrapped(out, verb->summary, 16, 16, help_width());
+	fprintf(out, "  %-16s", verb->name);
+	put_wrapped(out, verb->summary, 18, 18, help_width());
 }
 
 void help_all(FILE *out)
@@ -47,10 +47,22 @@ bool verb_is_group(const char *word)
 	return false;
 }
 
+bool verb_group_target_first(const char *word)
+{
+	size_t size = strlen(word);
+	for (size_t i = 0; verbs[i]; i++)
+		if (strncmp(verbs[i]->name, word, size) == 0 && verbs[i]->name[size] == ' ')
+			return verbs[i]->target_first;
+	return false;
+}
+
 void help_group(FILE *out, const char *group)
 {
 	size_t size = strlen(group);
-	fprintf(out, "%s has these verbs:\n", group);
+	if (verb_group_target_first(group))
+		fprintf(out, "strobe %s TARGET VERB has these verbs:\n", group);
+	else
+		fprintf(out, "%s has these verbs:\n", group);
 	for (size_t i = 0; verbs[i]; i++)
 		if (strncmp(verbs[i]->name, group, size) == 0 && verbs[i]->name[size] == ' ')
 			put_verb(out, verbs[i]);
@@ -79,8 +91,10 @@ static void put_option(const struct option *option)
 void help_verb(const struct verb *verb)
 {
 	const struct option *option;
-	printf("usage: strobe %s %s%s[OPTIONS]\n\n%c", verb->name, verb->arguments,
-	       *verb->arguments ? " " : "", toupper((unsigned char)verb->summary[0]));
+	char synopsis[SYNOPSIS_SIZE];
+	verb_synopsis(verb, synopsis, sizeof(synopsis));
+	printf("usage: strobe %s [OPTIONS]\n\n%c", synopsis,
+	       toupper((unsigned char)verb->summary[0]));
 	put_wrapped(stdout, verb->summary + 1, 0, 1, help_width());
 	putchar('\n');
 	for (size_t i = 0; (option = verb_option(verb, i)); i++) {
@@ -143,17 +157,24 @@ int dump_options(const char *how, char **words)
 	}
 	const struct verb *verb = words[0] ? verb_find(words[0]) : NULL;
 	if (!verb) {
-		fputs("strobe: --dump-options=scdoc|synopsis VERB, --dump-options=verbs\n", stderr);
+		fputs("strobe: --dump-options=scdoc|own|synopsis VERB, --dump-options=verbs\n",
+		      stderr);
 		return STATUS_USAGE;
 	}
 	if (strcmp(how, "synopsis") == 0) {
-		printf("*strobe %s* ", verb->name);
+		int first = (int)strcspn(verb->name, " ");
+		if (verb->target_first)
+			printf("*strobe %.*s* _TARGET_ *%s* ", first, verb->name,
+			       verb->name + first + 1);
+		else
+			printf("*strobe %s* ", verb->name);
 		put_scdoc(verb->arguments);
 		puts(" [_OPTIONS_]");
 		return STATUS_DONE;
 	}
 	const struct option *option;
-	bool common = verb->has_target || verb->has_output || verb->has_trace;
+	bool common = (verb->has_target || verb->has_output || verb->has_trace) &&
+		      strcmp(how, "own") != 0;
 	for (size_t i = 0; (option = verb_option(verb, i)); i++)
 		if (i < verb->option_count || common)
 			dump_option(option);

@@ -14,9 +14,12 @@ void help_verb(const struct verb *verb);
 void help_group(FILE *out, const char *group);
 /** True if `word` is the first word of a verb of two words. */
 bool verb_is_group(const char *word);
+/** True if the target stands between the two words of those verbs. */
+bool verb_group_target_first(const char *word);
 
 /**
- * For the build: `--dump-options=scdoc VERB` writes a manual page's list of options, and
+ * For the build: `--dump-options=scdoc VERB` writes a manual page's list of options, `=own` those that not all
+ * verbs have, and
  * `--dump-options=synopsis VERB` its synopsis. Returns an exit status.
  */
 int dump_options(const char *how, char **words);

@@ -31,6 +31,22 @@ const struct verb *const verbs[] = {
 	&verb_mem_undo,
 	&verb_diff,
 	&verb_sym,
+	&verb_heap_summary,
+	&verb_heap_histogram,
+	&verb_heap_top,
+	&verb_heap_dominators,
+	&verb_heap_path,
+	&verb_heap_retained,
+	&verb_heap_leaks,
+	&verb_heap_free,
+	&verb_heap_duplicates,
+	&verb_heap_find,
+	&verb_heap_show,
+	&verb_heap_roots,
+	&verb_heap_suspects,
+	&verb_heap_diff,
+	&verb_heap_export,
+	&verb_heap_report,
 	&verb_record,
 	&verb_trace_info,
 	&verb_trace_dump,
@@ -44,6 +60,7 @@ const struct verb *const verbs[] = {
 	&verb_trace_save,
 	&verb_trace_trim,
 	&verb_help,
+	&verb_watch,
 	&verb_version,
 	&verb_completion,
 	// clang-format on
@@ -99,6 +116,41 @@ static const struct verb *find_second(const char *group, const char *word)
 	return verb_find(name);
 }
 
+static int tell_target_first(const char *group, const char *word)
+{
+	fprintf(stderr, "strobe: %s: the target comes first: strobe %s TARGET %s\n", group, group,
+		word ? word : "VERB");
+	return STATUS_USAGE;
+}
+
+// "heap TARGET summary": that alone, as a target may be called like a verb.
+static int run_target_first(int count, char **words)
+{
+	char name[64];
+	const struct verb *verb = find_second(words[0], words[1]);
+	if (count < 3)
+		return tell_target_first(words[0], verb ? words[1] : NULL);
+	bool help = strcmp(words[2], "--help") == 0 || strcmp(words[2], "-h") == 0;
+	if (verb && help) {
+		help_verb(verb);
+		return STATUS_DONE;
+	}
+	const struct verb *second = find_second(words[0], words[2]);
+	if (second) {
+		words[2] = words[1];
+		return run_verb(second, count - 2, words + 2);
+	}
+	if (verb)
+		return tell_target_first(words[0], words[1]);
+	if (words[2][0] == '-') {
+		fprintf(stderr, "strobe: %s: which verb? It comes behind the target. ", words[0]);
+		help_group(stderr, words[0]);
+		return STATUS_USAGE;
+	}
+	snprintf(name, sizeof(name), "%s %s", words[0], words[2]);
+	return unknown_verb(name);
+}
+
 // "mem read CORE" is a verb of two words; so is "mem CORE read", as all verbs take their target.
 static int run_second_word(int count, char **words)
 {
@@ -114,6 +166,8 @@ static int run_second_word(int count, char **words)
 		help_group(stderr, words[0]);
 		return STATUS_USAGE;
 	}
+	if (verb_group_target_first(words[0]))
+		return run_target_first(count, words);
 	const struct verb *verb = find_second(words[0], words[1]);
 	if (!verb && count > 2 && (verb = find_second(words[0], words[2])))
 		words[2] = words[1];

@@ -2,6 +2,7 @@
 #include "option.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 const struct option options_common[] = {
@@ -48,6 +49,17 @@ const size_t options_trace_count = sizeof(options_trace) / sizeof(options_trace[
 
 // Other verbs take --help alone.
 static const struct option option_help = {"help", 'h', NULL, NULL, "Show how this verb is used."};
+
+void verb_synopsis(const struct verb *verb, char *ret, size_t size)
+{
+	int first = (int)strcspn(verb->name, " ");
+	const char *space = *verb->arguments ? " " : "";
+	if (verb->target_first)
+		snprintf(ret, size, "%.*s TARGET%s%s%s", first, verb->name, verb->name + first,
+			 space, verb->arguments);
+	else
+		snprintf(ret, size, "%s%s%s", verb->name, space, verb->arguments);
+}
 
 const struct verb *verb_find(const char *name)
 {

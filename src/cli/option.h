@@ -32,6 +32,7 @@ struct verb {
 	bool opens_itself;		     // run() opens the target, where there is one
 	bool has_output;		     // no target, but the common options of output apply
 	bool has_trace; // first argument is a trace; options_trace and those of output apply
+	bool target_first; // of two words, the target between them: "heap TARGET summary"; not in `arguments`
 	int (*run)(struct command *command);
 };
 
@@ -47,6 +48,8 @@ extern const size_t options_trace_count;
 /** The verbs, in the order of the help text; NULL ends them. */
 extern const struct verb *const verbs[];
 
+/** How `verb` is used, without its options: "mem read CORE ADDRESS", "heap TARGET path EXPR". Cut to `size` bytes. */
+void verb_synopsis(const struct verb *verb, char *ret, size_t size);
 /** The verb called `name`, or NULL. */
 const struct verb *verb_find(const char *name);
 /** The verb that `name` may be a misspelling of, or NULL. */

@@ -73,29 +73,45 @@ static unsigned terminal_width(void)
 									   : TERMINAL_WIDTH;
 }
 
-static void draw(struct progress *progress, uint64_t done, uint64_t total, uint64_t now)
+static unsigned put_bar(double part)
 {
-	struct size_text done_text, total_text, rate_text;
 	char bar[BAR_WIDTH + 1];
-	unsigned width = terminal_width();
-	unsigned columns = width > BAR_ROOM + BAR_WIDTH ? BAR_WIDTH : BAR_WIDTH_LEAST;
-	double part = total ? (double)done / (double)total : 0;
-	double seconds = (double)(now - progress->start_ns) / 1e9;
-	if (part > 1)
+	unsigned columns = terminal_width() > BAR_ROOM + BAR_WIDTH ? BAR_WIDTH : BAR_WIDTH_LEAST;
+	if (!(part <= 1))
 		part = 1;
 	memset(bar, '.', columns);
 	memset(bar, '#', (size_t)(part * columns));
 	bar[columns] = '\0';
-	fprintf(stderr, "\r\033[K[%s] %3.0f %%  %s of %s  %s/s", bar, part * 100,
-		size_text(done, &done_text), size_text(total, &total_text),
-		size_text((uint64_t)((double)done / seconds), &rate_text));
-	if (width > BAR_ROOM + columns + strlen(progress->label) + 2) {
+	fprintf(stderr, "\r\033[K[%s] %3.0f %%", bar, part * 100);
+	return columns;
+}
+
+// Where there is room behind the bar.
+static void put_label(const char *label, unsigned columns)
+{
+	if (terminal_width() > BAR_ROOM + columns + strlen(label) + 2) {
 		fputs("  ", stderr);
-		put_safe(stderr, progress->label);
+		put_safe(stderr, label);
 	}
 	fflush(stderr);
+}
+
+static void draw(struct progress *progress, uint64_t done, uint64_t total, uint64_t now)
+{
+	struct size_text done_text, total_text, rate_text;
+	double seconds = (double)(now - progress->start_ns) / 1e9;
+	unsigned columns = put_bar(total ? (double)done / (double)total : 0);
+	fprintf(stderr, "  %s of %s  %s/s", size_text(done, &done_text),
+		size_text(total, &total_text),
+		size_text((uint64_t)((double)done / seconds), &rate_text));
+	put_label(progress->label, columns);
 	progress->drawn = true;
 	progress->last_ns = now;
+}
+
+static bool is_time(const struct progress *progress, uint64_t now)
+{
+	return now - progress->start_ns > first_ns && now - progress->last_ns > between_ns;
 }
 
 bool progress_tell(void *context, uint64_t done_bytes, uint64_t total_bytes)
@@ -103,8 +119,20 @@ bool progress_tell(void *context, uint64_t done_bytes, uint64_t total_bytes)
 	struct progress *progress = context;
 	if (progress->shown) {
 		uint64_t now = monotonic_ns();
-		if (now - progress->start_ns > first_ns && now - progress->last_ns > between_ns)
+		if (is_time(progress, now))
 			draw(progress, done_bytes, total_bytes, now);
+	}
+	return !interrupted;
+}
+
+bool progress_tell_part(void *context, const char *what, double done)
+{
+	struct progress *progress = context;
+	uint64_t now = progress->shown ? monotonic_ns() : 0;
+	if (progress->shown && is_time(progress, now)) {
+		put_label(what ? what : progress->label, put_bar(done));
+		progress->drawn = true;
+		progress->last_ns = now;
 	}
 	return !interrupted;
 }

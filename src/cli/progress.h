@@ -19,6 +19,8 @@ struct progress {
 void progress_begin(struct progress *progress, const char *label, bool quiet);
 /** A strobe_progress; `context` is the struct progress. */
 bool progress_tell(void *context, uint64_t done_bytes, uint64_t total_bytes);
+/** A strobe_graph_progress: of what is told as a part of 1. `context` is the struct progress. */
+bool progress_tell_part(void *context, const char *what, double done);
 /** Removes the bar. */
 void progress_end(struct progress *progress);
 /** The signals have their usual effect again; what came before is forgotten. */

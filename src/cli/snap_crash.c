@@ -208,8 +208,9 @@ static int save(const struct command *command, const char *template,
 int snap_crash(const struct command *command, const struct strobe_write_options *write)
 {
 	static const char *const others[] = {
-		"hold",	  "contents", "since",	       "with-files", "redact",	 "redact-pattern",
-		"all-of", "tree",     "shared-budget", "stop-limit", "no-clone", "force"};
+		"hold",		  "contents", "since",	   "with-files",    "redact",
+		"redact-pattern", "all-of",   "tree",	   "shared-budget", "stop-limit",
+		"no-clone",	  "force",    "max-bytes", "max-depth"};
 	const char *output = command_option(command, "output");
 	struct crash_words words;
 	open_missing_streams();

@@ -69,7 +69,7 @@ static void read_capture(struct strobe_view *view, const struct elf_note *note, 
 {
 	enum { METHOD_CRASH = 3 };
 	static const char *const methods[] = {NULL, "clone", "copy", "crash"};
-	static const char *const contents[] = {"changed", "full", "stacks"};
+	static const char *const contents[] = {"changed", "full", "stacks", "reachable"};
 	struct strobe_note_capture raw;
 	struct strobe_capture *capture = &view->facts.capture;
 	if (!take(view, note, offset, &raw, sizeof(raw), "how it was taken"))
@@ -78,7 +78,7 @@ static void read_capture(struct strobe_view *view, const struct elf_note *note, 
 	memcpy(view->facts.id, raw.id, sizeof(raw.id));
 	capture->id = id_text(view, raw.id);
 	capture->method = raw.method < 4 ? methods[raw.method] : NULL;
-	capture->contents = raw.contents < 3 ? contents[raw.contents] : NULL;
+	capture->contents = raw.contents < 4 ? contents[raw.contents] : NULL;
 	capture->time_ns = known_time(raw.realtime_ns);
 	capture->boot_time_ns = known_time(raw.boottime_ns);
 	// Who crashed did not run on.
@@ -92,7 +92,7 @@ static void read_capture(struct strobe_view *view, const struct elf_note *note, 
 		view->info.time_ns = capture->time_ns;
 		view->info.time_is_file_time = false;
 	}
-	if (raw.contents > 1) // STROBE_CONTENTS_STACKS: changed memory may be missing
+	if (raw.contents > 1) // STROBE_CONTENTS_STACKS, _REACHABLE: changed memory may be missing
 		view->parts_dumped = true;
 }
 

@@ -24,7 +24,7 @@
 #include "snapshot/write_since.h"
 #include "view/build.h"
 
-enum { REDACTED_PATTERNS = 1u << 31, SINCE_GAP_PAGES = 1, HASH_KIND_XXH3 = 1, HASH_ALIGN = 8 };
+enum { REDACTED_PATTERNS = 1u << 31, SPARSE_GAP_PAGES = 1, HASH_KIND_XXH3 = 1, HASH_ALIGN = 8 };
 
 /** One file being written. */
 struct writing {
@@ -51,7 +51,7 @@ static struct strobe_error *check_options(const struct strobe_write_options *opt
 	if (options->size < sizeof(*options))
 		return error_new(STROBE_ERROR_INVALID, "strobe_write_options.size is %zu, not %zu",
 				 options->size, sizeof(*options));
-	if (options->contents > STROBE_CONTENTS_STACKS)
+	if (options->contents > STROBE_CONTENTS_REACHABLE)
 		return error_new(STROBE_ERROR_INVALID, "there are no contents %d",
 				 (int)options->contents);
 	if (options->redact & ~(unsigned)(STROBE_REDACT_STRINGS | STROBE_REDACT_ENVIRONMENT))
@@ -160,13 +160,16 @@ static struct strobe_error *plan(struct writing *writing)
 	struct selection selection = {
 		.view = writing->view,
 		.contents = options->contents,
+		.limits = {.max_bytes = options->max_bytes, .max_depth = options->max_depth},
 		.zero_limit = writing->sink.seekable || options->compress ? select_zero_limit
 									  : select_zero_limit_pipe,
 		.since = writing->since,
 		.progress = options->progress,
 		.context = options->context,
 	};
-	layout_init(&writing->layout, options->since ? SINCE_GAP_PAGES : LAYOUT_GAP_PAGES);
+	// What is reached lies here and there: what is between would be most of the file.
+	bool sparse = options->since || options->contents == STROBE_CONTENTS_REACHABLE;
+	layout_init(&writing->layout, sparse ? SPARSE_GAP_PAGES : LAYOUT_GAP_PAGES);
 	struct strobe_error *error = select_pages(&selection, &writing->layout);
 	if (!error && options->with_files)
 		error = embed_find(&writing->embed, writing->view);

@@ -190,7 +190,11 @@ static struct strobe_error *select_place(struct work *work, const struct place *
 	struct strobe_error *error = NULL;
 	struct view_run run;
 	for (uint64_t at = place->start; !error && at < place->end; at = run.end) {
-		run_of_pages(work->selection->view, at, place->end, &run);
+		// Asking on to the mapping's end at each of many pieces would be quadratic.
+		uint64_t limit = place->end;
+		if (work->stacks)
+			stacks_want(work->stacks, at, &limit);
+		run_of_pages(work->selection->view, at, limit, &run);
 		uint32_t kind = is_reserve(place, at, &run) ? STROBE_EXTENT_ZERO
 							    : judge(work, place, at, &run);
 		if (kind == LAYOUT_STORED && is_doubtful(work, place, &run) &&
@@ -229,8 +233,11 @@ struct strobe_error *select_pages(const struct selection *selection, struct layo
 	};
 	struct stacks *stacks = NULL;
 	struct strobe_error *error = NULL;
-	if (selection->contents == STROBE_CONTENTS_STACKS)
+	if (selection->contents == STROBE_CONTENTS_STACKS ||
+	    selection->contents == STROBE_CONTENTS_REACHABLE)
 		error = stacks_find(selection->view, &stacks);
+	if (!error && selection->contents == STROBE_CONTENTS_REACHABLE)
+		error = reachable_find(selection->view, &selection->limits, stacks);
 	work.stacks = stacks;
 	if (!error && !(work.buffer = malloc(PIECE_SIZE)))
 		error = error_no_memory();

@@ -7,6 +7,7 @@
 #include <strobe/snapshot.h>
 
 #include "snapshot/write_layout.h"
+#include "snapshot/write_reachable.h"
 #include "snapshot/write_since.h"
 #include "view/view.h"
 
@@ -17,13 +18,15 @@ static const uint64_t select_zero_limit_pipe = UINT64_C(1) << 30;
 struct selection {
 	const struct strobe_view *view;
 	enum strobe_contents contents;
-	uint64_t zero_limit;	  // longer zero runs are left out
-	struct since *since;	  // NULL = do not compare
-	strobe_progress progress; // of comparing; may be NULL
+	struct reachable_limits limits; // of STROBE_CONTENTS_REACHABLE
+	uint64_t zero_limit;		// longer zero runs are left out
+	struct since *since;		// NULL = do not compare
+	strobe_progress progress;	// of comparing; may be NULL
 	void *context;
 };
 
-/** Fills `layout`. Reads no memory but first pages (unless it compares). Errors: NO_MEMORY; what
+/** Fills `layout`. Reads no memory but first pages (unless it compares, or
+ *  looks for what is reachable). Errors: NO_MEMORY; what
  *  `since` fails with; LIMIT (cancelled). */
 struct strobe_error *select_pages(const struct selection *selection, struct layout *layout)
 	STROBE_MUST_CHECK;

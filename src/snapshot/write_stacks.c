@@ -249,6 +249,19 @@ struct strobe_error *stacks_find(const struct strobe_view *view, struct stacks *
 	return NULL;
 }
 
+void stacks_add(struct stacks *stacks, uint64_t start, uint64_t end)
+{
+	want(stacks, start, end);
+}
+
+struct strobe_error *stacks_settle(struct stacks *stacks)
+{
+	if (stacks->short_of_memory)
+		return error_no_memory();
+	merge(stacks);
+	return NULL;
+}
+
 struct stacks *stacks_free(struct stacks *stacks)
 {
 	if (stacks)

@@ -2,7 +2,7 @@
 #ifndef SYMBOLS_ELF_LOAD_H
 #define SYMBOLS_ELF_LOAD_H
 
-// Reads a module's symbol tables into one array; for elf_symbols.c only.
+// Reads a module's symbol tables into one array; for elf_symbols.c and elf_objects.c only.
 
 #include "symbols/elf_symbols.h"
 
@@ -52,5 +52,9 @@ bool elf_load_plt(Elf *elf, struct elf_symbols *symbols);
 /** The first section called `name`, or NULL. */
 Elf_Scn *elf_load_section(Elf *elf, const char *name, GElf_Shdr *header);
 const char *elf_symbol_name(const struct elf_symbols *symbols, const struct elf_symbol *symbol);
+
+/** elf_symbols.c: the symbol as the interface shows it. */
+void elf_symbols_fill(struct symbols_module *module, const struct elf_symbols *symbols,
+		      const struct elf_symbol *symbol, struct strobe_symbol *ret);
 
 #endif

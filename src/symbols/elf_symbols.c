@@ -203,8 +203,8 @@ static const char *demangled(struct symbols_module *module, const char *name, bo
 	return kept;
 }
 
-static void fill(struct symbols_module *module, const struct elf_symbols *symbols,
-		 const struct elf_symbol *symbol, struct strobe_symbol *ret)
+void elf_symbols_fill(struct symbols_module *module, const struct elf_symbols *symbols,
+		      const struct elf_symbol *symbol, struct strobe_symbol *ret)
 {
 	const char *linkage = bare_name(module, elf_symbol_name(symbols, symbol));
 	const char *name = linkage ? demangled(module, linkage, false) : NULL;
@@ -226,7 +226,7 @@ bool elf_symbols_at(struct symbols_module *module, uint64_t address, struct stro
 	const struct elf_symbols *symbols = loaded(module);
 	const struct elf_symbol *symbol = symbols ? best_at(symbols, address) : NULL;
 	if (symbol)
-		fill(module, symbols, symbol, ret);
+		elf_symbols_fill(module, symbols, symbol, ret);
 	return symbol;
 }
 
@@ -382,7 +382,7 @@ bool elf_symbols_find(struct symbols_module *module, const char *name, size_t nt
 		visit_exact(symbols, name, visit_nth, &round);
 	}
 	if (round.found)
-		fill(module, symbols, round.found, ret);
+		elf_symbols_fill(module, symbols, round.found, ret);
 	return round.found;
 }
 
@@ -397,7 +397,7 @@ static bool visit_filled(void *context, const struct elf_symbol *symbol)
 {
 	struct visiting *visiting = context;
 	struct strobe_symbol filled;
-	fill(visiting->module, visiting->symbols, symbol, &filled);
+	elf_symbols_fill(visiting->module, visiting->symbols, symbol, &filled);
 	return visiting->visit(visiting->context, &filled);
 }
 

@@ -129,6 +129,25 @@ struct type *type_strip(struct strobe_symbols *symbols, struct type *type);
 bool type_size(struct strobe_symbols *symbols, struct type *type, uint64_t *size);
 /** "struct conn *", "char [16]", "int (*)(void *)"; never NULL; lives as long as the symbols. */
 const char *type_name(struct strobe_symbols *symbols, struct type *type);
+/** The type whose DIE is at `offset` of .debug_info, or of .debug_types, of module `module_index`; NULL if there is
+ *  none, or it is in a file of its own (split DWARF). */
+struct type *type_at(struct strobe_symbols *symbols, size_t module_index, uint64_t offset,
+		     bool in_types);
+/** Return false to stop. */
+typedef bool (*type_visit)(void *context, struct type *type);
+/** Visits the structures, classes and unions of a module that have a name and are complete there, in no order, those of
+ *  several units several times. False when memory is short. */
+bool type_each_structure(struct strobe_symbols *symbols, size_t module_index, type_visit visit,
+			 void *context);
+/** How many bytes before the address point of its class's virtual table the offset of a virtual base stands (Itanium
+ *  C++ ABI, 2.5.2), by the member's location; false where that is of another form. */
+bool type_virtual_base_slot(const struct type_member *member, uint64_t *ret);
+/** Return false to stop. */
+typedef bool (*type_range_visit)(void *context, uint64_t start, uint64_t end);
+/** Visits the stretches of a module, run-time addresses [start, end), where compilers put virtual tables. False if
+ *  stopped. */
+bool type_vtable_ranges(struct strobe_symbols *symbols, size_t module_index, type_range_visit visit,
+			void *context);
 /** Derived types, made and kept in the symbols. */
 struct type *type_pointer_to(struct strobe_symbols *symbols, struct type *target);
 struct type *type_reference_to(struct strobe_symbols *symbols, struct type *target, bool rvalue);
@@ -162,6 +181,10 @@ struct type_method {
 /** The first method of that name, one with code before others; false if `class` has none. */
 bool type_method(struct strobe_symbols *symbols, struct type *class, const char *name,
 		 struct type_method *ret);
+/** Type argument `index` (from 0; values do not count, those of a pack do, one by one) of a class template's instance;
+ *  NULL past the last. void is a type. */
+struct type *type_template_argument(struct strobe_symbols *symbols, struct type *type,
+				    size_t index);
 /** Whether two types are the same for comparisons and assignment (names and layout). */
 bool type_equal(struct strobe_symbols *symbols, struct type *a, struct type *b);
 

@@ -271,12 +271,12 @@ static struct type *find_builtin(struct strobe_symbols *symbols, struct unit *ne
 static struct type *search_instances(struct strobe_symbols *symbols, struct unit *near,
 				     const char *name)
 {
-	if (!near || !language_is_cplus(near->language) || !strchr(name, '<'))
+	if ((near && !language_is_cplus(near->language)) || !strchr(name, '<'))
 		return NULL;
-	struct type *found = type_instance(near->module, name);
+	struct type *found = near ? type_instance(near->module, name) : NULL;
 	for (size_t i = 0; i < symbols->module_count && !found; i++) {
 		struct symbols_module *module = symbols_module(symbols, i);
-		if (module && module->dwarf && module != near->module)
+		if (module && module->dwarf && (!near || module != near->module))
 			found = type_instance(module, name);
 	}
 	return found;

@@ -15,6 +15,7 @@ struct evaluator {
 	struct place_frame frame;
 	struct arena arena;
 	int language;
+	const struct strobe_value *object; // whose members are names, and which $ is; may be NULL
 };
 
 /** A scalar taken out of its value, ready to calculate with. */

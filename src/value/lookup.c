@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What names mean: locals, members of this, statics of the frame's unit, globals of its module, of
+// What names mean: members of the object that is asked about, locals, members of this, statics of the frame's unit, globals of its module, of
 // all modules, and at last ELF symbols.
 #include <dwarf.h>
 #include <string.h>
@@ -418,6 +418,8 @@ struct strobe_error *lookup_name(struct evaluator *e, const struct node *node,
 	bool global = strncmp(name, "::", 2) == 0;
 	if (global)
 		name += 2;
+	if (!global && e->object && lookup_member(e, e->object, name, ret))
+		return NULL;
 	if (!global && find_local(e, name, &variable)) {
 		*ret = place_variable(&e->frame, &variable);
 		return NULL;
@@ -432,13 +434,22 @@ struct strobe_error *lookup_name(struct evaluator *e, const struct node *node,
 	return error || found ? error : missing(node, known);
 }
 
+static bool is_member(struct evaluator *e, const char *name)
+{
+	struct strobe_value member = {.place = PLACE_OPTIMIZED_OUT};
+	bool found = e->object && lookup_member(e, e->object, name, &member);
+	if (found)
+		value_fini(&member);
+	return found;
+}
+
 bool lookup_is_type(void *data, const char *name)
 {
 	struct evaluator *e = data;
 	struct variable variable;
 	if (strncmp(name, "::", 2) == 0)
 		name += 2;
-	else if (find_local(e, name, &variable))
+	else if (find_local(e, name, &variable) || is_member(e, name))
 		return false;
 	struct unit *near = e->frame.scope ? e->frame.scope->unit : NULL;
 	return type_find(e->symbols, near, name) != NULL;

@@ -115,7 +115,7 @@ static struct strobe_error *literal(struct parser *p, struct node **ret)
 
 static struct strobe_error *register_name(struct parser *p, struct node **ret)
 {
-	if (p->token.size == 0)
+	if (p->token.size == 0 && !p->names->has_object)
 		return error_column(STROBE_ERROR_SYNTAX, p->token.column,
 				    "a register's name expected behind \"$\"");
 	struct strobe_error *error =

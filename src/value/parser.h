@@ -74,6 +74,7 @@ struct parser_names {
 	bool (*is_type)(void *data, const char *name);
 	/** Whether `name`, which ends with template arguments, means a function or variable. */
 	bool (*is_instance)(void *data, const char *name);
+	bool has_object; // "$" alone is an operand: a register without a name
 };
 
 /** Parses all of `text`. `*ret` lives in `arena`. Errors: SYNTAX, TYPE (assignment, call), LIMIT. */

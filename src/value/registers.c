@@ -116,6 +116,10 @@ struct strobe_error *register_value(struct evaluator *e, const struct node *node
 				    struct strobe_value *ret)
 {
 	struct strobe_register r;
+	if (!*node->name && e->object) { // $ alone
+		*ret = value_copy(e->object);
+		return NULL;
+	}
 	if (!e->stack)
 		return error_column(STROBE_ERROR_NOT_FOUND, node->column,
 				    "no frame whose registers could be meant by $%s", node->name);

@@ -2,14 +2,13 @@
 // Thread-local storage on x86-64 (variant II): blocks end below the thread pointer; dlopen'ed
 // modules are found through the dynamic thread vector, whose slots the C library numbers.
 #include <elf.h>
-#include <elf.h>
 #include <string.h>
 
-#include "symbols/module.h"
 #include "value/place.h"
+#include "value/tls.h"
 
 /** Named limits on lists in target memory. */
-enum { LINK_MAP_LIMIT = 10000, DYNAMIC_LIMIT = 1000, HEADER_LIMIT = 128 };
+enum { LINK_MAP_LIMIT = 10000, DYNAMIC_LIMIT = 1000, HEADER_LIMIT = 128, TLS_ID_LIMIT = 1 << 20 };
 
 static bool auxv(const struct strobe_view *view, uint64_t wanted, uint64_t *ret)
 {
@@ -47,8 +46,7 @@ static bool main_header(const struct strobe_view *view, uint32_t kind, Elf64_Phd
 }
 
 /** The main program's block is the first below the thread pointer. */
-static bool main_program(const struct strobe_view *view, uint64_t thread_pointer, uint64_t offset,
-			 uint64_t *ret)
+static bool main_program(const struct strobe_view *view, uint64_t *ret)
 {
 	Elf64_Phdr tls;
 	uint64_t bias;
@@ -58,8 +56,7 @@ static bool main_program(const struct strobe_view *view, uint64_t thread_pointer
 	if (align & (align - 1))
 		return false;
 	uint64_t first = -(tls.p_vaddr & (align - 1)) & (align - 1);
-	uint64_t block = ((tls.p_memsz - first + align - 1) & ~(align - 1)) + first;
-	*ret = thread_pointer - block + offset;
+	*ret = ((tls.p_memsz - first + align - 1) & ~(align - 1)) + first;
 	return true;
 }
 
@@ -117,34 +114,59 @@ static bool module_id(struct strobe_symbols *symbols, const struct strobe_module
 	return false;
 }
 
-static bool thread_vector(const struct strobe_view *view, uint64_t thread_pointer, uint64_t id,
-			  uint64_t offset, uint64_t *ret)
+bool tls_module_find(struct strobe_symbols *symbols, const struct symbols_module *module,
+		     struct tls_module *ret)
+{
+	uint64_t entry;
+	*ret = (struct tls_module){0};
+	if (auxv(symbols->view, AT_ENTRY, &entry) &&
+	    strobe_view_module_at(symbols->view, entry) == module->index) {
+		ret->main = true;
+		return main_program(symbols->view, &ret->before);
+	}
+	return module_id(symbols, module->module, &ret->id) && ret->id <= TLS_ID_LIMIT;
+}
+
+bool tls_block(const struct strobe_view *view, uint64_t thread_pointer,
+	       const struct tls_module *module, uint64_t *ret)
 {
 	uint64_t vector, block;
-	if (id > 1 << 20 || !view_read_unsigned(view, thread_pointer + 8, 8, &vector) ||
-	    !view_read_unsigned(view, vector + id * 16, 8, &block) || block == 0 ||
+	if (module->main) {
+		*ret = thread_pointer - module->before;
+		return true;
+	}
+	if (!view_read_unsigned(view, thread_pointer + 8, 8, &vector) ||
+	    !view_read_unsigned(view, vector + module->id * 16, 8, &block) || block == 0 ||
 	    block == UINT64_MAX)
 		return false;
-	*ret = block + offset;
+	*ret = block;
 	return true;
+}
+
+bool tls_thread_pointer(const struct strobe_view *view, size_t thread_index, uint64_t *ret)
+{
+	struct strobe_register fs_base;
+	uint64_t pointer = 0;
+	if (thread_index >= strobe_view_thread_count(view) ||
+	    !strobe_view_register_by_name(view, thread_index, "fs_base", &fs_base) ||
+	    fs_base.size_bytes > sizeof(pointer))
+		return false;
+	memcpy(&pointer, fs_base.bytes, fs_base.size_bytes);
+	*ret = pointer;
+	return pointer != 0;
 }
 
 bool place_tls(const struct place_frame *frame, struct symbols_module *module, uint64_t offset,
 	       uint64_t *ret)
 {
 	const struct strobe_view *view = frame->symbols->view;
-	struct strobe_register fs_base;
-	uint64_t thread_pointer = 0, entry, id;
-	size_t thread = frame->stack ? frame->stack->thread_index : 0;
-	if (thread >= strobe_view_thread_count(view) ||
-	    !strobe_view_register_by_name(view, thread, "fs_base", &fs_base) ||
-	    fs_base.size_bytes > 8)
+	struct tls_module found;
+	uint64_t thread_pointer, block;
+	if (!tls_thread_pointer(view, frame->stack ? frame->stack->thread_index : 0,
+				&thread_pointer) ||
+	    !tls_module_find(frame->symbols, module, &found) ||
+	    !tls_block(view, thread_pointer, &found, &block))
 		return false;
-	memcpy(&thread_pointer, fs_base.bytes, fs_base.size_bytes);
-	if (!thread_pointer)
-		return false;
-	if (auxv(view, AT_ENTRY, &entry) && strobe_view_module_at(view, entry) == module->index)
-		return main_program(view, thread_pointer, offset, ret);
-	return module_id(frame->symbols, module->module, &id) &&
-	       thread_vector(view, thread_pointer, id, offset, ret);
+	*ret = block + offset;
+	return true;
 }

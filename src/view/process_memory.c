@@ -41,6 +41,7 @@ enum {
 	BATCH_REGIONS = 1024,
 	BATCH_ENTRIES = 65536, // of pagemap, read at once
 	SCAN_MIN = 2 << 20,    // bytes of address space looked at for one question,
+	SCAN_SMALL = 64 << 10, // for one about a page or a few: who asks those may jump about,
 	READ_MAX = 1 << 20,
 	PAGE = 4096,
 };
@@ -268,12 +269,14 @@ static size_t read_memory(void *context, uint64_t position, void *buffer, size_t
 /** Asks the kernel for [start, end); false if it does not know the call. */
 static bool scan_batch(struct process_memory *memory, uint64_t start, uint64_t end)
 {
+	uint64_t pages = (end - start + PAGE - 1) / PAGE;
 	struct scan_arguments arguments = {
 		.size = sizeof(arguments),
 		.start = start,
 		.end = end,
 		.vec = (uint64_t)(uintptr_t)memory->regions,
-		.vec_len = BATCH_REGIONS,
+		// The kernel makes room for them at each call.
+		.vec_len = pages < BATCH_REGIONS ? pages : BATCH_REGIONS,
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
 		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_FILE | PAGE_IS_PFNZERO,
 	};
@@ -327,8 +330,9 @@ static bool read_batch(struct process_memory *memory, uint64_t start, uint64_t e
 	return true;
 }
 
-/** Makes the batch hold `address`, which lies before `end`; false where nobody can tell. */
-static bool look_up(struct process_memory *memory, uint64_t address, uint64_t end)
+/** Makes the batch hold `address`, which lies before `end`; `asked` is where the question ends. False where nobody
+ *  can tell. */
+static bool look_up(struct process_memory *memory, uint64_t address, uint64_t end, uint64_t asked)
 {
 	if (address >= memory->batch_start && address < memory->batch_end)
 		return true;
@@ -336,7 +340,9 @@ static bool look_up(struct process_memory *memory, uint64_t address, uint64_t en
 		return false;
 	// Who walks on from where the last batch ended is walking through all of it.
 	bool walking = address == memory->batch_end && memory->batch_span;
-	uint64_t span = walking ? memory->batch_span * 4 : SCAN_MIN;
+	uint64_t span = asked - address < SCAN_SMALL ? SCAN_SMALL : SCAN_MIN;
+	if (walking)
+		span = memory->batch_span * 4;
 	memory->batch_span = span < SCAN_MAX ? span : SCAN_MAX;
 	uint64_t start = address & ~(uint64_t)(PAGE - 1);
 	if (end - start > memory->batch_span)
@@ -391,7 +397,7 @@ static void run(void *context, uint64_t position, uint64_t limit, struct view_ru
 		return;
 	// Batches run on into the next mappings: there may be thousands of small ones.
 	for (uint64_t at = position; at < end;) {
-		if (!look_up(memory, at, memory->top))
+		if (!look_up(memory, at, memory->top, end))
 			return;
 		uint64_t next;
 		enum view_run_kind kind = kind_of(origin, categories_at(memory, at, &next));

@@ -672,7 +672,8 @@ def test_help():
     for verb in verbs:
         assert f"  {verb} " in overview, verb
         text = run("help", *verb.split())[0]
-        assert text.startswith(f"usage: strobe {verb} ") and max(map(len, text.splitlines())) <= 100, text
+        usage = verb.replace("heap ", "heap TARGET ")
+        assert text.startswith(f"usage: strobe {usage} ") and max(map(len, text.splitlines())) <= 100, text
         assert run(*verb.split(), "--help")[0] == text
     assert run("--help")[0] == overview and run("--version")[0] == run("version")[0]
 
@@ -684,9 +685,11 @@ def test_completion():
     script = run("completion", "bash")[0] + (
         '\ncomplete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _strobe; echo "${COMPREPLY[@]}"; }\n'
         "complete_line strobe th; complete_line strobe bt core --lo; complete_line strobe mem se; "
-        "complete_line strobe mem search core --ig; complete_line strobe disasm core --syntax ''\n")
+        "complete_line strobe mem search core --ig; complete_line strobe disasm core --syntax ''; "
+        "complete_line strobe heap core his; complete_line strobe heap core leaks --max-l\n")
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split("\n")[:5] == ["threads", "--locals", "search", "--ignore-case", "intel att"], done
+    assert done.stdout.split("\n")[:7] == ["threads", "--locals", "search", "--ignore-case", "intel att",
+                                            "histogram", "--max-leaked"], done
 
 
 def main():

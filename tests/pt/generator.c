@@ -63,7 +63,7 @@ void walk_begin(struct walk *walk, const struct program *program,
 	must(pt_writer_new(&walk->options.writer, &walk->writer));
 }
 
-void walk_fini(struct walk *walk)
+void walk_done(struct walk *walk)
 {
 	walk->writer = pt_writer_free(walk->writer);
 	array_fini(&walk->calls);

@@ -85,7 +85,7 @@ struct walk {
 /** Begins disabled, at the program's first instruction. */
 void walk_begin(struct walk *walk, const struct program *program,
 		const struct walk_options *options);
-void walk_fini(struct walk *walk);
+void walk_done(struct walk *walk);
 /** Tracing begins here. */
 void walk_enable(struct walk *walk);
 /** Tracing ends before the next instruction. */

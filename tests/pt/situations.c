@@ -336,7 +336,7 @@ void make_trace(struct made_trace *trace, const struct situation *situation, uin
 
 void made_trace_fini(struct made_trace *trace)
 {
-	walk_fini(&trace->walk);
+	walk_done(&trace->walk);
 	program_fini(&trace->program);
 	free(trace->bytes);
 }

@@ -28,7 +28,7 @@ static const uint8_t *walk_far(unsigned count, uint32_t psb_bytes, size_t *size)
 
 static void forget(void)
 {
-	walk_fini(&walk);
+	walk_done(&walk);
 	program_fini(&program);
 }
 

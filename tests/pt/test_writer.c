@@ -110,7 +110,7 @@ static void try_one(const struct trial *trial)
 	check_whole(&walk, bytes, size);
 	size_t blocks = check_blocks(&walk, bytes, size);
 	CHECK(blocks > 1);
-	walk_fini(&walk);
+	walk_done(&walk);
 	program_fini(&program);
 }
 
@@ -242,7 +242,7 @@ static void bytes_are_taken(void)
 	check_whole(&walk, all.items, all.count);
 	CHECK(check_blocks(&walk, all.items, all.count) > 4);
 	array_fini(&all);
-	walk_fini(&walk);
+	walk_done(&walk);
 	program_fini(&program);
 }
 

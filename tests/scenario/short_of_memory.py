@@ -75,6 +75,7 @@ def live(cases, strobe, library, program, most):
 
     for title, verb, check in (
             ("snap -o", ["snap", pid, "-o", "a.core", "--contents", "stacks"], after),
+            ("snap --contents reachable", ["snap", pid, "-o", "a.core", "--contents", "reachable"], after),
             ("snap --no-clone", ["snap", pid, "-o", "a.core", "--contents", "stacks", "--no-clone"], after),
             ("snap --hold", ["snap", pid, "--hold", "short"], after),
             ("diff of a file and the process", ["diff", "before.core", pid, "--threads"], after),

@@ -1,0 +1,425 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "verbs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strobe/tracepoint.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "progress.h"
+
+static const struct option options[] = {
+	{"file", 'f', "FILE", NULL,
+	 "Take the tracepoints of this YAML file, and take them again whenever it changes."},
+	{"output", 'o', "FILE", NULL,
+	 "Append results to FILE, one JSON object a line. Default: show them."},
+	{"log", 'l', "TEXT", NULL,
+	 "Write this for each hit, {EXPRESSION} replaced by its value, and collect nothing else."},
+	{"watch", 'w', "EXPRESSION", NULL,
+	 "Collect the value of EXPRESSION, too. May be given more than once."},
+	{"snapshot", 0, NULL, NULL, "Collect frames and variables even with --log or --metric."},
+	{"count", 'n', "N", NULL, "Fire N times; -1 without an end, which is the default."},
+	{"period", 0, "MS", NULL, "Fire at most once in so many milliseconds. Default: 0."},
+	{"metric", 0, "NAME[=EXPRESSION]", NULL,
+	 "Count hits, or sum up EXPRESSION, under this name."},
+	{"stage", 0, "STAGE", "line_start|method_start|method_end|method_capture",
+	 "When to collect: at the line or the call, at the end of the call, or at both with what "
+	 "it returned."},
+	{"span", 0, NULL, NULL, "Time each call of the function."},
+	{"set", 0, "ARGUMENT=VALUE", NULL,
+	 "Set another argument of the tracepoints on the command line, as in the file: all_frame, "
+	 "limits, hold, snap, ... "
+	 "May be given more than once."},
+	{"time", 'T', "SECONDS", NULL, "End after so long."},
+	{"hits", 0, "N", NULL, "End after N results."},
+	{"status", 0, NULL, NULL, "When it ends, tell how each tracepoint did."},
+	{"resource", 0, "NAME=VALUE", NULL,
+	 "Tell this with each result. May be given more than once."},
+};
+
+enum { PAIR_LIMIT = 64, POLL_MS = 200 };
+
+/** One run. */
+struct watch {
+	struct command *command;
+	struct strobe_watch *session;
+	struct strobe_watch_options options;
+	struct strobe_pair resource[PAIR_LIMIT];
+	FILE *output; // NULL = standard output, shown
+	uint64_t results, limit;
+	double seconds;
+	bool program, write_failed;
+	struct progress progress;
+	const char **arguments; // of the program
+};
+
+static int take_limits(struct watch *watch)
+{
+	struct command *command = watch->command;
+	const char *seconds = command_option(command, "time");
+	char *end;
+	if (seconds) {
+		watch->seconds = strtod(seconds, &end);
+		if (!isdigit((unsigned char)*seconds) || *end || watch->seconds <= 0)
+			return command_usage(command, "--time: '%s' is no number of seconds",
+					     seconds);
+	}
+	return command_number(command, "hits", UINT64_MAX, &watch->limit);
+}
+
+/** "NAME=VALUE" in two; the text is ours. */
+static bool cut_pair(const char *text, struct strobe_pair *ret)
+{
+	char *copy = strdup(text), *equals = copy ? strchr(copy, '=') : NULL;
+	if (!equals || equals == copy) {
+		free(copy);
+		return false;
+	}
+	*equals = 0;
+	*ret = (struct strobe_pair){copy, equals + 1};
+	return true;
+}
+
+static int take_resource(struct watch *watch)
+{
+	const char *text;
+	size_t at = 0;
+	watch->options.resource = watch->resource;
+	while ((text = command_option_next(watch->command, "resource", &at))) {
+		if (watch->options.resource_count == PAIR_LIMIT ||
+		    !cut_pair(text, &watch->resource[watch->options.resource_count]))
+			return command_usage(watch->command, "--resource: '%s' is not NAME=VALUE",
+					     text);
+		watch->options.resource_count++;
+	}
+	return STATUS_DONE;
+}
+
+// Tracepoints on the command line.
+
+/** One, being made. */
+struct written {
+	struct strobe_tracepoint tracepoint;
+	struct strobe_pair arguments[PAIR_LIMIT];
+	const char *watches[PAIR_LIMIT];
+	struct strobe_tracepoint_metric metrics[PAIR_LIMIT];
+	char *place;
+};
+
+static bool add(struct written *written, const char *name, const char *value)
+{
+	if (written->tracepoint.argument_count == PAIR_LIMIT)
+		return false;
+	written->arguments[written->tracepoint.argument_count++] =
+		(struct strobe_pair){name, value};
+	return true;
+}
+
+/** "FILE:LINE if CONDITION" or "FUNCTION if CONDITION". */
+static int read_place(struct watch *watch, const char *text, struct written *written)
+{
+	char *place = written->place = strdup(text), *condition, *colon, *end;
+	if (!place)
+		return command_fail(watch->command, "out of memory");
+	if ((condition = strstr(place, " if "))) {
+		*condition = 0;
+		add(written, "condition", condition + 4);
+	}
+	for (size_t size = strlen(place); size && place[size - 1] == ' ';)
+		place[--size] = 0;
+	colon = strrchr(place, ':');
+	unsigned long line = colon ? strtoul(colon + 1, &end, 10) : 0;
+	if (colon && colon > place && isdigit((unsigned char)colon[1]) && !*end && line > 0 &&
+	    line <= INT_MAX) {
+		*colon = 0;
+		written->tracepoint.path = place;
+		written->tracepoint.line = (unsigned)line;
+	} else if (*place) {
+		add(written, "method_name", place);
+	} else {
+		return command_usage(watch->command,
+				     "'%s' names no place: FILE:LINE or FUNCTION is wanted", text);
+	}
+	return STATUS_DONE;
+}
+
+static void add_metrics(const struct command *command, struct written *written)
+{
+	const char *text;
+	size_t at = 0;
+	while ((text = command_option_next(command, "metric", &at)) &&
+	       written->tracepoint.metric_count < PAIR_LIMIT) {
+		struct strobe_tracepoint_metric *metric =
+			&written->metrics[written->tracepoint.metric_count++];
+		struct strobe_pair pair = {text, NULL};
+		cut_pair(text, &pair);
+		*metric = (struct strobe_tracepoint_metric){
+			.name = pair.name, .type = "counter", .expression = pair.value};
+	}
+}
+
+static int add_options(struct watch *watch, struct written *written)
+{
+	struct command *command = watch->command;
+	const char *text, *count = command_option(command, "count"),
+			  *period = command_option(command, "period");
+	const char *log = command_option(command, "log"), *stage = command_option(command, "stage");
+	size_t at = 0;
+	struct strobe_pair pair;
+	bool collect = command_has(command, "snapshot") ||
+		       (!log && !command_has(command, "metric") && !command_has(command, "span"));
+	add(written, "fire_count", count ? count : "-1");
+	add(written, "fire_period", period ? period : "0");
+	add(written, "snapshot", collect ? "collect" : "no_collect");
+	if (log)
+		add(written, "log_msg", log);
+	if (stage)
+		add(written, "stage", stage);
+	if (command_has(command, "span"))
+		add(written, "span", "method");
+	while ((text = command_option_next(command, "watch", &at)) &&
+	       written->tracepoint.watch_count < PAIR_LIMIT)
+		written->watches[written->tracepoint.watch_count++] = text;
+	for (at = 0; (text = command_option_next(command, "set", &at));)
+		if (!cut_pair(text, &pair) || !add(written, pair.name, pair.value))
+			return command_usage(command, "--set: '%s' is not ARGUMENT=VALUE", text);
+	add_metrics(command, written);
+	return STATUS_DONE;
+}
+
+static int register_one(struct watch *watch, const char *text)
+{
+	struct written *written = calloc(1, sizeof(*written));
+	if (!written)
+		return command_fail(watch->command, "out of memory");
+	written->tracepoint = (struct strobe_tracepoint){.size = sizeof(written->tracepoint),
+							 .id = text,
+							 .arguments = written->arguments,
+							 .watches = written->watches,
+							 .metrics = written->metrics};
+	int status = read_place(watch, text, written);
+	if (!status)
+		status = add_options(watch, written);
+	struct strobe_error *error =
+		status ? NULL : strobe_watch_register(watch->session, &written->tracepoint, NULL);
+	if (error)
+		status = command_error(watch->command, NULL, error);
+	free(written->place);
+	free(written);
+	return status;
+}
+
+// The file.
+
+static void report(void *context, unsigned line, const char *what)
+{
+	struct watch *watch = context;
+	fprintf(stderr, "strobe: watch: %s:%u: ", command_option(watch->command, "file"), line);
+	put_safe(stderr, what);
+	fputs(": not taken\n", stderr);
+}
+
+/** A file that went bad changes nothing, once it has been read. */
+static int read_file(struct watch *watch, bool first)
+{
+	const char *path = command_option(watch->command, "file");
+	bool changed;
+	struct strobe_error *error =
+		path ? strobe_watch_read_file(watch->session, path, report, watch, &changed) : NULL;
+	if (!error)
+		return STATUS_DONE;
+	if (first)
+		return command_error(watch->command, NULL, error);
+	fprintf(stderr, "strobe: watch: %s: the tracepoints stay as they were\n",
+		strobe_error_message(error));
+	strobe_error_free(error);
+	return STATUS_DONE;
+}
+
+// Results.
+
+static bool take(void *context, const char *kind, const char *json, size_t size, const char *text)
+{
+	struct watch *watch = context;
+	FILE *out = watch->output ? watch->output : stdout;
+	(void)kind;
+	// Those that came with the last one wanted.
+	if (watch->limit && watch->results >= watch->limit)
+		return true;
+	watch->results++;
+	if (watch->output || watch->command->json) {
+		fwrite(json, 1, size, out);
+		fputc('\n', out);
+	} else {
+		put_safe_lines(out, text, 0);
+		fputc('\n', out);
+	}
+	if (fflush(out) == 0)
+		return true;
+	watch->write_failed = true;
+	return false;
+}
+
+static void show_status(struct watch *watch)
+{
+	for (size_t i = 0; i < strobe_watch_count(watch->session); i++) {
+		struct strobe_tracepoint_status status;
+		strobe_watch_status(watch->session, i, &status);
+		fputs("strobe: watch: ", stderr);
+		put_safe(stderr, status.id);
+		fprintf(stderr, ": %s at %zu place%s", status.state, status.armed_count,
+			status.armed_count == 1 ? "" : "s");
+		if (status.moved_to)
+			fprintf(stderr, " of line %u", status.moved_to);
+		fprintf(stderr, ", %" PRIu64 " hits, fired %" PRIu64, status.hits, status.fired);
+		if (status.errors || status.dropped)
+			fprintf(stderr, ", %" PRIu64 " errors, %" PRIu64 " dropped", status.errors,
+				status.dropped);
+		if (status.error) {
+			fputs(": ", stderr);
+			put_safe(stderr, status.error);
+		}
+		fputc('\n', stderr);
+	}
+}
+
+/** What cannot be armed is said at once; what may come later, too. */
+static void tell_problems(struct watch *watch)
+{
+	for (size_t i = 0; i < strobe_watch_count(watch->session) && !watch->command->quiet; i++) {
+		struct strobe_tracepoint_status status;
+		strobe_watch_status(watch->session, i, &status);
+		if (!status.error && !status.moved_to)
+			continue;
+		fputs("strobe: watch: ", stderr);
+		put_safe(stderr, status.id);
+		if (status.moved_to)
+			fprintf(stderr, ": moved to line %u", status.moved_to);
+		if (status.error) {
+			fputs(": ", stderr);
+			put_safe(stderr, status.error);
+		}
+		fputc('\n', stderr);
+	}
+}
+
+static double now(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static int follow(struct watch *watch)
+{
+	double end = watch->seconds ? now() + watch->seconds : 0;
+	bool ended = false;
+	while (!ended && !progress_interrupted() && !watch->write_failed && (!end || now() < end) &&
+	       (!watch->limit || watch->results < watch->limit)) {
+		struct strobe_error *error = strobe_watch_poll(watch->session, POLL_MS, &ended);
+		if (error)
+			return command_error(watch->command, NULL, error);
+		read_file(watch, false);
+	}
+	if (watch->write_failed)
+		return command_fail(watch->command, "results cannot be written: %s",
+				    strerror(errno));
+	return STATUS_DONE;
+}
+
+static int begin(struct watch *watch)
+{
+	struct command *command = watch->command;
+	uint64_t pid = 0;
+	size_t before = command->arguments_before, first = 0;
+	struct strobe_error *error;
+	if (command->has_dashes) {
+		watch->arguments = command->arguments + before;
+		if (before == command->argument_count)
+			return command_usage(command, "no program behind --");
+		watch->program = true;
+		error = strobe_watch_start(watch->arguments, &watch->options, &watch->session);
+	} else {
+		if (!before || !parse_number(command->arguments[0], &pid) || !pid || pid > INT_MAX)
+			return command_usage(command,
+					     "'%s' is no process id; a program is given behind --",
+					     before ? command->arguments[0] : "");
+		first = 1;
+		error = strobe_watch_open((int)pid, &watch->options, &watch->session);
+	}
+	if (error)
+		return command_error(command, NULL, error);
+	if (first == before && !command_has(command, "file"))
+		return command_usage(command,
+				     "no tracepoint: give FILE:LINE, FUNCTION, or a file by -f");
+	int status = STATUS_DONE;
+	for (size_t i = first; i < before && !status; i++)
+		status = register_one(watch, command->arguments[i]);
+	if (!status)
+		status = read_file(watch, true);
+	error = status ? NULL : strobe_watch_take(watch->session, take, watch);
+	return error ? command_error(command, NULL, error) : status;
+}
+
+/** The program's exit status, as a shell tells it. */
+static int await_program(int pid)
+{
+	int status = 0;
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run(struct command *command)
+{
+	struct watch watch = {.command = command, .options = {.size = sizeof(watch.options)}};
+	const char *output = command_option(command, "output");
+	int status = take_limits(&watch), program_status = 0, pid = 0;
+	if (!status)
+		status = take_resource(&watch);
+	if (!status && output && !(watch.output = fopen(output, "ae")))
+		status = command_fail(command, "%s: %s", output, strerror(errno));
+	progress_begin(&watch.progress, "watch", true); // for its signals
+	if (!status)
+		status = begin(&watch);
+	if (!status) {
+		tell_problems(&watch);
+		status = follow(&watch);
+		if (command_has(command, "status"))
+			show_status(&watch);
+	}
+	if (watch.session)
+		pid = strobe_watch_pid(watch.session);
+	bool failed = status != STATUS_DONE;
+	if (failed && watch.program && pid)
+		kill(pid, SIGKILL); // what was to be watched was not
+	strobe_watch_close(watch.session);
+	if (watch.program && pid)
+		program_status = await_program(pid);
+	for (size_t i = 0; i < watch.options.resource_count; i++)
+		free((char *)(uintptr_t)watch.resource[i].name);
+	if (watch.output && fclose(watch.output) != 0 && !failed)
+		status = command_fail(command, "%s: %s", output, strerror(errno));
+	return status ? status : program_status;
+}
+
+const struct verb verb_watch = {
+	.name = "watch",
+	.arguments = "PID|-- PLACE...",
+	.summary = "Set tracepoints in a running process: logs, snapshots, metrics and spans, "
+		   "without a stop",
+	.options = options,
+	.option_count = sizeof(options) / sizeof(options[0]),
+	.min_arguments = 0,
+	.max_arguments = SIZE_MAX,
+	.has_output = true,
+	.run = run,
+};

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where jemalloc's radix tree is, without symbols.
+//
+// The tree has two levels of 18 bits each above the 12 of a page. Its root is 2 MiB of pointers in the data of
+// whichever module has jemalloc in it, nearly all of them 0. A word there that is at A and points to a leaf is
+// the root's if some element of the leaf, number j, points to a description with an address whose bits 12 to 29
+// are j: its bits 30 to 46 then are the place i in the root, which begins at A - 8 i. That root is taken if
+// all of it lies in the module's data, and its other pointers answer in the same way, each for its own place;
+// 35 bits of address agree for every extent that is looked at, so chance finds no root.
+#include "heap/jemalloc.h"
+
+#include <string.h>
+
+#include "base/error.h"
+#include "view/view.h"
+
+enum {
+	CHUNK_WORDS = 4096,
+	TRIED_ELEMENTS = 256, // of a leaf that may be damaged
+	TRIED_EXTENTS = 4096,
+};
+#define ROOT_BYTES ((uint64_t)JEMALLOC_ROOT_ELEMENTS * 8)
+#define EMPTY_LEAF (UINT64_MAX - 1)
+/** What may be read of candidates that are none, for all of a module. */
+#define MAX_TRIED_BYTES (UINT64_C(2) << 30)
+
+/** Layouts that are known; `lg_quantum` is tried as well. In Redis's own copy of 5.2 a bit was put in. */
+static const struct jemalloc_layout known_layouts[] = {
+	{.state_shift = 17,
+	 .state_bits = 3,
+	 .class_shift = 20,
+	 .packed_caches = true,
+	 .version = "5.3"},
+	{.state_shift = 16, .state_bits = 2, .class_shift = 18, .version = "5.1 or 5.2"},
+	{.state_shift = 15, .state_bits = 2, .class_shift = 17, .version = "5.0"},
+	{.state_shift = 17, .state_bits = 2, .class_shift = 19, .version = "5.2"},
+};
+
+/** What is being looked through. */
+struct search {
+	struct jemalloc *jemalloc;
+	uint64_t start, end; // of the data
+	uint64_t tried_bytes;
+	uint64_t words[CHUNK_WORDS];
+};
+
+static bool can_be_leaf(const struct strobe_view *view, uint64_t address)
+{
+	if (!address || address & ~JEMALLOC_POINTER || address >= JEMALLOC_USER_END)
+		return false;
+	const struct strobe_mapping *mapping = strobe_view_mapping_at(view, address);
+	return mapping && mapping->permissions & STROBE_PERMISSION_WRITE;
+}
+
+/** What an element of the leaf at `place` in the root must say; UINT64_MAX as place: whichever it says. */
+struct element {
+	uint64_t word;
+	uint64_t index; // in the leaf
+	uint64_t place;
+};
+
+/** Does the element's extent agree with where the element is? Then its leaf's place in the root; else UINT64_MAX. An
+ *  extent may begin in another leaf; where the place is sought, only one that begins at this element tells it. */
+static uint64_t place_of(const struct jemalloc *jemalloc, const struct element *element)
+{
+	uint64_t words[3], description = element->word & JEMALLOC_POINTER;
+	if (!jemalloc_read(jemalloc, description, words, 3) || words[1] >= JEMALLOC_USER_END ||
+	    words[2] < JEMALLOC_PAGE)
+		return UINT64_MAX;
+	uint64_t first = words[1] / JEMALLOC_PAGE;
+	if (element->place == UINT64_MAX)
+		return first % JEMALLOC_LEAF_PAGES == element->index ? first / JEMALLOC_LEAF_PAGES
+								     : UINT64_MAX;
+	uint64_t page = element->place * JEMALLOC_LEAF_PAGES + element->index;
+	return page >= first && page - first < words[2] / JEMALLOC_PAGE ? element->place
+									: UINT64_MAX;
+}
+
+/** The place in the root that the leaf at `address` has by its own elements, or `place` if it can have that;
+ *  UINT64_MAX if it is no leaf, EMPTY_LEAF if nothing tells. */
+static uint64_t place_of_leaf(struct search *search, uint64_t address, uint64_t place)
+{
+	uint64_t words[JEMALLOC_WINDOW];
+	unsigned tried = 0;
+	for (uint64_t i = 0; i < JEMALLOC_LEAF_PAGES; i += JEMALLOC_WINDOW) {
+		size_t got = strobe_memory_read(search->jemalloc->view, address + i * 8, words,
+						sizeof(words));
+		search->tried_bytes += sizeof(words);
+		for (size_t j = 0; j < got / 8; j++) {
+			struct element element = {words[j], i + j, place};
+			if (!(words[j] & JEMALLOC_POINTER)) // where extents were joined
+				continue;
+			uint64_t found = place_of(search->jemalloc, &element);
+			if (found != UINT64_MAX)
+				return found;
+			if (++tried == TRIED_ELEMENTS)
+				return UINT64_MAX;
+		}
+		if (got < sizeof(words))
+			break;
+	}
+	return tried ? UINT64_MAX : EMPTY_LEAF;
+}
+
+/** Collects the leaves of a root; false if most of its pointers are to no leaf. */
+static struct strobe_error *try_root(struct search *search, uint64_t root, bool *ret)
+{
+	struct jemalloc *jemalloc = search->jemalloc;
+	uint64_t words[JEMALLOC_WINDOW];
+	size_t good = 0, bad = 0;
+	jemalloc->leaves.count = 0;
+	jemalloc->window_count = 0; // of another root's leaves
+	for (uint64_t i = 0; i < JEMALLOC_USER_ELEMENTS; i += JEMALLOC_WINDOW) {
+		size_t got = strobe_memory_read(jemalloc->view, root + i * 8, words, sizeof(words));
+		for (uint64_t j = 0; j < got / 8; j++) {
+			if (!words[j])
+				continue;
+			struct jemalloc_leaf leaf = {.start = (i + j) * JEMALLOC_LEAF_SPAN,
+						     .address = words[j]};
+			uint64_t place = can_be_leaf(jemalloc->view, words[j])
+						 ? place_of_leaf(search, words[j], i + j)
+						 : UINT64_MAX;
+			if (place == EMPTY_LEAF)
+				continue;
+			if (place != i + j) {
+				bad++;
+				continue;
+			}
+			good++;
+			if (!array_push(&jemalloc->leaves, leaf))
+				return error_no_memory();
+		}
+	}
+	jemalloc->root = root;
+	*ret = good > 0 && good >= bad;
+	jemalloc->bad_leaves = bad;
+	return NULL;
+}
+
+/** How well a layout explains the extents, of the first some thousand: those that it makes believable. */
+static size_t vote(struct jemalloc *jemalloc, const struct jemalloc_layout *layout)
+{
+	struct jemalloc_extent extent;
+	uint64_t cursor = 0;
+	size_t count = 0;
+	jemalloc->layout = *layout;
+	for (size_t tried = 0; tried < TRIED_EXTENTS; tried++) {
+		if (!jemalloc_next_extent(jemalloc, &cursor, JEMALLOC_USER_END, false, &extent))
+			break;
+		unsigned free_count = 0;
+		for (size_t i = 0; i < JEMALLOC_SLAB_BLOCKS / 64; i++)
+			free_count += (unsigned)__builtin_popcountll(extent.free_map[i]);
+		uint64_t size = jemalloc_class_size(layout, extent.class);
+		count += extent.active && (!extent.slab || (extent.size_bytes % size == 0 &&
+							    free_count == extent.free_count));
+	}
+	return count;
+}
+
+/** Takes the layout that explains most; false if none explains enough. */
+static bool choose_layout(struct jemalloc *jemalloc)
+{
+	struct jemalloc_layout best = {0};
+	size_t most = 0;
+	for (size_t i = 0; i < sizeof(known_layouts) / sizeof(known_layouts[0]); i++)
+		for (unsigned lg_quantum = 4; lg_quantum >= 3; lg_quantum--) {
+			struct jemalloc_layout layout = known_layouts[i];
+			layout.lg_quantum = lg_quantum;
+			size_t votes = vote(jemalloc, &layout);
+			if (votes <= most)
+				continue;
+			most = votes;
+			best = layout;
+		}
+	jemalloc->layout = best;
+	return most >= 2;
+}
+
+static struct strobe_error *try_word(struct search *search, uint64_t address, uint64_t word,
+				     bool *found)
+{
+	if (!can_be_leaf(search->jemalloc->view, word))
+		return NULL;
+	uint64_t place = place_of_leaf(search, word, UINT64_MAX);
+	if (place >= JEMALLOC_USER_ELEMENTS || place * 8 > address - search->start)
+		return NULL;
+	uint64_t root = address - place * 8;
+	if (search->end - root < ROOT_BYTES)
+		return NULL;
+	struct strobe_error *error = try_root(search, root, found);
+	if (!error && *found)
+		*found = choose_layout(search->jemalloc);
+	return error;
+}
+
+static struct strobe_error *search_data(struct search *search, bool *found)
+{
+	for (uint64_t at = search->start; at < search->end && !*found;
+	     at += sizeof(search->words)) {
+		uint64_t size = search->end - at;
+		if (size > sizeof(search->words))
+			size = sizeof(search->words);
+		size_t got = strobe_memory_read(search->jemalloc->view, at, search->words, size);
+		for (size_t i = 0; i < got / 8 && !*found; i++) {
+			struct strobe_error *error =
+				try_word(search, at + i * 8, search->words[i], found);
+			if (error || search->tried_bytes > MAX_TRIED_BYTES)
+				return error;
+		}
+	}
+	return NULL;
+}
+
+struct strobe_error *jemalloc_find_root(struct jemalloc *jemalloc, size_t *module, bool *found)
+{
+	struct search search = {.jemalloc = jemalloc};
+	*found = false;
+	for (; *module < strobe_view_module_count(jemalloc->view) && !*found; ++*module) {
+		search.tried_bytes = 0;
+		jemalloc->module_index = *module;
+		for (size_t i = 0; !*found && view_module_data(jemalloc->view, *module, i,
+							       &search.start, &search.end);
+		     i++) {
+			search.start = (search.start + 7) & ~UINT64_C(7);
+			if (search.end < search.start || search.end - search.start < ROOT_BYTES)
+				continue;
+			struct strobe_error *error = search_data(&search, found);
+			if (error)
+				return error;
+		}
+	}
+	return NULL;
+}

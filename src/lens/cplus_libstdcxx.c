@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: Apache-2.0
+// Classes of libstdc++ (GCC 5 to 14).
+#include <stdlib.h>
+#include <string.h>
+
+#include "lens/cplus.h"
+
+/** The id of `name`<argument, ...rest> as a class of std; 0 if debug information has none. */
+static uint32_t instance_id(struct plan_builder *builder, const char *name, struct type *argument,
+			    const char *rest)
+{
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct text text cleanup_text = {0};
+	const char *spelled = type_name(symbols, argument);
+	size_t size = strlen(spelled);
+	text_printf(&text, "%s<%s%s%s>", name, spelled, rest,
+		    !*rest && size && spelled[size - 1] == '>' ? " " : "");
+	struct type *type = type_find(symbols, NULL, text_string(&text));
+	return type ? plan_type(builder, type) : LENS_TYPE_NONE;
+}
+
+static bool plan_vector(struct plan_builder *builder, struct type *type, uint64_t offset,
+			bool maybe)
+{
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct cplus_member start, finish;
+	if (!cplus_find(symbols, type, "_M_impl._M_start", &start) ||
+	    !cplus_find(symbols, type, "_M_impl._M_finish", &finish))
+		return false;
+	if (start.type->kind == TYPE_POINTER && start.type->target) {
+		cplus_elements(builder, offset + start.offset, offset + finish.offset,
+			       start.type->target, maybe);
+		return true;
+	}
+	// std::vector<bool>: iterators, which hold pointers to words of bits.
+	if (!cplus_find(symbols, type, "_M_impl._M_start._M_p", &start) ||
+	    start.type->kind != TYPE_POINTER)
+		return false;
+	plan_value(builder, start.type, offset + start.offset, maybe);
+	return true;
+}
+
+static bool plan_string(struct plan_builder *builder, struct type *type, uint64_t offset,
+			bool maybe)
+{
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct cplus_member data, length;
+	if (!cplus_find(symbols, type, "_M_dataplus._M_p", &data) ||
+	    data.type->kind != TYPE_POINTER || !data.type->target)
+		return false;
+	if (cplus_find(symbols, type, "_M_string_length", &length))
+		cplus_counted(builder, offset + data.offset, offset + length.offset,
+			      plan_type(builder, data.type->target), maybe);
+	else // of before C++11: shared text, behind its length and count
+		plan_add(builder, &(struct plan_step){.kind = PLAN_POINTER,
+						      .offset = (uint32_t)(offset + data.offset),
+						      .maybe = maybe});
+	return true;
+}
+
+static bool plan_list(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe)
+{
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct type *value = cplus_argument(symbols, type, 0);
+	struct cplus_member next, prev;
+	if (!value || !cplus_find(symbols, type, "_M_impl._M_node._M_next", &next) ||
+	    !cplus_find(symbols, type, "_M_impl._M_node._M_prev", &prev))
+		return false;
+	uint32_t node = instance_id(builder, "std::_List_node", value, "");
+	if (!node)
+		node = instance_id(builder, "std::__cxx11::_List_node", value, "");
+	cplus_link(builder, offset + next.offset, node, maybe);
+	cplus_link(builder, offset + prev.offset, node, maybe);
+	return true;
+}
+
+static bool plan_forward_list(struct plan_builder *builder, struct type *type, uint64_t offset,
+			      bool maybe)
+{
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct type *value = cplus_argument(symbols, type, 0);
+	struct cplus_member next;
+	if (!value || !cplus_find(symbols, type, "_M_impl._M_head._M_next", &next))
+		return false;
+	cplus_link(builder, offset + next.offset,
+		   instance_id(builder, "std::_Fwd_list_node", value, ""), maybe);
+	return true;
+}
+
+static bool plan_tree(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe)
+{
+	static const char *const links[] = {"_M_impl._M_header._M_parent",
+					    "_M_impl._M_header._M_left",
+					    "_M_impl._M_header._M_right"};
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct type *value = cplus_argument(symbols, type, 1);
+	struct cplus_member member;
+	if (!value || !cplus_find(symbols, type, links[0], &member))
+		return false;
+	uint32_t node = instance_id(builder, "std::_Rb_tree_node", value, "");
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+		if (cplus_find(symbols, type, links[i], &member))
+			cplus_link(builder, offset + member.offset, node, maybe);
+	return true;
+}
+
+/** A node: its links, by name, and the value behind them. */
+static bool plan_node(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe,
+		      const char *const *links)
+{
+	static const char *const values[] = {"_M_storage", "_M_value_field", "_M_data", "_M_v"};
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct cplus_member member;
+	uint32_t node = plan_type(builder, type);
+	for (; *links; links++)
+		if (cplus_find(symbols, type, *links, &member))
+			cplus_link(builder, offset + member.offset, node, maybe);
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++)
+		if (cplus_find(symbols, type, values[i], &member)) {
+			plan_value(builder, member.type, offset + member.offset, maybe);
+			return true;
+		}
+	return false;
+}
+
+static bool plan_list_node(struct plan_builder *builder, struct type *type, uint64_t offset,
+			   bool maybe)
+{
+	static const char *const links[] = {"_M_next", "_M_prev", NULL};
+	return plan_node(builder, type, offset, maybe, links);
+}
+
+static bool plan_tree_node(struct plan_builder *builder, struct type *type, uint64_t offset,
+			   bool maybe)
+{
+	static const char *const links[] = {"_M_parent", "_M_left", "_M_right", NULL};
+	return plan_node(builder, type, offset, maybe, links);
+}
+
+static bool plan_hash_node(struct plan_builder *builder, struct type *type, uint64_t offset,
+			   bool maybe)
+{
+	static const char *const links[] = {"_M_nxt", NULL};
+	return plan_node(builder, type, offset, maybe, links);
+}
+
+/** A bucket: a pointer to the node before its first. */
+static void build_bucket(struct plan_builder *builder, const void *data)
+{
+	cplus_link(builder, 0, (uint32_t)(uintptr_t)data, false);
+}
+
+static bool plan_hash_table(struct plan_builder *builder, struct type *type, uint64_t offset,
+			    bool maybe)
+{
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct type *value = cplus_argument(symbols, type, 1);
+	struct cplus_member first, buckets, count;
+	if (!value || !cplus_find(symbols, type, "_M_before_begin._M_nxt", &first) ||
+	    !cplus_find(symbols, type, "_M_buckets", &buckets) ||
+	    !cplus_find(symbols, type, "_M_bucket_count", &count))
+		return false;
+	// _Hashtable_traits<true: the hash is kept in each node, ...>
+	const char *traits = strstr(type->name, "_Hashtable_traits<");
+	bool kept = traits && strncmp(traits + strlen("_Hashtable_traits<"), "true", 4) == 0;
+	uint32_t node = instance_id(builder, "std::__detail::_Hash_node", value,
+				    kept ? ", true" : ", false");
+	if (!node)
+		return false;
+	struct text name cleanup_text = {0};
+	text_printf(&name, "%s *", lens_type(plan_lens(builder), node)->name);
+	uint32_t bucket = plan_own_type(builder, text_string(&name), 8, build_bucket,
+					(void *)(uintptr_t)node);
+	cplus_counted(builder, offset + buckets.offset, offset + count.offset, bucket, maybe);
+	cplus_link(builder, offset + first.offset, node, maybe);
+	return true;
+}
+
+/** The buffers of a deque, between its first and its last iterator. */
+struct deque {
+	uint32_t element, element_bytes;
+	uint32_t map; // the type of the map: which of its words are in use only the deque knows
+	uint32_t map_offset, first_offset,
+		last_offset; // of the map, and of both iterators' places in it
+	uint32_t cursor_offset,
+		buffer_offset; // of the last iterator: where it is, where its buffer begins
+};
+
+/** Reads up to `size` bytes; false if they are not all there. */
+static bool read_memory(const struct lens_memory *memory, uint64_t address, void *buffer,
+			size_t size)
+{
+	for (size_t got = 0, available; got < size; got += available) {
+		const uint8_t *bytes = memory->at(memory->reader, address + got, &available);
+		if (!bytes || !available)
+			return false;
+		available = available < size - got ? available : size - got;
+		memcpy((uint8_t *)buffer + got, bytes, available);
+	}
+	return true;
+}
+
+static bool tell_buffers(const struct lens_memory *memory, const struct deque *deque,
+			 uint64_t first, uint64_t count, uint64_t last_count, lens_visit visit,
+			 void *context)
+{
+	enum { AT_ONCE = 64 };
+	uint64_t buffers[AT_ONCE];
+	for (uint64_t done = 0; done < count;) {
+		size_t part = count - done < AT_ONCE ? (size_t)(count - done) : AT_ONCE;
+		if (!read_memory(memory, first + done * 8, buffers, part * 8))
+			return true;
+		for (size_t i = 0; i < part; i++, done++) {
+			struct lens_reference reference = {
+				.offset = deque->map_offset,
+				.target = buffers[i],
+				.type = deque->element,
+				.evidence = EVIDENCE_POINTER,
+				.count = done + 1 == count ? last_count : 0,
+				.outside = true,
+			};
+			if (buffers[i] && !visit(context, &reference))
+				return false;
+		}
+	}
+	return true;
+}
+
+static void walk_deque(const struct lens *lens, const struct lens_memory *memory,
+		       const struct plan_step *step, uint64_t address, const uint8_t *bytes,
+		       uint64_t size_bytes,
+		       bool (*visit)(void *context, const struct lens_reference *reference),
+		       void *context)
+{
+	enum { BUFFER_LIMIT = 1 << 24 };
+	const struct deque *deque = step->data;
+	uint64_t map, first, last, cursor, buffer, at = address + step->offset;
+	(void)lens;
+	(void)bytes;
+	(void)size_bytes;
+	if (!read_memory(memory, at + deque->map_offset, &map, 8) || !map ||
+	    !read_memory(memory, at + deque->first_offset, &first, 8) ||
+	    !read_memory(memory, at + deque->last_offset, &last, 8) ||
+	    !read_memory(memory, at + deque->cursor_offset, &cursor, 8) ||
+	    !read_memory(memory, at + deque->buffer_offset, &buffer, 8))
+		return;
+	struct lens_reference reference = {
+		.offset = step->offset + deque->map_offset,
+		.target = map,
+		.type = deque->map,
+		.evidence = EVIDENCE_POINTER,
+	};
+	if (!visit(context, &reference) || first < map || last < first || (last - first) % 8 ||
+	    (last - first) / 8 >= BUFFER_LIMIT)
+		return;
+	uint64_t live = cursor >= buffer ? (cursor - buffer) / deque->element_bytes : 0;
+	struct deque placed = *deque;
+	placed.map_offset += step->offset;
+	tell_buffers(memory, &placed, first, (last - first) / 8 + 1, live ? live : LENS_COUNT_NONE,
+		     visit, context);
+}
+
+static void build_nothing(struct plan_builder *builder, const void *data)
+{
+	(void)builder;
+	(void)data;
+}
+
+static uint32_t map_id(struct plan_builder *builder, struct type *element)
+{
+	struct text name cleanup_text = {0};
+	text_printf(&name, "std::deque<%s>::_Map", type_name(plan_symbols(builder), element));
+	return plan_own_type(builder, text_string(&name), 8, build_nothing, NULL);
+}
+
+static bool plan_deque(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe)
+{
+	static const char *const paths[] = {"_M_impl._M_map", "_M_impl._M_start._M_node",
+					    "_M_impl._M_finish._M_node", "_M_impl._M_finish._M_cur",
+					    "_M_impl._M_finish._M_first"};
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct type *element = cplus_argument(symbols, type, 0);
+	uint64_t size = element ? cplus_size(symbols, element) : 0;
+	struct cplus_member members[5];
+	struct deque *deque = plan_memory(builder, sizeof(*deque));
+	for (size_t i = 0; i < 5; i++)
+		if (!cplus_find(symbols, type, paths[i], &members[i]) || members[i].offset > 1000)
+			return false;
+	if (!deque || !size || size > UINT32_MAX)
+		return false;
+	*deque = (struct deque){
+		.element = plan_type(builder, element),
+		.element_bytes = (uint32_t)size,
+		.map = map_id(builder, element),
+		.map_offset = (uint32_t)members[0].offset,
+		.first_offset = (uint32_t)members[1].offset,
+		.last_offset = (uint32_t)members[2].offset,
+		.cursor_offset = (uint32_t)members[3].offset,
+		.buffer_offset = (uint32_t)members[4].offset,
+	};
+	plan_add(builder, &(struct plan_step){.kind = PLAN_CALL,
+					      .offset = (uint32_t)offset,
+					      .call = walk_deque,
+					      .data = deque,
+					      .maybe = maybe});
+	return true;
+}
+
+/** Bytes that hold a value of the first argument, which begins with them. */
+static struct type *storage_value(struct strobe_symbols *symbols, struct type *type,
+				  uint64_t *offset)
+{
+	struct type *value = cplus_argument(symbols, type, 0);
+	*offset = 0;
+	return value && cplus_size(symbols, value) <= type->size ? value : NULL;
+}
+
+static bool plan_storage(struct plan_builder *builder, struct type *type, uint64_t offset,
+			 bool maybe)
+{
+	uint64_t start;
+	struct type *value = storage_value(plan_symbols(builder), type, &start);
+	if (value)
+		plan_value(builder, value, offset, maybe);
+	return value != NULL;
+}
+
+/** The payload is called that in the optional, and in its base. */
+static struct type *optional_value(struct strobe_symbols *symbols, struct type *type,
+				   uint64_t *offset)
+{
+	struct cplus_member payload;
+	struct type *value = cplus_argument(symbols, type, 0);
+	if (!value || (!cplus_find(symbols, type, "_M_payload._M_payload", &payload) &&
+		       !cplus_find(symbols, type, "_M_payload", &payload)))
+		return NULL;
+	*offset = payload.offset;
+	return value;
+}
+
+static bool plan_optional(struct plan_builder *builder, struct type *type, uint64_t offset,
+			  bool maybe)
+{
+	struct cplus_member engaged;
+	uint64_t start;
+	struct type *value = optional_value(plan_symbols(builder), type, &start);
+	if (!value || !cplus_find(plan_symbols(builder), type, "_M_engaged", &engaged))
+		return false;
+	size_t number =
+		plan_add(builder, &(struct plan_step){.kind = PLAN_IF,
+						      .offset = (uint32_t)(offset + engaged.offset),
+						      .width = 1,
+						      .mask = 0xff,
+						      .a = 1,
+						      .b = 1});
+	plan_value(builder, value, offset + start, maybe);
+	plan_end(builder, number);
+	return true;
+}
+
+static bool plan_variant(struct plan_builder *builder, struct type *type, uint64_t offset,
+			 bool maybe)
+{
+	enum { ALTERNATIVES = 256 };
+	struct strobe_symbols *symbols = plan_symbols(builder);
+	struct cplus_member storage, index;
+	struct type *value;
+	if (!cplus_find(symbols, type, "_M_u", &storage) ||
+	    !cplus_find(symbols, type, "_M_index", &index))
+		return false;
+	uint64_t width = cplus_size(symbols, index.type);
+	if (width < 1 || width > 8)
+		return false;
+	for (unsigned i = 0; i < ALTERNATIVES && (value = cplus_argument(symbols, type, i)); i++) {
+		size_t number = plan_add(
+			builder, &(struct plan_step){.kind = PLAN_IF,
+						     .offset = (uint32_t)(offset + index.offset),
+						     .width = (uint8_t)width,
+						     .mask = UINT64_MAX,
+						     .a = i,
+						     .b = i});
+		if (cplus_size(symbols, value) <= type->size - storage.offset)
+			plan_value(builder, value, offset + storage.offset, maybe);
+		plan_end(builder, number);
+	}
+	return true;
+}
+
+/** Whatever can be called: what it holds is known to its manager alone. */
+static bool plan_function(struct plan_builder *builder, struct type *type, uint64_t offset,
+			  bool maybe)
+{
+	struct cplus_member functor, manager;
+	if (!cplus_find(plan_symbols(builder), type, "_M_functor", &functor) ||
+	    !cplus_find(plan_symbols(builder), type, "_M_manager", &manager))
+		return false;
+	plan_scan(builder, offset + functor.offset,
+		  cplus_size(plan_symbols(builder), functor.type));
+	plan_add(builder, &(struct plan_step){.kind = PLAN_CODE,
+					      .offset = (uint32_t)(offset + manager.offset),
+					      .maybe = maybe});
+	return true;
+}
+
+static bool plan_any(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe)
+{
+	struct cplus_member storage;
+	(void)maybe;
+	if (!cplus_find(plan_symbols(builder), type, "_M_storage", &storage) ||
+	    !cplus_find(plan_symbols(builder), type, "_M_manager", &(struct cplus_member){0}))
+		return false;
+	plan_scan(builder, offset + storage.offset, 8);
+	return true;
+}
+
+static const struct cplus_place vector_places[] = {
+	{"_M_impl._M_start._M_p", "[]"}, {"_M_impl._M_start", "[]"}, {NULL, NULL}};
+static const struct cplus_place string_places[] = {{"_M_dataplus._M_p", ".text"}, {NULL, NULL}};
+static const struct cplus_place list_places[] = {{"_M_impl._M_node._M_next", ".first"},
+						 {"_M_impl._M_node._M_prev", ".last"},
+						 {"_M_impl._M_head._M_next", ".first"},
+						 {NULL, NULL}};
+static const struct cplus_place tree_places[] = {{"_M_impl._M_header._M_parent", ".root"},
+						 {"_M_impl._M_header._M_left", ".leftmost"},
+						 {"_M_impl._M_header._M_right", ".rightmost"},
+						 {NULL, NULL}};
+static const struct cplus_place table_places[] = {
+	{"_M_buckets", ".buckets"}, {"_M_before_begin._M_nxt", ".first"}, {NULL, NULL}};
+static const struct cplus_place map_places[] = {{"_M_t._M_impl._M_header._M_parent", ".root"},
+						{"_M_t._M_impl._M_header._M_left", ".leftmost"},
+						{"_M_t._M_impl._M_header._M_right", ".rightmost"},
+						{NULL, NULL}};
+static const struct cplus_place unordered_places[] = {
+	{"_M_h._M_buckets", ".buckets"}, {"_M_h._M_before_begin._M_nxt", ".first"}, {NULL, NULL}};
+static const struct cplus_place holder_places[] = {
+	{"_M_u", ".value"}, {"_M_functor", ".functor"}, {"_M_storage", ".value"}, {NULL, NULL}};
+static const struct cplus_place deque_places[] = {{"_M_impl._M_map", "[]"}, {NULL, NULL}};
+static const struct cplus_place node_places[] = {
+	{"_M_next", ".next"}, {"_M_prev", ".prev"},   {"_M_parent", ".parent"},
+	{"_M_left", ".left"}, {"_M_right", ".right"}, {"_M_nxt", ".next"},
+	{NULL, NULL}};
+static const struct cplus_place unique_places[] = {
+	{"_M_t._M_t._M_head_impl", ".get()"}, {"_M_t._M_head_impl", ".get()"}, {NULL, NULL}};
+static const struct cplus_place shared_places[] = {
+	{"_M_ptr", ".get()"}, {"_M_refcount._M_pi", ".control"}, {NULL, NULL}};
+
+const struct cplus_class cplus_libstdcxx[] = {
+	{"_Vector_base", plan_vector, vector_places, NULL},
+	{"vector", plan_vector, vector_places, NULL},
+	{"_Bvector_base", plan_vector, vector_places, NULL},
+	{"basic_string", plan_string, string_places, NULL},
+	{"_List_base", plan_list, list_places, NULL},
+	{"_List_node", plan_list_node, node_places, NULL},
+	{"_Fwd_list_base", plan_forward_list, list_places, NULL},
+	{"_Fwd_list_node", plan_list_node, node_places, NULL},
+	{"_Rb_tree", plan_tree, tree_places, NULL},
+	{"_Rb_tree_node", plan_tree_node, node_places, NULL},
+	{"_Hashtable", plan_hash_table, table_places, NULL},
+	{"_Hash_node", plan_hash_node, node_places, NULL},
+	{"_Deque_base", plan_deque, deque_places, NULL},
+	{"__aligned_membuf", plan_storage, NULL, storage_value},
+	{"__aligned_buffer", plan_storage, NULL, storage_value},
+	{"map", NULL, map_places, NULL},
+	{"multimap", NULL, map_places, NULL},
+	{"set", NULL, map_places, NULL},
+	{"multiset", NULL, map_places, NULL},
+	{"unordered_map", NULL, unordered_places, NULL},
+	{"unordered_multimap", NULL, unordered_places, NULL},
+	{"unordered_set", NULL, unordered_places, NULL},
+	{"unordered_multiset", NULL, unordered_places, NULL},
+	{"optional", NULL, NULL, optional_value},
+	{"_Optional_payload_base", plan_optional, NULL, optional_value},
+	{"variant", NULL, holder_places, NULL},
+	{"_Variant_storage", plan_variant, holder_places, NULL},
+	{"function", NULL, holder_places, NULL},
+	{"_Function_base", plan_function, holder_places, NULL},
+	{"any", plan_any, holder_places, NULL},
+	{"unique_ptr", NULL, unique_places, NULL},
+	{"__shared_ptr", NULL, shared_places, NULL},
+	{NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TRACEPOINT_HANDLER_H
+#define TRACEPOINT_HANDLER_H
+
+// The trigger handler: events are matched to tracepoints, limits are kept, actions are done. It does not know how events come about or
+// what language the program is in: an event brings a *scope*, which evaluates expressions and collects frames where it happened. The
+// native scope is made of an engine's hit (native_scope.h); one for CPython will follow.
+
+#include "tracepoint/config.h"
+#include "tracepoint/result.h"
+
+enum event_kind { EVENT_LINE, EVENT_CALL, EVENT_RETURN, EVENT_EXCEPTION };
+
+/** A variable table being filled: one a hit, whatever tracepoints share it. */
+struct variable_table;
+
+struct scope_ops {
+	/** Is the expression true (in the language's sense)? Errors in words go to `why` (in `arena`). */
+	bool (*truth)(void *scope, const char *expression, bool *ret, struct arena *arena,
+		      const char **why);
+	/** Its value as a number. */
+	bool (*number)(void *scope, const char *expression, double *ret, struct arena *arena,
+		       const char **why);
+	/** Its value as text, within the limits. */
+	bool (*text)(void *scope, const char *expression, const struct config_limits *limits,
+		     struct arena *arena, const char **ret, const char **why);
+	/** Adds its value, with children, to the result's variables; `*ret` names it. */
+	bool (*watch)(void *scope, const char *expression, const struct config_limits *limits,
+		      struct result *result, struct variable_name *ret, const char **why);
+	/** Frames, innermost first, with variables as the configuration says. */
+	bool (*frames)(void *scope, const struct tracepoint_config *config, struct result *result);
+	/** What was returned or thrown, as a watch; false if that is not known. */
+	bool (*outcome)(void *scope, const struct config_limits *limits, struct result *result,
+			struct variable_name *ret);
+};
+struct event {
+	enum event_kind kind;
+	int pid, tid;
+	const char *thread_name;
+	int64_t time_ns, wall_ns; // CLOCK_MONOTONIC, and since 1970
+	uint64_t frame; // matches a call with its return; unique among what a thread has open
+	const char *file, *function;
+	uint32_t line;
+	const struct scope_ops *ops;
+	void *scope;
+};
+
+/** What actions need that the handler cannot do by itself; any may be NULL: then the action fails, and says so. */
+struct handler_actions {
+	void *context;
+	bool (*hold)(void *context, const struct event *event, const char *name, const char **why);
+	bool (*snap)(void *context, const struct event *event, const char *path, const char **why);
+	bool (*record)(void *context, const struct event *event, const char *path,
+		       const char **why);
+	/** A tracepoint is used up, or off, or on again: its places need not be armed, or must be. */
+	void (*enabled)(void *context, const struct tracepoint_config *config, bool enabled);
+	/** Takes over `result`. */
+	void (*give)(void *context, struct result *result);
+};
+
+struct handler;
+struct strobe_error *handler_new(const struct handler_actions *actions,
+				 const struct strobe_watch_options *options, struct handler **ret)
+	STROBE_MUST_CHECK;
+struct handler *handler_free(struct handler *handler);
+/** Adds a tracepoint (taken over), counts at zero. */
+struct strobe_error *handler_add(struct handler *handler, struct tracepoint_config *config)
+	STROBE_MUST_CHECK;
+/** Takes one away; what it has open (spans, captures) is closed. */
+void handler_remove(struct handler *handler, const struct tracepoint_config *config);
+/** One event at one place, for all tracepoints there, in their order: limits (exactly: events are handled one by one, in the order of time),
+ *  conditions, actions. `checked` has a bit for each whose condition the engine evaluated already. */
+void handler_event(struct handler *handler, const struct event *event,
+		   struct tracepoint_config *const *at_place, size_t count, uint64_t checked);
+/** A thread ended, or the program did: what was open in it is closed, and says so. */
+void handler_thread_end(struct handler *handler, int tid, int64_t time_ns);
+/** Budgets are looked at: what is over is degraded, what may come back does. */
+void handler_tick(struct handler *handler, int64_t time_ns);
+/** Fills in what the handler knows of a status: state, hits, fired, dropped, errors. */
+void handler_status(const struct handler *handler, const struct tracepoint_config *config,
+		    struct strobe_tracepoint_status *ret);
+
+#endif

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a tracepoint is in a native program's code.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strobe/memory.h>
+
+#include "base/error.h"
+#include "symbols/code_lines.h"
+#include "symbols/code_sites.h"
+#include "tracepoint/native.h"
+
+/** Named limits: places of one tracepoint; lines that it moves on to where its own has no code. */
+enum { PLACE_LIMIT = 10000, MOVE_LIMIT = 200, SCOPE_LIMIT = 64 };
+
+/** A row that may be one of the places. */
+struct row {
+	uint64_t address;
+	uint32_t line;
+	const char *file;
+};
+struct search {
+	struct native_program *program;
+	const struct tracepoint_config *config;
+	ARRAY(struct row) rows;
+	uint32_t line; // the nearest so far, from the wanted one on
+	const char *file;
+	bool several_files, failed;
+};
+
+static bool add_place(struct native_program *program, const struct native_place *place)
+{
+	if (program->place_count == PLACE_LIMIT)
+		return true;
+	if (program->place_count == program->place_capacity &&
+	    !array_grow((void **)&program->places, &program->place_capacity,
+			program->place_count + 1, sizeof(*place)))
+		return false;
+	program->places[program->place_count++] = *place;
+	return true;
+}
+
+/** Rows of the wanted line, or of the first behind it that has some. */
+static bool see_row(void *context, const struct code_line *row)
+{
+	struct search *search = context;
+	uint32_t wanted = search->config->line;
+	if (!row->statement || row->line < wanted || row->line > wanted + MOVE_LIMIT ||
+	    (search->line && row->line > search->line))
+		return true;
+	if (search->line && row->line < search->line)
+		search->rows.count = 0;
+	search->line = row->line;
+	search->several_files |= search->file && strcmp(search->file, row->file) != 0;
+	search->file = row->file;
+	if (search->rows.count < PLACE_LIMIT &&
+	    !array_push(&search->rows, (struct row){row->start, row->line, row->file}))
+		search->failed = true;
+	return !search->failed;
+}
+
+static int order(const void *a, const void *b)
+{
+	const struct row *left = a, *right = b;
+	return (left->address > right->address) - (left->address < right->address);
+}
+
+/** The scope that an address is in, and what it is inlined into (NULL: it is not). */
+static uint64_t scope_at(struct native_program *program, uint64_t address, const char **function,
+			 const char **inlined_in)
+{
+	struct strobe_scope scopes[SCOPE_LIMIT];
+	size_t count = strobe_scopes_at(program->symbols, address, scopes, SCOPE_LIMIT);
+	*function = count ? scopes[0].name : NULL;
+	*inlined_in = NULL;
+	if (count > SCOPE_LIMIT)
+		count = SCOPE_LIMIT;
+	if (count > 1 && scopes[0].inlined)
+		*inlined_in = scopes[count - 1].name;
+	return count ? scopes[0].entity * 31 + scopes[0].start : 0;
+}
+
+/** One place for each function, and each inlined copy, that has code of the line: where that begins. */
+static bool add_rows(struct search *search)
+{
+	struct native_program *program = search->program;
+	ARRAY(uint64_t) seen = {0};
+	qsort(search->rows.items, search->rows.count, sizeof(struct row), order);
+	for (size_t i = 0; i < search->rows.count && !search->failed; i++) {
+		struct native_place place = {.address = search->rows.items[i].address,
+					     .line = search->rows.items[i].line,
+					     .file = search->rows.items[i].file};
+		uint64_t scope =
+			scope_at(program, place.address, &place.function, &place.inlined_in);
+		bool known = false;
+		for (size_t j = 0; j < seen.count && !known; j++)
+			known = scope && seen.items[j] == scope;
+		if (known)
+			continue;
+		search->failed = !array_push(&seen, scope) || !add_place(program, &place);
+	}
+	array_fini(&seen);
+	return !search->failed;
+}
+
+/** Where a function's arguments stand where debug information says: behind a prologue that makes a frame. */
+static uint64_t after_prologue(struct native_program *program, uint64_t entry)
+{
+	static const uint8_t frame[] = {0x55, 0x48, 0x89, 0xe5},
+			     landing[] = {0xf3, 0x0f, 0x1e, 0xfa};
+	struct strobe_line line;
+	uint8_t bytes[8] = {0};
+	strobe_memory_read(program->view, entry, bytes, sizeof(bytes));
+	size_t at = memcmp(bytes, landing, sizeof(landing)) == 0 ? sizeof(landing) : 0;
+	if (memcmp(bytes + at, frame, sizeof(frame)) != 0 ||
+	    !strobe_line_at(program->symbols, entry, &line))
+		return entry;
+	return line.end > entry ? line.end : entry;
+}
+
+/** Does the call itself matter, and its end? */
+static bool wants_call(const struct tracepoint_config *config)
+{
+	return config->stage != STAGE_METHOD_END;
+}
+
+static bool wants_return(const struct tracepoint_config *config)
+{
+	return config->stage == STAGE_METHOD_END || config->stage == STAGE_METHOD_CAPTURE ||
+	       config->span == SPAN_METHOD;
+}
+
+static bool add_function(struct search *search, uint64_t entry, bool inlined)
+{
+	struct native_program *program = search->program;
+	struct strobe_line line;
+	struct native_place place = {.address = inlined ? entry : after_prologue(program, entry)};
+	struct strobe_function function;
+	if (inlined)
+		scope_at(program, entry, &place.function, &place.inlined_in);
+	else if (strobe_function_at(program->symbols, entry, &function))
+		place.function = function.name;
+	if (strobe_line_at(program->symbols, entry, &line)) {
+		place.file = line.file;
+		place.line = line.line;
+	}
+	// A span, and an end, are matched with their call.
+	if (wants_call(search->config) || wants_return(search->config))
+		search->failed |= !add_place(program, &place);
+	place.is_return = true;
+	place.address = entry;
+	if (wants_return(search->config) && !inlined)
+		search->failed |= !add_place(program, &place);
+	return !search->failed;
+}
+
+/** True if `file` is `path`, or ends with whole components of it. */
+static bool matches(const char *file, const char *path)
+{
+	size_t size = strlen(file), wanted = strlen(path);
+	return size >= wanted && strcmp(file + size - wanted, path) == 0 &&
+	       (size == wanted || file[size - wanted - 1] == '/' || path[0] == '/');
+}
+
+static bool see_site(void *context, const struct code_site *site)
+{
+	struct search *search = context;
+	struct strobe_function function;
+	if (search->config->path) {
+		code_site_function(search->program->symbols, site, &function);
+		if (!function.file || !matches(function.file, search->config->path))
+			return true;
+	}
+	return add_function(search, site->entry, site->inlined);
+}
+
+/** The functions that have code of the line. */
+static void functions_of_rows(struct search *search)
+{
+	uint64_t last = 0;
+	qsort(search->rows.items, search->rows.count, sizeof(struct row), order);
+	for (size_t i = 0; i < search->rows.count && !search->failed; i++) {
+		struct strobe_function function;
+		if (!strobe_function_at(search->program->symbols, search->rows.items[i].address,
+					&function) ||
+		    function.start == last)
+			continue;
+		last = function.start;
+		add_function(search, function.start, false);
+	}
+}
+
+static const char *say(const struct tracepoint_config *config, const char *format, const char *name)
+{
+	// The arena is of what the configuration points to; this is one of those.
+	struct arena *arena = (struct arena *)(uintptr_t)&config->arena;
+	const char *text = arena_printf(arena, "%s '%s'", format, name);
+	return text ? text : format;
+}
+
+static struct strobe_error *find_line(struct search *search, uint32_t *moved_to, const char **why)
+{
+	const struct tracepoint_config *config = search->config;
+	struct strobe_error *error =
+		code_lines_for_each(search->program->symbols, config->path, see_row, search);
+	if (error && strobe_error_code(error) == STROBE_ERROR_NOT_FOUND) {
+		strobe_error_free(error);
+		*why = say(config, "pending: no module has a source file", config->path);
+		return NULL;
+	}
+	if (error)
+		return error;
+	if (!search->rows.count)
+		*why = say(config, "no code at that line, nor soon after it, in", config->path);
+	else if (config->stage >= STAGE_METHOD_START)
+		functions_of_rows(search);
+	else
+		add_rows(search);
+	if (search->line && search->line != config->line)
+		*moved_to = search->line;
+	return NULL;
+}
+
+static struct strobe_error *find_method(struct search *search, const char **why)
+{
+	struct strobe_error *error = code_sites_for_each(
+		search->program->symbols, search->config->method_name, see_site, search);
+	if (error && strobe_error_code(error) == STROBE_ERROR_NOT_FOUND) {
+		strobe_error_free(error);
+		error = NULL;
+	}
+	if (!error && search->program->place_count == 0)
+		*why = say(search->config, "pending: no module has a function",
+			   search->config->method_name);
+	return error;
+}
+
+struct strobe_error *native_places(struct native_program *program,
+				   const struct tracepoint_config *config,
+				   const struct native_place **ret, size_t *count,
+				   uint32_t *moved_to, const char **why)
+{
+	struct search search = {.program = program, .config = config};
+	struct strobe_error *error;
+	program->place_count = 0;
+	*moved_to = 0;
+	*why = NULL;
+	if (config->stage == STAGE_LINE_END || config->stage == STAGE_LINE_CAPTURE ||
+	    config->span == SPAN_LINE) {
+		*why = "the end of a line cannot be noticed: stage line_start and the method_ "
+		       "stages can";
+		*ret = program->places;
+		*count = 0;
+		return NULL;
+	}
+	if (config->method_name)
+		error = find_method(&search, why);
+	else
+		error = find_line(&search, moved_to, why);
+	if (!error && search.failed)
+		error = error_no_memory();
+	array_fini(&search.rows);
+	*ret = program->places;
+	*count = error ? 0 : program->place_count;
+	return error;
+}

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+// A hit as a view: expressions and stacks in it. Variables are native_variables.c's.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strobe/memory.h>
+#include <strobe/overlay.h>
+#include <strobe/value.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "tracepoint/native.h"
+#include "tracepoint/native_variables.h"
+#include "view/build.h"
+
+/** Invariant: the view shows the hit while this is open. */
+struct native_scope {
+	struct native_program *program;
+	const struct engine_hit *hit;
+	struct strobe_stack *stack; // made when it is first asked for
+	bool whole;		// it has all frames: expressions need but the first, and its caller
+	bool focused, function; // native_scope_focus()
+	uint32_t line;
+	size_t frame;		    // of the stack, that expressions are meant in
+	struct variable_walk *walk; // of the result that variables were last added to
+};
+
+/** Memory that was read from the process is of that moment: the next hit's is another. */
+static void forget_memory(struct strobe_view *view)
+{
+	for (size_t i = 0; i < view->lazy_areas.count; i++) {
+		struct lazy_area *area = view->lazy_areas.items[i];
+		struct lazy_area was = *area;
+		if (!was.leaves && !was.memory)
+			continue;
+		lazy_fini(area);
+		lazy_init(area, was.source, was.start, was.end, was.position);
+	}
+}
+
+/** Lays bytes of the hit over the process's, as far as they are mapped. */
+static void lay_over(struct strobe_view *view, uint64_t address, const uint8_t *bytes, size_t size)
+{
+	if (size)
+		strobe_error_free(strobe_overlay_write(view, address, bytes, size));
+}
+
+struct strobe_error *native_scope_open(struct native_program *program, const struct engine_hit *hit,
+				       struct native_scope **ret)
+{
+	struct native_scope *scope = calloc(1, sizeof(*scope));
+	struct strobe_view *view = program->view;
+	if (!scope)
+		return error_no_memory();
+	if (!strobe_view_mapping_at(view, hit->regs.rsp)) {
+		struct strobe_error *error = native_program_extend(program);
+		if (error) {
+			free(scope);
+			return error;
+		}
+	}
+	*scope = (struct native_scope){.program = program, .hit = hit};
+	memcpy(program->registers, &hit->regs, sizeof(program->registers));
+	view->threads.items[0].tid = hit->tid;
+	view->threads.items[0].pc = hit->regs.rip;
+	view->threads.items[0].sp = hit->regs.rsp;
+	// fs_base and gs_base are words 21 and 22 of user_regs_struct, ds to gs behind them.
+	view->registers.items[0].general_missing = hit->has_bases ? 0x7c00000u : 0x7e00000u;
+	lay_over(view, hit->regs.rsp, hit->stack, hit->stack_size);
+	for (size_t i = 0; i < hit->chunk_count; i++)
+		lay_over(view, hit->chunks[i].address, hit->chunks[i].bytes, hit->chunks[i].size);
+	program->open = scope;
+	*ret = scope;
+	return NULL;
+}
+
+struct native_scope *native_scope_close(struct native_scope *scope)
+{
+	if (!scope)
+		return NULL;
+	struct strobe_view *view = scope->program->view;
+	variable_walk_free(scope->walk);
+	strobe_stack_close(scope->stack);
+	strobe_error_free(strobe_overlay_undo(view, strobe_overlay_count(view)));
+	forget_memory(view);
+	scope->program->open = NULL;
+	free(scope);
+	return NULL;
+}
+
+/** The error's one line, and no error. */
+static bool say_why(struct strobe_error *error, struct arena *arena, const char **why)
+{
+	*why = arena_strdup(arena, strobe_error_message(error));
+	if (!*why)
+		*why = "out of memory";
+	strobe_error_free(error);
+	return false;
+}
+
+void native_scope_focus(struct native_scope *scope, bool function, uint32_t line)
+{
+	scope->focused = true;
+	scope->function = function;
+	scope->line = line;
+}
+
+/** The frame that is meant, among those that are inlined into the first that is not. */
+static void find_frame(struct native_scope *scope)
+{
+	size_t count = strobe_stack_frame_count(scope->stack);
+	scope->frame = 0;
+	for (size_t i = 0; scope->focused && i < count; i++) {
+		const struct strobe_frame *frame = strobe_stack_frame(scope->stack, i);
+		if (scope->function ? !frame->inlined : frame->line == scope->line) {
+			scope->frame = i;
+			return;
+		}
+		if (!frame->inlined)
+			return;
+	}
+}
+
+static bool make_stack(struct native_scope *scope, bool whole, struct strobe_error **error)
+{
+	enum { FRAMES_MAX = 100, FRAMES_FEW = 16 };
+	struct strobe_stack_options options = {.size = sizeof(options),
+					       .max_frames = whole ? FRAMES_MAX : FRAMES_FEW};
+	*error = NULL;
+	if (scope->stack && (scope->whole || !whole))
+		return true;
+	// What was evaluated in it is done with.
+	scope->stack = strobe_stack_close(scope->stack);
+	*error = strobe_stack_open(scope->program->symbols, 0, &options, &scope->stack);
+	scope->whole = whole;
+	if (!*error)
+		find_frame(scope);
+	return *error == NULL;
+}
+
+uint64_t native_scope_frame(struct native_scope *scope, bool is_return)
+{
+	struct strobe_error *error;
+	if (is_return)
+		return scope->hit->regs.rsp;
+	if (make_stack(scope, false, &error) && strobe_stack_frame_count(scope->stack) > 0)
+		return strobe_stack_frame(scope->stack, scope->frame)->cfa;
+	strobe_error_free(error);
+	return scope->hit->frame;
+}
+
+static bool evaluate(struct native_scope *scope, const char *expression, struct arena *arena,
+		     struct strobe_value **ret, const char **why)
+{
+	struct strobe_error *error;
+	if (make_stack(scope, false, &error))
+		error = strobe_evaluate(scope->program->symbols, scope->stack, scope->frame,
+					expression, ret);
+	if (error)
+		return say_why(error, arena, why);
+	enum strobe_value_state state = strobe_value_state(*ret);
+	if (state == STROBE_VALUE_GOOD || state == STROBE_VALUE_PARTIAL)
+		return true;
+	*why = state == STROBE_VALUE_OPTIMIZED_OUT ? "optimized out" : "its memory cannot be read";
+	*ret = strobe_value_close(*ret);
+	return false;
+}
+
+static bool truth(void *context, const char *expression, bool *ret, struct arena *arena,
+		  const char **why)
+{
+	struct strobe_value *value = NULL;
+	struct text negated cleanup_text = {0};
+	uint64_t integer = 0;
+	// C's own notion, of integers, pointers and floating-point numbers alike.
+	text_printf(&negated, "!(%s)", expression);
+	if (!evaluate(context, text_string(&negated), arena, &value, why)) {
+		// Columns are those of what was written.
+		const char *plain;
+		if (!evaluate(context, expression, arena, &value, &plain))
+			*why = plain;
+		strobe_value_close(value);
+		return false;
+	}
+	bool good = strobe_value_integer(value, &integer);
+	strobe_value_close(value);
+	*ret = !integer;
+	if (!good)
+		*why = "it is neither true nor false";
+	return good;
+}
+
+static bool number(void *context, const char *expression, double *ret, struct arena *arena,
+		   const char **why)
+{
+	struct strobe_value *value = NULL;
+	struct strobe_format format = {.size = sizeof(format), .radix = 'f'};
+	struct text cast cleanup_text = {0};
+	char *text = NULL;
+	text_printf(&cast, "(double)(%s)", expression);
+	if (!evaluate(context, text_string(&cast), arena, &value, why))
+		return false;
+	struct strobe_error *error = strobe_value_format(value, &format, &text);
+	strobe_value_close(value);
+	if (error)
+		return say_why(error, arena, why);
+	char *end;
+	*ret = strtod(text, &end);
+	bool good = end != text && !*end;
+	if (!good)
+		*why = "it is no number";
+	free(text);
+	return good;
+}
+
+static bool tell_text(void *context, const char *expression, const struct config_limits *limits,
+		      struct arena *arena, const char **ret, const char **why)
+{
+	struct strobe_value *value = NULL;
+	bool truncated;
+	if (!evaluate(context, expression, arena, &value, why))
+		return false;
+	*ret = variable_text(value, limits, arena, &truncated);
+	strobe_value_close(value);
+	if (!*ret)
+		*why = "out of memory";
+	return *ret != NULL;
+}
+
+/** The walk that fills `result`, which shares what it has found already. */
+static struct variable_walk *walk_of(struct native_scope *scope, struct result *result,
+				     const struct config_limits *limits)
+{
+	if (scope->walk && variable_walk_result(scope->walk) == result)
+		return scope->walk;
+	variable_walk_free(scope->walk);
+	scope->walk = variable_walk_new(result, limits);
+	return scope->walk;
+}
+
+static bool watch(void *context, const char *expression, const struct config_limits *limits,
+		  struct result *result, struct variable_name *ret, const char **why)
+{
+	struct native_scope *scope = context;
+	struct strobe_value *value = NULL;
+	if (!evaluate(scope, expression, &result->arena, &value, why))
+		return false;
+	struct variable_walk *walk = walk_of(scope, result, limits);
+	bool good = walk && variable_walk_add(walk, value, expression, limits->max_watch_vars, ret);
+	if (!good) {
+		strobe_value_close(value);
+		*why = "there are too many variables";
+	}
+	return good;
+}
+
+/** A frame's variables, one by one. */
+struct frame_walk {
+	struct variable_walk *walk;
+	struct result *result;
+	struct result_frame *frame;
+	bool failed;
+};
+
+static bool take_variable(void *context, const struct strobe_variable *variable,
+			  const struct strobe_value *value)
+{
+	struct frame_walk *frame = context;
+	struct variable_name name;
+	struct strobe_value copy = value_copy(value), *box = value_box(&copy);
+	if (!box || !variable_walk_add(frame->walk, box, variable->name, UINT32_MAX, &name)) {
+		strobe_value_close(box);
+		return false;
+	}
+	if (variable->is_static)
+		name.modifiers[0] = "static";
+	frame->failed = !array_push(&frame->frame->variables, name);
+	return !frame->failed;
+}
+
+/** "ns::Class" of "ns::Class::method"; NULL if it has none. */
+static const char *class_of(struct arena *arena, const char *function)
+{
+	const char *last = NULL;
+	unsigned depth = 0;
+	for (const char *at = function; at && *at; at++) {
+		depth += *at == '<' ? 1u : *at == '>' && depth ? -1u : 0u;
+		if (!depth && at[0] == ':' && at[1] == ':')
+			last = at;
+	}
+	return last ? arena_copy_string(arena, function, (size_t)(last - function)) : NULL;
+}
+
+static bool frames(void *context, const struct tracepoint_config *config, struct result *result)
+{
+	struct native_scope *scope = context;
+	struct strobe_error *error;
+	if (!make_stack(scope, true, &error)) {
+		strobe_error_free(error);
+		return false;
+	}
+	struct variable_walk *walk = walk_of(scope, result, &config->limits);
+	size_t count = strobe_stack_frame_count(scope->stack);
+	if (config->stack_type == STACK_NO && count > scope->frame + 1)
+		count = scope->frame + 1;
+	for (size_t i = scope->frame; walk && i < count; i++) {
+		const struct strobe_frame *from = strobe_stack_frame(scope->stack, i);
+		struct result_frame frame = {
+			.function = arena_strdup(&result->arena, from->function),
+			.file = arena_strdup(&result->arena, from->file),
+			.line = from->line,
+			.column = from->column,
+			.inlined = from->inlined,
+			.app_frame =
+				native_is_app_frame(scope->program, from->file, from->module_index),
+		};
+		frame.short_path = native_short_path(scope->program, frame.file);
+		frame.class_name = class_of(&result->arena, frame.function);
+		if (!array_push(&result->frames, frame))
+			return false;
+		struct frame_walk visit = {walk, result,
+					   &result->frames.items[result->frames.count - 1], false};
+		if (config->frame_type == FRAME_ALL ||
+		    (config->frame_type == FRAME_SINGLE && i == scope->frame))
+			strobe_error_free(
+				strobe_frame_variables(scope->stack, i, take_variable, &visit));
+		if (visit.failed)
+			return false;
+	}
+	return walk && variable_walk_finish(walk);
+}
+
+static bool outcome(void *context, const struct config_limits *limits, struct result *result,
+		    struct variable_name *ret)
+{
+	struct native_scope *scope = context;
+	struct strobe_value *value = NULL;
+	char expression[40];
+	// What a function returns stands in rax, if it is an integer or a pointer; its type is not told here.
+	snprintf(expression, sizeof(expression), "(long)%" PRId64, (int64_t)scope->hit->regs.rax);
+	struct strobe_error *error =
+		strobe_evaluate(scope->program->symbols, NULL, 0, expression, &value);
+	struct variable_walk *walk = error ? NULL : walk_of(scope, result, limits);
+	bool good = walk && variable_walk_add(walk, value, "return", limits->max_watch_vars, ret);
+	if (!good)
+		strobe_value_close(value);
+	strobe_error_free(error);
+	return good;
+}
+
+const struct scope_ops native_scope_ops = {
+	.truth = truth,
+	.number = number,
+	.text = tell_text,
+	.watch = watch,
+	.frames = frames,
+	.outcome = outcome,
+};

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef TRACEPOINT_NATIVE_SCOPE_H
+#define TRACEPOINT_NATIVE_SCOPE_H
+
+// The scope of a native program's hit: registers, a piece of stack and copied memory become a view, in which the stack, values and expressions
+// work as in any other. What was not copied is read from the process as it is now, if that is allowed, and marked as such; else it
+// is "not recorded".
+
+#include "tracepoint/engine.h"
+#include "tracepoint/handler.h"
+
+struct native_program; // what is the same for all hits of a process: modules, symbols, places
+struct strobe_error *native_program_new(int pid, const struct strobe_watch_options *options,
+					struct native_program **ret) STROBE_MUST_CHECK;
+struct native_program *native_program_free(struct native_program *program);
+struct strobe_symbols *native_program_symbols(struct native_program *program);
+/** Modules came or went: looks again. `*changed` if so; places must be found anew then. */
+struct strobe_error *native_program_refresh(struct native_program *program, bool *changed)
+	STROBE_MUST_CHECK;
+
+struct native_scope;
+/** A scope of `hit`, which is borrowed; not more than one a program at a time. */
+struct strobe_error *native_scope_open(struct native_program *program, const struct engine_hit *hit,
+				       struct native_scope **ret) STROBE_MUST_CHECK;
+struct native_scope *native_scope_close(struct native_scope *scope);
+/** Which of the calls that are inlined at the hit is meant: the function itself (`line` 0), or the one that is at `line`. Before anything
+ *  else is asked; without it, the innermost. */
+void native_scope_focus(struct native_scope *scope, bool function, uint32_t line);
+/** What tells this call from all others that the thread is in: the CFA of its frame, or that of the call that returns. */
+uint64_t native_scope_frame(struct native_scope *scope, bool is_return);
+extern const struct scope_ops native_scope_ops;
+
+/** A place that a tracepoint is to be armed at. */
+struct native_place {
+	uint64_t address;
+	bool is_return;		// PROBE_RETURN of the function at `address`
+	const char *inlined_in; // NULL
+	const char *file, *function;
+	uint32_t line;
+};
+/** All places of a tracepoint: each statement's beginning at its line, in all inlined copies and instances; the entries of its function.
+ *  `*moved_to` is the line that it really is (the next that has code), `*why` (in the arena of `config`) why there is none:
+ *  pending (no such file yet), no code, ambiguous. `*ret` lives until the next call. */
+struct strobe_error *native_places(struct native_program *program,
+				   const struct tracepoint_config *config,
+				   const struct native_place **ret, size_t *count,
+				   uint32_t *moved_to, const char **why) STROBE_MUST_CHECK;
+
+#endif

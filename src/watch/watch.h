@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef WATCH_WATCH_H
+#define WATCH_WATCH_H
+
+// A session, for the files of this folder.
+
+#include <strobe/tracepoint.h>
+
+#include "tracepoint/engine.h"
+#include "tracepoint/handler.h"
+#include "tracepoint/native_scope.h"
+
+/** A place that is armed, and whose tracepoints are there. */
+struct watch_place {
+	uint64_t address;
+	bool is_return;
+	uint32_t probe; // 0 = not armed
+	const char *method;
+	ARRAY(struct tracepoint_config *) configs;
+	char *file, *function; // copies; NULL
+	uint32_t line;
+};
+/** A tracepoint and where it is. */
+struct watch_entry {
+	struct tracepoint_config *config;
+	bool enabled;
+	uint32_t moved_to;
+	char *why; // not armed; NULL
+	ARRAY(struct strobe_armed) armed;
+	ARRAY(char *) strings;
+};
+struct watch_taker {
+	strobe_watch_result taker;
+	void *context;
+};
+struct watch_listener {
+	strobe_watch_listener listener;
+	void *context;
+};
+
+/** Invariants: entry i's places are those whose `configs` hold its config; a probe's cookie is the index of its place + 1. */
+struct strobe_watch {
+	int pid;
+	struct strobe_watch_options options;
+	struct native_program *program;
+	const struct engine_ops *ops;
+	void *engine;
+	struct handler *handler;
+	ARRAY(struct watch_entry *) entries;
+	ARRAY(struct watch_place *) places; // NULL = free
+	ARRAY(struct watch_taker) takers;
+	ARRAY(struct watch_listener) listeners;
+	ARRAY(struct strobe_tracepoint_problem) problems;
+	struct arena problems_arena;
+	int64_t next_look_ns;
+	uint64_t given, refused;
+	bool stale; // places of something must be armed or disarmed
+	char *hash;
+	bool waits;	    // the program that we started has not begun
+	uint64_t file_hash; // of the configuration file's content, when it was read last
+	char why[200];	    // of the action that failed last
+	char comm[32];	    // of the thread of the hit at hand
+};
+
+/** start.c: lets a program begin that was started. */
+void watch_go(struct strobe_watch *watch);
+/** watch_places.c: finds the places of an entry and arms them. */
+struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *entry)
+	STROBE_MUST_CHECK;
+/** Takes it away from its places; those that nobody is left at are disarmed. */
+void watch_disarm(struct strobe_watch *watch, struct watch_entry *entry);
+/** Looks whether modules came or went; then all places are found anew. */
+struct strobe_error *watch_look_again(struct strobe_watch *watch) STROBE_MUST_CHECK;
+
+#endif

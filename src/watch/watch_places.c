@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "watch/watch.h"
+
+enum { STACK_BYTES = 8192, STACK_BYTES_ALL = 32768 };
+
+static void free_place(struct watch_place *place)
+{
+	array_fini(&place->configs);
+	free(place->file);
+	free(place->function);
+	free(place);
+}
+
+static size_t find_place(struct strobe_watch *watch, uint64_t address, bool is_return)
+{
+	for (size_t i = 0; i < watch->places.count; i++)
+		if (watch->places.items[i] && watch->places.items[i]->address == address &&
+		    watch->places.items[i]->is_return == is_return)
+			return i;
+	return SIZE_MAX;
+}
+
+/** The place, made if it is new; SIZE_MAX when memory is short. */
+static size_t get_place(struct strobe_watch *watch, const struct native_place *from)
+{
+	size_t index = find_place(watch, from->address, from->is_return);
+	if (index != SIZE_MAX)
+		return index;
+	struct watch_place *place = calloc(1, sizeof(*place));
+	if (!place)
+		return SIZE_MAX;
+	*place = (struct watch_place){.address = from->address,
+				      .is_return = from->is_return,
+				      .file = from->file ? strdup(from->file) : NULL,
+				      .function = from->function ? strdup(from->function) : NULL,
+				      .line = from->line};
+	for (index = 0; index < watch->places.count; index++)
+		if (!watch->places.items[index]) {
+			watch->places.items[index] = place;
+			return index;
+		}
+	if (array_push(&watch->places, place))
+		return index;
+	free_place(place);
+	return SIZE_MAX;
+}
+
+static void say_why(struct watch_entry *entry, const char *why)
+{
+	if (!entry->why && why && *why)
+		entry->why = strdup(why);
+}
+
+/** Arms the place at `index` if it is not. */
+static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_entry *entry,
+				      size_t index)
+{
+	struct watch_place *place = watch->places.items[index];
+	struct probe_request request = {
+		.kind = place->is_return ? PROBE_RETURN : PROBE_AT,
+		.address = place->address,
+		.cookie = (uint32_t)index + 1,
+		.stack_bytes = entry->config->stack_type == STACK_NO	? 1024
+			       : entry->config->frame_type == FRAME_ALL ? STACK_BYTES_ALL
+									: STACK_BYTES,
+	};
+	struct probe_answer answer;
+	if (place->probe)
+		return NULL;
+	struct strobe_error *error = watch->ops->arm(watch->engine, &request, 1, &answer);
+	if (error)
+		return error;
+	place->probe = answer.probe;
+	place->method = answer.method;
+	if (!answer.probe)
+		say_why(entry, answer.why);
+	return NULL;
+}
+
+static void tell_armed(struct watch_entry *entry, const struct watch_place *place,
+		       const char *inlined_in)
+{
+	struct strobe_armed armed = {.address = place->address, .method = place->method};
+	if (inlined_in && (armed.inlined_in = strdup(inlined_in)) &&
+	    !array_push(&entry->strings, (char *)(uintptr_t)armed.inlined_in))
+		armed.inlined_in = NULL;
+	if (!place->is_return)
+		(void)array_push(&entry->armed, armed);
+}
+
+struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *entry)
+{
+	const struct native_place *places;
+	size_t count;
+	const char *why;
+	free(entry->why);
+	entry->why = NULL;
+	entry->armed.count = 0;
+	struct strobe_error *error = native_places(watch->program, entry->config, &places, &count,
+						   &entry->moved_to, &why);
+	if (error)
+		return error;
+	say_why(entry, why);
+	for (size_t i = 0; i < count && !error; i++) {
+		size_t index = get_place(watch, &places[i]);
+		if (index == SIZE_MAX ||
+		    !array_push(&watch->places.items[index]->configs, entry->config))
+			return error_no_memory();
+		error = arm_place(watch, entry, index);
+		if (!error && watch->places.items[index]->probe)
+			tell_armed(entry, watch->places.items[index], places[i].inlined_in);
+	}
+	return error;
+}
+
+void watch_disarm(struct strobe_watch *watch, struct watch_entry *entry)
+{
+	for (size_t i = 0; i < watch->places.count; i++) {
+		struct watch_place *place = watch->places.items[i];
+		if (!place)
+			continue;
+		for (size_t j = place->configs.count; j-- > 0;)
+			if (place->configs.items[j] == entry->config)
+				memmove(&place->configs.items[j], &place->configs.items[j + 1],
+					(--place->configs.count - j) *
+						sizeof(*place->configs.items));
+		if (place->configs.count)
+			continue;
+		if (place->probe)
+			watch->ops->disarm(watch->engine, &place->probe, 1);
+		free_place(place);
+		watch->places.items[i] = NULL;
+	}
+	entry->armed.count = 0;
+}
+
+struct strobe_error *watch_look_again(struct strobe_watch *watch)
+{
+	bool changed = false;
+	struct strobe_error *error = native_program_refresh(watch->program, &changed);
+	if (error || !changed)
+		return error;
+	watch->ops->moved(watch->engine, native_program_symbols(watch->program));
+	for (size_t i = 0; i < watch->entries.count; i++)
+		watch_disarm(watch, watch->entries.items[i]);
+	for (size_t i = 0; i < watch->entries.count && !error; i++)
+		if (watch->entries.items[i]->enabled)
+			error = watch_arm(watch, watch->entries.items[i]);
+	return error;
+}
