@@ -59,6 +59,15 @@ remark 'wilhelmina.harker logs in. A second picture, as a file, and what is new 
 tell login
 show strobe snap "$pid" -o login.core
 show strobe diff @demo login.core --globals --limit 10
+remark 'What it has on its heap, by type, and how one of its entries is reached:'
+show strobe heap login.core histogram --limit 4
+show strobe heap login.core path --type 'struct entry'
+line=$(grep -n 'session->requests++' "$here/server.c" | cut -d: -f1)
+if strobe watch "$pid" "server.c:$line" --log x --hits 1 --time 5 >/dev/null 2>&1; then
+	remark 'A tracepoint in the living server: who asks for what, where more than 100 were asked before?'
+	show strobe watch "$pid" "server.c:$line if session->requests > 100 && request->verb == VERB_GET" \
+		--log '{session->user}, request {session->requests}: {request->key}' --hits 3
+fi
 tell count
 remark "After ${answer% *} answers more, a request of hers kills the server. The core:"
 tell crash
