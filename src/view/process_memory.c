@@ -268,7 +268,14 @@ static size_t read_memory(void *context, uint64_t position, void *buffer, size_t
 	return done;
 }
 
-/** Asks the kernel for [start, end); false if it does not know the call. */
+/** Has its memory gone with it? Reading from it gives no byte and no error then, wherever that is. */
+static bool is_gone(const struct process_memory *memory)
+{
+	char byte;
+	return pread(memory->memory, &byte, 1, 0) == 0;
+}
+
+/** Asks the kernel for [start, end); false if it does not know the call, or the process has ended. */
 static bool scan_batch(struct process_memory *memory, uint64_t start, uint64_t end)
 {
 	struct scan_arguments arguments = {
@@ -292,6 +299,9 @@ static bool scan_batch(struct process_memory *memory, uint64_t start, uint64_t e
 		memory->no_scan = true;
 		return false;
 	}
+	// Of memory that is gone it says that no page is there: that is not what a page of zeros is.
+	if (count == 0 && is_gone(memory))
+		return false;
 	memory->region_count = (size_t)count;
 	memory->batch_end = arguments.walk_end > start ? arguments.walk_end : end;
 	return true;
