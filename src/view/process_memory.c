@@ -31,11 +31,13 @@ enum {
 	PAGE_IS_PRESENT = 1 << 3,
 	PAGE_IS_SWAPPED = 1 << 4,
 	PAGE_IS_PFNZERO = 1 << 5,
+	PAGE_IS_GUARD = 1 << 8, // MADV_GUARD_INSTALL; Linux 6.15
 };
 // /proc/PID/pagemap, Documentation/admin-guide/mm/pagemap.rst
 #define ENTRY_PRESENT (UINT64_C(1) << 63)
 #define ENTRY_SWAPPED (UINT64_C(1) << 62)
 #define ENTRY_FILE (UINT64_C(1) << 61)
+#define ENTRY_GUARD (UINT64_C(1) << 58)
 
 enum {
 	BATCH_REGIONS = 1024,
@@ -65,6 +67,7 @@ struct process_memory {
 	int pid;
 	int memory, pagemap; // descriptors
 	bool no_scan;
+	bool no_guard; // the kernel does not tell of guard pages
 	ARRAY(struct vma) vmas;
 	size_t last_vma; // a cache
 	uint64_t top;	 // where the last one ends, but for the kernel's
@@ -266,7 +269,14 @@ static size_t read_memory(void *context, uint64_t position, void *buffer, size_t
 	return done;
 }
 
-/** Asks the kernel for [start, end); false if it does not know the call. */
+/** Has its memory gone with it? Reading from it gives no byte and no error then, wherever that is. */
+static bool is_gone(const struct process_memory *memory)
+{
+	char byte;
+	return pread(memory->memory, &byte, 1, 0) == 0;
+}
+
+/** Asks the kernel for [start, end); false if it does not know the call, or the process has ended. */
 static bool scan_batch(struct process_memory *memory, uint64_t start, uint64_t end)
 {
 	uint64_t pages = (end - start + PAGE - 1) / PAGE;
@@ -280,11 +290,21 @@ static bool scan_batch(struct process_memory *memory, uint64_t start, uint64_t e
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
 		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_FILE | PAGE_IS_PFNZERO,
 	};
+	if (!memory->no_guard)
+		arguments.return_mask |= PAGE_IS_GUARD;
 	int count = memory->no_scan ? -1 : ioctl(memory->pagemap, SCAN_CALL, &arguments);
+	if (count < 0 && !memory->no_scan && !memory->no_guard) {
+		memory->no_guard = true; // an older kernel knows no such pages
+		arguments.return_mask &= ~(uint64_t)PAGE_IS_GUARD;
+		count = ioctl(memory->pagemap, SCAN_CALL, &arguments);
+	}
 	if (count < 0) {
 		memory->no_scan = true;
 		return false;
 	}
+	// Of memory that is gone it says that no page is there: that is not what a page of zeros is.
+	if (count == 0 && is_gone(memory))
+		return false;
 	memory->region_count = (size_t)count;
 	memory->batch_end = arguments.walk_end > start ? arguments.walk_end : end;
 	return true;
@@ -315,6 +335,7 @@ static bool read_batch(struct process_memory *memory, uint64_t start, uint64_t e
 		if (!categories)
 			continue;
 		categories |= entry & ENTRY_FILE ? PAGE_IS_FILE : 0;
+		categories |= entry & ENTRY_GUARD ? PAGE_IS_GUARD : 0;
 		uint64_t address = start + at * PAGE;
 		if (memory->region_count && last[-1].end == address &&
 		    last[-1].categories == categories) {
@@ -377,6 +398,9 @@ static uint64_t categories_at(struct process_memory *memory, uint64_t address, u
 static enum view_run_kind kind_of(enum origin origin, uint64_t categories)
 {
 	bool has_page = categories & (PAGE_IS_PRESENT | PAGE_IS_SWAPPED);
+	// Nobody reads there: who touches it gets SIGSEGV.
+	if (categories & PAGE_IS_GUARD)
+		return VIEW_RUN_MISSING;
 	if (origin == ORIGIN_FILE)
 		return !has_page || categories & PAGE_IS_FILE ? VIEW_RUN_FILE : VIEW_RUN_DATA;
 	// The page of zeros that reading memory never written to gives.

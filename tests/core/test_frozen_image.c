@@ -13,18 +13,21 @@
 #include "elf/strobe_note.h"
 
 // An image of a child that stands still: its notes and one page in a memfd, the rest in the child.
-enum { PAGE = 4096, PAGES = 4096, BIG = 1 << 20 };
+enum { PAGE = 4096, PAGES = 4096, CHUNK = 64 * PAGE, BIG = 1 << 20 };
 
-static uint8_t *memory; // PAGES pages: every 16th written, one of them taken away
+static uint8_t *area;
+static uint8_t *memory; // in it: PAGES pages: every 16th written, one of them taken away
 static uint8_t *stale;	// one page, which the image holds a copy of
 static size_t gone = 160;
 
 static int start_child(void)
 {
-	memory = mmap(NULL, (size_t)PAGES * PAGE, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	// What is fetched at once begins where this begins, wherever the kernel puts it.
+	area = mmap(NULL, (size_t)PAGES * PAGE + CHUNK, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	stale = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	CHECK(memory != MAP_FAILED && stale != MAP_FAILED);
+	CHECK(area != MAP_FAILED && stale != MAP_FAILED);
+	memory = area + (-(uintptr_t)area & (CHUNK - 1));
 	for (size_t i = 0; i < PAGES; i += 16)
 		memset(memory + i * PAGE, (int)(i / 16 % 255 + 1), PAGE);
 	memcpy(memory + (size_t)2000 * PAGE + 5, "needle", 6);
@@ -36,7 +39,7 @@ static int start_child(void)
 		for (;;)
 			pause();
 	}
-	munmap(memory, (size_t)PAGES * PAGE);
+	munmap(area, (size_t)PAGES * PAGE + CHUNK);
 	return child;
 }
 

@@ -311,6 +311,38 @@ def verified(cases, command, spinner):
     cases.check(found >= 3 and not missed, "so is one of a compressed file", found, missed)
 
 
+GUARDED = """
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+area = libc.mmap(None, ctypes.c_size_t(1 << 20), 3, 0x22, -1, ctypes.c_long(0))
+ctypes.memset(area, 7, 1 << 20)
+print(area if libc.madvise(ctypes.c_void_p(area + 65536), ctypes.c_size_t(8192), 102) == 0 else 0, flush=True)
+sys.stdin.read()
+"""
+
+
+def guarded(cases, command, _):
+    """MADV_GUARD_INSTALL, which newer C libraries use for the ends of stacks: memory that nobody can read."""
+    process = subprocess.Popen([sys.executable, "-c", GUARDED], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    area = int(process.stdout.readline())
+    try:
+        if not area:
+            cases.check(True, "guard pages # SKIP the kernel has none")
+            return
+        for options in ((), ("--contents", "full"), ("--compress",)):
+            command.json("snap", process.pid, "-o", "guarded.core", "--force", *options)
+            for at, size in ((area + 65536 - 16, 16), (area + 65536 + 8192, 16)):
+                status, output, errors = command.run("mem", "read", "guarded.core", hex(at), size)
+                cases.check(status == 0 and "07 07 07 07" in output, f"what is beside guard pages is there {options}", output, errors)
+            status, output, errors = command.run("mem", "read", "guarded.core", hex(area + 65536), 16)
+            cases.check(status == 1 or "07" not in output, f"guard pages are not {options}", output, errors)
+    finally:
+        process.stdin.close()
+        process.wait()
+        process.stdout.close()
+
+
 def main():
     strobe, program = sys.argv[1:3]
     cases, command = Cases(), Command(strobe)
@@ -318,7 +350,7 @@ def main():
     try:
         for part in (to_a_file, default_name, to_a_pipe, no_room, converting, verified, bad_usage):
             part(cases, command, spinner)
-        for part in (cancelled, progress, all_of, tree, since, redacted):
+        for part in (cancelled, progress, all_of, tree, since, redacted, guarded):
             part(cases, command, program)
         cases.check(untouched(spinner.pid), "after all that the process is as it was")
     finally:
