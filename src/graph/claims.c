@@ -201,7 +201,8 @@ static uint32_t container_claim(struct walker *walker, uint32_t link, uint32_t n
 	const struct walk *walk = walker->walk;
 	const struct walk_type *type = &walk->by_id[link];
 	uint32_t evidence = offset ? EVIDENCE_LINK : EVIDENCE_POINTER;
-	if (!type->may_link || has >> CLAIM_SHIFT > evidence || !(walk->types[node] & NODE_BLOCK))
+	uint32_t word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
+	if (!type->may_link || has >> CLAIM_SHIFT > evidence || !(word & NODE_BLOCK))
 		return 0;
 	if (!type->links) {
 		walker->links[link / 64] |= UINT64_C(1) << (link % 64);
