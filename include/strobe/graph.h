@@ -151,8 +151,9 @@ STROBE_EXPORT bool strobe_graph_node_at(const struct strobe_graph *graph, uint64
 
 /** An edge. */
 struct strobe_edge {
-	uint64_t from, to;	/**< nodes */
-	uint64_t offset;	/**< in `from`, of the word that refers */
+	uint64_t from, to; /**< nodes */
+	uint64_t
+		offset; /**< in `from`, of the word that refers; UINT64_MAX: not found again, as what tells types changed */
 	uint64_t target;	/**< address that it refers to */
 	uint64_t target_offset; /**< in `to` */
 	const char *

@@ -154,7 +154,7 @@ void graph_referrers_forget(struct strobe_graph *graph);
 uint64_t graph_referrers_of(const struct strobe_graph *graph, uint32_t node, uint64_t *end);
 
 /** Immediate dominators, from the arrays of any graph whose node 0 is the root (semi-NCA; no recursion). `idom` has
- *  `node_count` entries. Nodes that are not reachable get NODE_NONE. 20 bytes a node and 4 an edge while it runs. */
+ *  `node_count` entries. Nodes that are not reachable get NODE_NONE. 16 bytes a node and 4 an edge while it runs. */
 struct strobe_error *graph_dominators(uint32_t node_count, const uint32_t *edge_begin,
 				      const uint64_t *chunk_base, const uint32_t *edges,
 				      uint32_t *idom) STROBE_MUST_CHECK;
