@@ -231,7 +231,7 @@ static struct strobe_error *search_data(struct jemalloc *jemalloc, struct hash *
 				continue;
 			// The root's pointers to leaves lead to no arena.
 			uint64_t at = start + i * 8 - jemalloc->root;
-			if (at < (uint64_t)JEMALLOC_ROOT_ELEMENTS * 8)
+			if (at < jemalloc_root_bytes(&jemalloc->tree))
 				continue;
 			if (!hash_put(arenas, words[i], jemalloc))
 				return error_no_memory();
