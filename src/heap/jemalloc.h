@@ -68,6 +68,8 @@ struct jemalloc {
 	struct jemalloc_tree tree;
 	struct jemalloc_layout layout;
 	size_t bad_leaves;		       // pointers of the root that lead to none
+	uint64_t patience;		       // damaged elements that may yet be passed untold
+	uint64_t cached_words;		       // that were looked at in caches
 	ARRAY(struct jemalloc_leaf) leaves;    // ascending
 	ARRAY(uint64_t) cached;		       // blocks in caches of threads, ascending
 	ARRAY(uint64_t) own;		       // blocks that jemalloc gave to itself, ascending

@@ -188,6 +188,17 @@ enum jemalloc_answer jemalloc_extent_of(struct jemalloc *jemalloc, uint64_t page
 	return JEMALLOC_EXTENT;
 }
 
+/** The next page behind `page`, which has no element, that may have one: in the window, or where the next leaf begins. */
+static uint64_t skip_window(const struct jemalloc *jemalloc, uint64_t page)
+{
+	uint64_t i = (page - jemalloc->window_start) / JEMALLOC_PAGE;
+	if (page < jemalloc->window_start || i >= jemalloc->window_count)
+		return page + JEMALLOC_PAGE;
+	while (i < jemalloc->window_count && !jemalloc->window[i])
+		i++;
+	return jemalloc->window_start + i * JEMALLOC_PAGE;
+}
+
 /** The first page from `page` on, and before `end`, that has an element; else `end`. */
 static uint64_t skip_nothing(struct jemalloc *jemalloc, uint64_t page, uint64_t end)
 {
@@ -200,7 +211,7 @@ static uint64_t skip_nothing(struct jemalloc *jemalloc, uint64_t page, uint64_t 
 		if (i == jemalloc->leaves.count)
 			return end;
 		page = page < jemalloc->leaves.items[i].start ? jemalloc->leaves.items[i].start
-							      : page + JEMALLOC_PAGE;
+							      : skip_window(jemalloc, page);
 	}
 	return page < end ? page : end;
 }
@@ -224,7 +235,10 @@ bool jemalloc_next_extent(struct jemalloc *jemalloc, uint64_t *cursor, uint64_t 
 			first_why = why;
 		}
 		damaged_end = page + JEMALLOC_PAGE;
-		page = skip_nothing(jemalloc, page + JEMALLOC_PAGE, end);
+		if (!tell && (!jemalloc->patience || !--jemalloc->patience))
+			page = end; // a tree of nothing but damage
+		if (page < end)
+			page = skip_nothing(jemalloc, page + JEMALLOC_PAGE, end);
 	}
 	if (tell && first_why)
 		heap_damage(jemalloc->heap, damaged, damaged_end - damaged,

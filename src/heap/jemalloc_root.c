@@ -10,6 +10,7 @@
 // finds no root. With three levels, bits 27 to 41 are the place in the node between.
 #include "heap/jemalloc.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
@@ -20,7 +21,10 @@ enum {
 	TRIED_ELEMENTS = 256, // of a leaf that may be damaged
 	TRIED_POINTERS = 8,   // of a node that may be damaged
 	TRIED_EXTENTS = 4096,
+	PATIENCE = 1 << 16,
 };
+/** How much address space the leaves may cover: for each GiB one looks at 2 MiB, many times over. */
+#define MAX_SPAN (UINT64_C(4) << 40)
 #define SMALLEST_ROOT (UINT64_C(8) << 15)
 #define EMPTY_LEAF (UINT64_MAX - 1)
 /** What may be read of candidates that are none, for all of a module. */
@@ -122,8 +126,9 @@ static struct strobe_error *add_leaves(struct search *search, uint64_t address, 
 {
 	struct jemalloc *jemalloc = search->jemalloc;
 	uint64_t words[JEMALLOC_WINDOW], below = UINT64_C(1) << jemalloc->tree.bits;
+	uint64_t max_leaves = MAX_SPAN / jemalloc_leaf_span(&jemalloc->tree);
 	struct strobe_error *error = NULL;
-	for (uint64_t i = 0; i < count; i += JEMALLOC_WINDOW) {
+	for (uint64_t i = 0; !error && i < count; i += JEMALLOC_WINDOW) {
 		uint64_t some = count - i < JEMALLOC_WINDOW ? count - i : JEMALLOC_WINDOW;
 		size_t got = strobe_memory_read(jemalloc->view, address + i * 8, words, some * 8);
 		for (uint64_t j = 0; !error && j < got / 8; j++) {
@@ -142,11 +147,44 @@ static struct strobe_error *add_leaves(struct search *search, uint64_t address, 
 				found = place_of_leaf(search, words[j], place);
 			tally->good += found == place;
 			tally->bad += found == UINT64_MAX;
-			if (found == place && !array_push(&jemalloc->leaves, leaf))
+			if (found == place && jemalloc->leaves.count < max_leaves &&
+			    !array_push(&jemalloc->leaves, leaf))
 				return error_no_memory();
 		}
 	}
 	return error;
+}
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct jemalloc_leaf *left = a, *right = b;
+	return left->start < right->start ? -1 : left->start > right->start;
+}
+
+static int compare_leaves(const void *a, const void *b)
+{
+	const struct jemalloc_leaf *left = a, *right = b;
+	if (left->address != right->address)
+		return left->address < right->address ? -1 : 1;
+	return compare_places(a, b);
+}
+
+/** Leaves out leaves that lie in others, so that no memory is looked at as the leaf of several places. */
+static void part_leaves(struct jemalloc *jemalloc, struct tally *tally)
+{
+	struct jemalloc_leaf *leaves = jemalloc->leaves.items;
+	uint64_t size = jemalloc_root_bytes(&jemalloc->tree) * (jemalloc->tree.packed ? 1 : 2);
+	size_t kept = 0;
+	if (!jemalloc->leaves.count)
+		return;
+	qsort(leaves, jemalloc->leaves.count, sizeof(*leaves), compare_leaves);
+	for (size_t i = 0; i < jemalloc->leaves.count; i++)
+		if (!kept || leaves[i].address - leaves[kept - 1].address >= size)
+			leaves[kept++] = leaves[i];
+	tally->bad += jemalloc->leaves.count - kept;
+	tally->good -= jemalloc->leaves.count - kept;
+	jemalloc->leaves.count = kept;
+	qsort(leaves, kept, sizeof(*leaves), compare_places);
 }
 
 /** Collects the leaves of a root; false if most of its pointers are to no leaf. */
@@ -161,6 +199,7 @@ static struct strobe_error *try_root(struct search *search, uint64_t root, bool 
 	jemalloc->root = root;
 	struct strobe_error *error =
 		add_leaves(search, root, 0, JEMALLOC_USER_END / above, 2, &tally);
+	part_leaves(jemalloc, &tally);
 	jemalloc->bad_leaves = tally.bad;
 	*ret = !error && tally.good > 0 && tally.good >= tally.bad;
 	return error;
@@ -174,6 +213,7 @@ static size_t vote(struct jemalloc *jemalloc, const struct jemalloc_layout *layo
 	size_t count = 0;
 	jemalloc->layout = *layout;
 	jemalloc->window_count = 0; // it was read as another layout has it
+	jemalloc->patience = PATIENCE;
 	for (size_t tried = 0; tried < TRIED_EXTENTS; tried++) {
 		if (!jemalloc_next_extent(jemalloc, &cursor, JEMALLOC_USER_END, false, &extent))
 			break;

@@ -18,6 +18,7 @@ enum {
 	RESERVED_GROUP = 6,
 	RESERVED_OFFSET = 7,
 	OFFSET_WRAP = 1 << 16, // units
+	MAX_WRAPS = 4096,      // blocks may be aligned to 4 GiB
 };
 
 /** One slot, as it is walked through. */
@@ -78,7 +79,8 @@ static bool find_block(struct musl *musl, struct slot *slot)
 	// An offset too large for its 16 bits is cut, but the block's own header has all of it.
 	memcpy(&offset, &bytes[2], sizeof(offset));
 	uint64_t units = offset ? offset : OFFSET_WRAP;
-	for (; units * MUSL_UNIT <= slot->end - slot->start; units += OFFSET_WRAP) {
+	for (unsigned i = 0; i < MAX_WRAPS && units * MUSL_UNIT <= slot->end - slot->start;
+	     i++, units += OFFSET_WRAP) {
 		slot->block = slot->start + units * MUSL_UNIT;
 		if (header_fits(musl, slot, slot->block, &slot->reserved) &&
 		    slot->reserved <= RESERVED_GROUP)
