@@ -10,7 +10,7 @@
 #include "heap/local_block.h"
 #include "lens/roots.h"
 #include "snapshot/reachable_memory.h"
-#include "snapshot/reachable_pages.h"
+#include "snapshot/write_reachable_pages.h"
 #include "view/view.h"
 
 enum {

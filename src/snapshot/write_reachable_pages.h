@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef SNAPSHOT_REACHABLE_PAGES_H
-#define SNAPSHOT_REACHABLE_PAGES_H
+#ifndef SNAPSHOT_WRITE_REACHABLE_PAGES_H
+#define SNAPSHOT_WRITE_REACHABLE_PAGES_H
 
 // Which pages a reachable snapshot keeps, within a budget. Pages of zeros, where the view knows them, cost nothing.
 

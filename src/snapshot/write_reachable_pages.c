@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "snapshot/reachable_pages.h"
+#include "snapshot/write_reachable_pages.h"
 
 #include "view/view.h"
 
