@@ -411,6 +411,19 @@ bool walk_visit(void *context, const struct lens_reference *reference)
 
 // The end of a round.
 
+/** A block that has just become of `type` and has room for several is one of it, or an array. */
+static void decide_number(struct walker *walker, uint32_t node, uint32_t type)
+{
+	const struct walk *walk = walker->walk;
+	const struct walk_type *decided = &walk->by_id[type];
+	if (!type || !decided->size_bytes || decided->plan->leaf ||
+	    build_node_size(walk->build, node) < 2 * decided->size_bytes ||
+	    plural_is_array(walker, node, type))
+		return;
+	if (!array_push(&walker->singles, (struct walk_count){node, type, 1}))
+		walker->short_of_memory = true;
+}
+
 void walk_decide(struct walker *walker, uint32_t node)
 {
 	struct walk *walk = walker->walk;
@@ -440,6 +453,7 @@ void walk_decide(struct walker *walker, uint32_t node)
 		// A node that has been walked may have led to what it does not lead to any more.
 		walker->retyped |= (word & NODE_TYPE_MASK) != 0 || !walk->precise;
 		walk->types[node] = (word & ~(uint32_t)(NODE_TYPE_MASK | NODE_EXTENT)) | type;
+		decide_number(walker, node, type);
 	}
 	walk->types[node] = (walk->types[node] & ~(uint32_t)NODE_EVIDENCE_MASK) |
 			    (has >> CLAIM_SHIFT) << NODE_EVIDENCE_SHIFT;
