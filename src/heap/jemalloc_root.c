@@ -28,7 +28,7 @@ enum {
 #define SMALLEST_ROOT (UINT64_C(8) << 15)
 #define EMPTY_LEAF (UINT64_MAX - 1)
 /** What may be read of candidates that are none, for all of a module. */
-#define MAX_TRIED_BYTES (UINT64_C(1) << 30)
+#define MAX_TRIED_BYTES (UINT64_C(256) << 20)
 
 /** Layouts that are known; `lg_quantum` is tried as well. In Redis's own copy of 5.2 a bit was put in. */
 static const struct jemalloc_layout known_layouts[] = {
@@ -55,12 +55,15 @@ struct search {
 	uint64_t words[CHUNK_WORDS];
 };
 
+/** Nodes and leaves lie in memory that jemalloc mapped for itself. */
 static bool can_be_leaf(const struct strobe_view *view, uint64_t address)
 {
 	if (!address || address & ~JEMALLOC_POINTER || address >= JEMALLOC_USER_END)
 		return false;
 	const struct strobe_mapping *mapping = strobe_view_mapping_at(view, address);
-	return mapping && mapping->permissions & STROBE_PERMISSION_WRITE;
+	return mapping && mapping->permissions & STROBE_PERMISSION_WRITE &&
+	       mapping->module_index == SIZE_MAX &&
+	       (!mapping->path || strncmp(mapping->path, "[anon", 5) == 0);
 }
 
 /** What an element of the leaf at `place` in the root must say; UINT64_MAX as place: whichever it says. */
