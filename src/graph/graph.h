@@ -70,7 +70,8 @@ struct graph_free_block {
  *  1. node 0 is the root of all; nodes 1 .. memory_count are memory, ascending by address, not overlapping; those behind are
  *     in no memory (registers, frames, threads, groups), then surrogates from surrogate_begin on;
  *  2. edges of a node are in the order in which lens_walk() visits them, groups' in the order of the nodes they hold;
- *  3. idom[n] is NODE_NONE iff n is 0 or not reachable; retained[n] >= its own size for all nodes;
+ *  3. idom[n] is NODE_NONE iff n is 0 or not reachable; retained[n] >= its own size for all nodes; both follow from the edges
+ *     that hold: graph_edge_holds();
  *  4. no array is written once the graph is open.
  */
 struct strobe_graph {
@@ -122,6 +123,16 @@ struct strobe_graph {
 static inline uint64_t graph_edges_begin(const struct strobe_graph *graph, uint32_t node)
 {
 	return graph->chunk_base[node >> GRAPH_CHUNK_SHIFT] + graph->edge_begin[node];
+}
+/**
+ * Does the edge hold what it leads to, so that it counts for dominators and retained sizes? A guess holds only what nothing
+ * sure does: a word left on the stack is not to hold half a list that a variable holds. So what is reached without a guess
+ * is held by such edges alone.
+ */
+static inline bool graph_edge_holds(const struct strobe_graph *graph, uint32_t from, uint32_t edge)
+{
+	bool sure = !(edge & EDGE_GUESSED) && (from == 0 || graph->types[from] & NODE_PRECISE);
+	return sure || !(graph->types[edge & EDGE_TARGET] & NODE_PRECISE);
 }
 /** Behind the last edge of `node`. */
 uint64_t graph_edges_end(const struct strobe_graph *graph, uint32_t node);
