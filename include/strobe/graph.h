@@ -123,9 +123,10 @@ struct strobe_node {
 	enum strobe_node_kind kind;
 	uint64_t address;    /**< 0 = in no memory; of a surrogate, where the pointers lead */
 	uint64_t size_bytes; /**< its own */
-	uint64_t
-		retained_bytes; /**< what would go with it: its own and all that is reached only through it */
-	size_t type;		/**< index of its type; SIZE_MAX = untyped */
+	/** What would go with it: its own and all that is reached only through it. What something sure leads to is not held by
+	 *  guesses. */
+	uint64_t retained_bytes;
+	size_t type; /**< index of its type; SIZE_MAX = untyped */
 	const char *
 		type_name; /**< "struct conn"; of an array "struct conn [12]"; NULL if untyped; valid until the next call */
 	uint64_t element_count; /**< of its type in it; 1 for most */
@@ -151,8 +152,9 @@ STROBE_EXPORT bool strobe_graph_node_at(const struct strobe_graph *graph, uint64
 
 /** An edge. */
 struct strobe_edge {
-	uint64_t from, to;	/**< nodes */
-	uint64_t offset;	/**< in `from`, of the word that refers */
+	uint64_t from, to; /**< nodes */
+	uint64_t
+		offset; /**< in `from`, of the word that refers; UINT64_MAX: not found again, as what tells types changed */
 	uint64_t target;	/**< address that it refers to */
 	uint64_t target_offset; /**< in `to` */
 	const char *

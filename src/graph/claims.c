@@ -201,7 +201,8 @@ static uint32_t container_claim(struct walker *walker, uint32_t link, uint32_t n
 	const struct walk *walk = walker->walk;
 	const struct walk_type *type = &walk->by_id[link];
 	uint32_t evidence = offset ? EVIDENCE_LINK : EVIDENCE_POINTER;
-	if (!type->may_link || has >> CLAIM_SHIFT > evidence || !(walk->types[node] & NODE_BLOCK))
+	uint32_t word = __atomic_load_n(&walk->types[node], __ATOMIC_RELAXED);
+	if (!type->may_link || has >> CLAIM_SHIFT > evidence || !(word & NODE_BLOCK))
 		return 0;
 	if (!type->links) {
 		walker->links[link / 64] |= UINT64_C(1) << (link % 64);
@@ -410,6 +411,19 @@ bool walk_visit(void *context, const struct lens_reference *reference)
 
 // The end of a round.
 
+/** A block that has just become of `type` and has room for several is one of it, or an array. */
+static void decide_number(struct walker *walker, uint32_t node, uint32_t type)
+{
+	const struct walk *walk = walker->walk;
+	const struct walk_type *decided = &walk->by_id[type];
+	if (!type || !decided->size_bytes || decided->plan->leaf ||
+	    build_node_size(walk->build, node) < 2 * decided->size_bytes ||
+	    plural_is_array(walker, node, type))
+		return;
+	if (!array_push(&walker->singles, (struct walk_count){node, type, 1}))
+		walker->short_of_memory = true;
+}
+
 void walk_decide(struct walker *walker, uint32_t node)
 {
 	struct walk *walk = walker->walk;
@@ -439,6 +453,7 @@ void walk_decide(struct walker *walker, uint32_t node)
 		// A node that has been walked may have led to what it does not lead to any more.
 		walker->retyped |= (word & NODE_TYPE_MASK) != 0 || !walk->precise;
 		walk->types[node] = (word & ~(uint32_t)(NODE_TYPE_MASK | NODE_EXTENT)) | type;
+		decide_number(walker, node, type);
 	}
 	walk->types[node] = (walk->types[node] & ~(uint32_t)NODE_EVIDENCE_MASK) |
 			    (has >> CLAIM_SHIFT) << NODE_EVIDENCE_SHIFT;

@@ -70,7 +70,8 @@ struct graph_free_block {
  *  1. node 0 is the root of all; nodes 1 .. memory_count are memory, ascending by address, not overlapping; those behind are
  *     in no memory (registers, frames, threads, groups), then surrogates from surrogate_begin on;
  *  2. edges of a node are in the order in which lens_walk() visits them, groups' in the order of the nodes they hold;
- *  3. idom[n] is NODE_NONE iff n is 0 or not reachable; retained[n] >= its own size for all nodes;
+ *  3. idom[n] is NODE_NONE iff n is 0 or not reachable; retained[n] >= its own size for all nodes; both follow from the edges
+ *     that hold: graph_edge_holds();
  *  4. no array is written once the graph is open.
  */
 struct strobe_graph {
@@ -123,6 +124,16 @@ static inline uint64_t graph_edges_begin(const struct strobe_graph *graph, uint3
 {
 	return graph->chunk_base[node >> GRAPH_CHUNK_SHIFT] + graph->edge_begin[node];
 }
+/**
+ * Does the edge hold what it leads to, so that it counts for dominators and retained sizes? A guess holds only what nothing
+ * sure does: a word left on the stack is not to hold half a list that a variable holds. So what is reached without a guess
+ * is held by such edges alone.
+ */
+static inline bool graph_edge_holds(const struct strobe_graph *graph, uint32_t from, uint32_t edge)
+{
+	bool sure = !(edge & EDGE_GUESSED) && (from == 0 || graph->types[from] & NODE_PRECISE);
+	return sure || !(graph->types[edge & EDGE_TARGET] & NODE_PRECISE);
+}
 /** Behind the last edge of `node`. */
 uint64_t graph_edges_end(const struct strobe_graph *graph, uint32_t node);
 uint64_t graph_node_size(const struct strobe_graph *graph, uint32_t node);
@@ -154,7 +165,7 @@ void graph_referrers_forget(struct strobe_graph *graph);
 uint64_t graph_referrers_of(const struct strobe_graph *graph, uint32_t node, uint64_t *end);
 
 /** Immediate dominators, from the arrays of any graph whose node 0 is the root (semi-NCA; no recursion). `idom` has
- *  `node_count` entries. Nodes that are not reachable get NODE_NONE. 20 bytes a node and 4 an edge while it runs. */
+ *  `node_count` entries. Nodes that are not reachable get NODE_NONE. 16 bytes a node and 4 an edge while it runs. */
 struct strobe_error *graph_dominators(uint32_t node_count, const uint32_t *edge_begin,
 				      const uint64_t *chunk_base, const uint32_t *edges,
 				      uint32_t *idom) STROBE_MUST_CHECK;

@@ -61,7 +61,8 @@ static void run(struct flood *flood)
 		uint32_t node = flood->queue[flood->first++];
 		uint64_t end = graph_edges_end(graph, node);
 		for (uint64_t i = graph_edges_begin(graph, node); i < end; i++)
-			see(flood, graph->edges[i] & EDGE_TARGET);
+			if (graph_edge_holds(graph, node, graph->edges[i]))
+				see(flood, graph->edges[i] & EDGE_TARGET);
 	}
 }
 

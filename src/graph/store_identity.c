@@ -9,7 +9,7 @@
 #include "view/build.h"
 
 enum {
-	BUILDER = 1, // changes whenever the same snapshot gives another graph
+	BUILDER = 2, // changes whenever the same snapshot gives another graph
 	SAMPLES = 64,
 	PAGE = 4096,
 };

@@ -59,18 +59,78 @@ static struct strobe_error *mark_precise(struct build *build)
 	return NULL;
 }
 
+/** Edges that do not hold lead back to where they come from while dominators are looked for: that changes nothing. */
+struct loose_edge {
+	uint64_t index;
+	uint32_t edge;
+};
+struct loose_edges {
+	ARRAY(struct loose_edge) list;
+	uint32_t *edges; // the graph's
+};
+
+static bool loosen(struct loose_edges *loose, const struct strobe_graph *graph)
+{
+	loose->edges = (uint32_t *)graph->edges; // nobody else has the graph yet
+	for (uint32_t node = 0; node < graph->node_count; node++) {
+		uint64_t end = graph_edges_begin(graph, node + 1);
+		for (uint64_t i = graph_edges_begin(graph, node); i < end; i++) {
+			uint32_t edge = loose->edges[i];
+			if (graph_edge_holds(graph, node, edge))
+				continue;
+			if (!array_push(&loose->list, (struct loose_edge){i, edge}))
+				return false;
+			loose->edges[i] = node;
+		}
+	}
+	return true;
+}
+
+static void fasten(struct loose_edges *loose)
+{
+	for (size_t i = 0; i < loose->list.count; i++)
+		loose->edges[loose->list.items[i].index] = loose->list.items[i].edge;
+	array_fini(&loose->list);
+}
+
+static struct strobe_error *order_dominators(struct build *build, uint32_t *idom, uint32_t *order,
+					     uint32_t *reached)
+{
+	const struct graph_arrays arrays = graph_arrays_of(build->graph);
+	struct loose_edges loose = {0};
+	struct strobe_error *error = NULL;
+	if (loosen(&loose, build->graph))
+		error = graph_dominators_in_order(&arrays, workers_count(build->workers), idom,
+						  order, reached);
+	else
+		error = error_no_memory();
+	fasten(&loose);
+	return error;
+}
+
+/** Was something that was found without a guess during the walk lost, as there is no such way over the edges? */
+static bool lost_sure(const struct strobe_graph *graph, const uint32_t *idom)
+{
+	for (uint32_t node = 1; node < graph->node_count; node++)
+		if (idom[node] == NODE_NONE && graph->types[node] & NODE_PRECISE)
+			return true;
+	return false;
+}
+
 static struct strobe_error *find_dominators(struct build *build)
 {
 	struct strobe_graph *graph = build->graph;
-	const struct graph_arrays arrays = graph_arrays_of(graph);
 	size_t size = (size_t)graph->node_count * sizeof(uint32_t);
 	uint32_t *idom = build->claims.items, *order, reached = 0;
 	struct pages retained = {.item_size = sizeof(uint64_t)};
 	order = pages_new(size);
 	struct strobe_error *error =
-		order ? graph_dominators_in_order(&arrays, workers_count(build->workers), idom,
-						  order, &reached)
-		      : error_no_memory();
+		order ? order_dominators(build, idom, order, &reached) : error_no_memory();
+	if (!error && lost_sure(graph, idom)) {
+		error = mark_precise(build);
+		if (!error)
+			error = order_dominators(build, idom, order, &reached);
+	}
 	if (!error && !pages_reserve(&retained, graph->node_count))
 		error = error_no_memory();
 	if (!error) {

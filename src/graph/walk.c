@@ -69,6 +69,7 @@ void walk_fini(struct walk *walk)
 		pages_free(walk->walkers[i].bins, BINS_SIZE);
 		free(walk->walkers[i].links);
 		array_fini(&walk->walkers[i].counts);
+		array_fini(&walk->walkers[i].singles);
 		array_fini(&walk->walkers[i].vtables);
 		array_fini(&walk->walkers[i].pending);
 		walk->build->retyped |= walk->walkers[i].retyped;
@@ -178,7 +179,7 @@ static bool decide_part(void *context, unsigned thread, uint64_t from, uint64_t 
 }
 
 /** Counts of elements belong to the node's type; the largest stays. After the round's types are decided. */
-static bool keep_counts(struct walk *walk)
+static bool keep_exact_counts(struct walk *walk)
 {
 	struct build *build = walk->build;
 	for (unsigned i = 0; i < walk->walker_count; i++) {
@@ -198,6 +199,26 @@ static bool keep_counts(struct walk *walk)
 			*word |= NODE_EXTENT;
 		}
 		walker->counts.count = 0;
+	}
+	return true;
+}
+
+static bool keep_counts(struct walk *walk)
+{
+	if (!keep_exact_counts(walk))
+		return false;
+	for (unsigned i = 0; i < walk->walker_count; i++) {
+		struct walker *walker = &walk->walkers[i];
+		for (size_t j = 0; j < walker->singles.count; j++) {
+			const struct walk_count *single = &walker->singles.items[j];
+			uint32_t *word = &walk->types[single->node];
+			if ((*word & NODE_TYPE_MASK) != single->type || *word & NODE_EXTENT)
+				continue;
+			if (!hash_put(&walk->build->extents, single->node, (void *)(uintptr_t)1))
+				return false;
+			*word |= NODE_EXTENT;
+		}
+		walker->singles.count = 0;
 	}
 	return true;
 }

@@ -72,7 +72,8 @@ struct walker {
 	uint64_t walked, walked_bytes; // bytes of what was
 	bool retyped;
 	ARRAY(struct walk_count) counts;
-	ARRAY(uint64_t) vtables; // not known yet
+	ARRAY(struct walk_count) singles; // of what has room for more; exact counts are better
+	ARRAY(uint64_t) vtables;	  // not known yet
 	uint64_t *
 		links; // a bit a type: pointers to it lead into blocks that are not of it, and `links` is not set
 	ARRAY(uint32_t) pending; // nodes that wait for them
@@ -106,6 +107,12 @@ struct strobe_error *walk_init(struct walk *walk, struct build *build) STROBE_MU
 void walk_fini(struct walk *walk);
 /** Rounds until nothing new is found. The first has all nodes of `next`'s bits. */
 struct strobe_error *walk_rounds(struct walk *walk) STROBE_MUST_CHECK;
+
+// plural.c
+
+/** May a block that has room for several objects of `type` be an array of them, by what is in it? Not while an object is
+ *  walked. */
+bool plural_is_array(struct walker *walker, uint32_t node, uint32_t type);
 
 // chain.c
 

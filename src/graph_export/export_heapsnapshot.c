@@ -235,6 +235,8 @@ static bool write_edge(void *context, const struct label *label)
 	name += strncmp(name, "->", 2) == 0 ? 2 : *name == '.' ? 1 : 0;
 	bool weak = !member_is_reachable(writing->graph, writing->from) &&
 		    member_is_reachable(writing->graph, label->to);
+	weak |= !graph_edge_holds(writing->graph, writing->from,
+				  label->to | (label->guessed ? EDGE_GUESSED : 0));
 	if (weak)
 		put_edge(writing, EDGE_WEAK, string_number(writing, name), to);
 	else if (!label->guessed && (!*name || element_index(name, &index))) {

@@ -15,20 +15,22 @@
 
 enum {
 	JEMALLOC_PAGE = 4096,
-	JEMALLOC_LEAF_PAGES = 1 << 18, // pages that a leaf of the tree has elements for: 1 GiB
-	JEMALLOC_ROOT_ELEMENTS = 1 << 18,
-	JEMALLOC_USER_ELEMENTS = 1 << 17, // of these, for user space
-	JEMALLOC_SLAB_BLOCKS = 512,	  // at most
+	JEMALLOC_SLAB_BLOCKS = 512, // at most
 	JEMALLOC_WINDOW = 512,
 	JEMALLOC_BIN_WORDS = 3, // of a thread's cache
 	JEMALLOC_BINS = 96,	// at most
 };
-#define JEMALLOC_LEAF_BYTES ((uint64_t)JEMALLOC_LEAF_PAGES * 8)
-#define JEMALLOC_LEAF_SPAN ((uint64_t)JEMALLOC_LEAF_PAGES * JEMALLOC_PAGE)
 /** Where user space ends. */
 #define JEMALLOC_USER_END (UINT64_C(1) << 47)
-/** The pointer in an element; the bits around it are the size class and flags. */
+/** The pointer in an element; above it is the size class, and bit 0 says that it is a slab's. */
 #define JEMALLOC_POINTER UINT64_C(0x0000ffffffffffc0)
+
+/** How the tree is built: by how many bits an address had where jemalloc was compiled. */
+struct jemalloc_tree {
+	unsigned levels;
+	unsigned bits; // of an address, that each level takes; the last one ends at a page's bits
+	bool packed;   // elements of leaves are one word, else two
+};
 
 /** Where the fields of a description are; found by trying. */
 struct jemalloc_layout {
@@ -63,17 +65,35 @@ struct jemalloc {
 	const struct strobe_view *view;
 	size_t module_index;
 	uint64_t root;
+	struct jemalloc_tree tree;
 	struct jemalloc_layout layout;
 	size_t bad_leaves;		       // pointers of the root that lead to none
+	uint64_t patience;		       // damaged elements that may yet be passed untold
+	uint64_t cached_words;		       // that were looked at in caches
 	ARRAY(struct jemalloc_leaf) leaves;    // ascending
 	ARRAY(uint64_t) cached;		       // blocks in caches of threads, ascending
 	ARRAY(uint64_t) own;		       // blocks that jemalloc gave to itself, ascending
 	ARRAY(struct jemalloc_range) metadata; // what its own allocator mapped, ascending
-	// The elements of the tree from `window_start` on.
+	// The elements of the tree from `window_start` on, each as if it were one word.
 	uint64_t window_start;
 	size_t window_count;
 	uint64_t window[JEMALLOC_WINDOW];
 };
+
+/** Pages that a leaf of the tree has elements for. */
+static inline uint64_t jemalloc_leaf_pages(const struct jemalloc_tree *tree)
+{
+	return UINT64_C(1) << tree->bits;
+}
+/** Bytes of memory that a leaf has elements for. */
+static inline uint64_t jemalloc_leaf_span(const struct jemalloc_tree *tree)
+{
+	return jemalloc_leaf_pages(tree) * JEMALLOC_PAGE;
+}
+static inline uint64_t jemalloc_root_bytes(const struct jemalloc_tree *tree)
+{
+	return (UINT64_C(1) << tree->bits) * 8;
+}
 
 // jemalloc_root.c: where the tree is.
 /** Looks for the tree's root in the data of all modules from `*module` on. False if there is none; else

@@ -22,13 +22,14 @@
 
 enum {
 	ARENA_WORDS = 4096, // that an arena's lists lie within
-	MAX_ARENAS = 8192,
+	MAX_ARENAS = 4200,
 	SLOW_BINS = 32,
 	BIN_WORDS = JEMALLOC_BIN_WORDS,
 	MAX_BINS = JEMALLOC_BINS,
 	MAX_SLOW_WORDS = 64,
 	MAX_CACHES = 1 << 16,
-	MAX_CACHED = 1 << 24,  // blocks in all of them
+	MAX_CACHED = 1 << 24, // blocks in all of them
+	MAX_CACHED_WORDS = 1 << 25,
 	MAX_BIN_BLOCKS = 8192, // as many as the low 16 bits can count
 	OLD_BINS = 16,
 };
@@ -109,7 +110,8 @@ static struct strobe_error *read_bin(struct jemalloc *jemalloc, unsigned class, 
 				     unsigned count)
 {
 	uint64_t words[JEMALLOC_WINDOW];
-	while (count > 0 && jemalloc->cached.count < MAX_CACHED) {
+	while (count > 0 && jemalloc->cached.count < MAX_CACHED &&
+	       jemalloc->cached_words < MAX_CACHED_WORDS) {
 		unsigned some = count < JEMALLOC_WINDOW ? count : JEMALLOC_WINDOW;
 		if (!jemalloc_read(jemalloc, start, words, some)) {
 			heap_damage(jemalloc->heap, start, 0,
@@ -132,6 +134,7 @@ static struct strobe_error *read_bin(struct jemalloc *jemalloc, unsigned class, 
 		}
 		start += (uint64_t)some * 8;
 		count -= some;
+		jemalloc->cached_words += some;
 	}
 	return NULL;
 }
@@ -231,7 +234,7 @@ static struct strobe_error *search_data(struct jemalloc *jemalloc, struct hash *
 				continue;
 			// The root's pointers to leaves lead to no arena.
 			uint64_t at = start + i * 8 - jemalloc->root;
-			if (at < (uint64_t)JEMALLOC_ROOT_ELEMENTS * 8)
+			if (at < jemalloc_root_bytes(&jemalloc->tree))
 				continue;
 			if (!hash_put(arenas, words[i], jemalloc))
 				return error_no_memory();

@@ -46,16 +46,46 @@ unsigned jemalloc_small_classes(const struct jemalloc_layout *layout)
 	return layout->lg_quantum > 3 ? 36 : 39;
 }
 
+/** Makes one word of each element of two: a pointer, and a word that differs between releases. */
+static void pack_elements(const struct jemalloc *jemalloc, const uint64_t *pairs, uint64_t *words)
+{
+	for (size_t i = 0; i < JEMALLOC_WINDOW; i++) {
+		uint64_t pointer = pairs[2 * i], bits = pairs[2 * i + 1];
+		uint64_t class = bits, slab = bits >> 32 & 1;
+		if (jemalloc->layout.packed_caches) { // 5.3: slab, head, three bits of state, class
+			class = bits >> 5;
+			slab = bits & 1;
+		}
+		words[i] = (pointer & JEMALLOC_POINTER) | (class & 0xffff) << 48 | slab;
+	}
+}
+
+/** Reads elements `index` to `index` + JEMALLOC_WINDOW of a leaf into the window. */
+static void fill_window(struct jemalloc *jemalloc, const struct jemalloc_leaf *leaf, uint64_t index)
+{
+	uint64_t pairs[2 * JEMALLOC_WINDOW];
+	uint64_t *words = jemalloc->tree.packed ? jemalloc->window : pairs;
+	size_t size = jemalloc->tree.packed ? sizeof(jemalloc->window) : sizeof(pairs);
+	size_t got = strobe_memory_read(
+		jemalloc->view, leaf->address + index * (size / JEMALLOC_WINDOW), words, size);
+	memset((char *)words + got, 0, size - got);
+	if (!jemalloc->tree.packed)
+		pack_elements(jemalloc, pairs, jemalloc->window);
+	jemalloc->window_start = leaf->start + index * JEMALLOC_PAGE;
+	jemalloc->window_count = JEMALLOC_WINDOW;
+}
+
 /** The element of the tree for `page`; 0 where there is none. */
 static uint64_t element_of(struct jemalloc *jemalloc, uint64_t page)
 {
 	uint64_t offset = (page - jemalloc->window_start) / JEMALLOC_PAGE;
+	uint64_t span = jemalloc_leaf_span(&jemalloc->tree);
 	if (page >= jemalloc->window_start && offset < jemalloc->window_count)
 		return jemalloc->window[offset];
 	size_t low = 0, high = jemalloc->leaves.count;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		if (jemalloc->leaves.items[middle].start + JEMALLOC_LEAF_SPAN <= page)
+		if (jemalloc->leaves.items[middle].start + span <= page)
 			low = middle + 1;
 		else
 			high = middle;
@@ -63,14 +93,8 @@ static uint64_t element_of(struct jemalloc *jemalloc, uint64_t page)
 	if (low == jemalloc->leaves.count || jemalloc->leaves.items[low].start > page)
 		return 0;
 	uint64_t index = (page - jemalloc->leaves.items[low].start) / JEMALLOC_PAGE;
-	index -= index % JEMALLOC_WINDOW;
-	jemalloc->window_start = jemalloc->leaves.items[low].start + index * JEMALLOC_PAGE;
-	jemalloc->window_count = JEMALLOC_WINDOW;
-	size_t got =
-		strobe_memory_read(jemalloc->view, jemalloc->leaves.items[low].address + index * 8,
-				   jemalloc->window, sizeof(jemalloc->window));
-	memset((char *)jemalloc->window + got, 0, sizeof(jemalloc->window) - got);
-	return jemalloc->window[(page - jemalloc->window_start) / JEMALLOC_PAGE];
+	fill_window(jemalloc, &jemalloc->leaves.items[low], index - index % JEMALLOC_WINDOW);
+	return jemalloc->window[index % JEMALLOC_WINDOW];
 }
 
 /** NULL if a slab is as slabs are. */
@@ -164,19 +188,30 @@ enum jemalloc_answer jemalloc_extent_of(struct jemalloc *jemalloc, uint64_t page
 	return JEMALLOC_EXTENT;
 }
 
+/** The next page behind `page`, which has no element, that may have one: in the window, or where the next leaf begins. */
+static uint64_t skip_window(const struct jemalloc *jemalloc, uint64_t page)
+{
+	uint64_t i = (page - jemalloc->window_start) / JEMALLOC_PAGE;
+	if (page < jemalloc->window_start || i >= jemalloc->window_count)
+		return page + JEMALLOC_PAGE;
+	while (i < jemalloc->window_count && !jemalloc->window[i])
+		i++;
+	return jemalloc->window_start + i * JEMALLOC_PAGE;
+}
+
 /** The first page from `page` on, and before `end`, that has an element; else `end`. */
 static uint64_t skip_nothing(struct jemalloc *jemalloc, uint64_t page, uint64_t end)
 {
 	size_t i = 0;
+	uint64_t span = jemalloc_leaf_span(&jemalloc->tree);
 	while (page < end && !element_of(jemalloc, page)) {
 		// Whole leaves that do not exist are passed at once.
-		while (i < jemalloc->leaves.count &&
-		       jemalloc->leaves.items[i].start + JEMALLOC_LEAF_SPAN <= page)
+		while (i < jemalloc->leaves.count && jemalloc->leaves.items[i].start + span <= page)
 			i++;
 		if (i == jemalloc->leaves.count)
 			return end;
 		page = page < jemalloc->leaves.items[i].start ? jemalloc->leaves.items[i].start
-							      : page + JEMALLOC_PAGE;
+							      : skip_window(jemalloc, page);
 	}
 	return page < end ? page : end;
 }
@@ -200,7 +235,10 @@ bool jemalloc_next_extent(struct jemalloc *jemalloc, uint64_t *cursor, uint64_t 
 			first_why = why;
 		}
 		damaged_end = page + JEMALLOC_PAGE;
-		page = skip_nothing(jemalloc, page + JEMALLOC_PAGE, end);
+		if (!tell && (!jemalloc->patience || !--jemalloc->patience))
+			page = end; // a tree of nothing but damage
+		if (page < end)
+			page = skip_nothing(jemalloc, page + JEMALLOC_PAGE, end);
 	}
 	if (tell && first_why)
 		heap_damage(jemalloc->heap, damaged, damaged_end - damaged,

@@ -11,7 +11,7 @@
 #include "base/hash.h"
 #include "view/view.h"
 
-enum { HEADER_WORDS = 5, MAX_STEPS = 1 << 12, MAX_FAILED = 1 << 8 };
+enum { HEADER_WORDS = 5, MAX_STEPS = 1 << 12, MAX_FAILED = 1 << 8, PATIENCE = 1 << 20 };
 #define HUGE_PAGE (UINT64_C(2) << 20)
 
 /** Is there a block's header at `start`? Then its size and the next block. */
@@ -95,6 +95,7 @@ struct strobe_error *jemalloc_find_metadata(struct jemalloc *jemalloc)
 	struct jemalloc_extent extent;
 	struct hash failed = {0};
 	uint64_t cursor = 0;
+	jemalloc->patience = PATIENCE;
 	for (size_t i = 0; !error && i < jemalloc->leaves.count; i++)
 		error = add_around(jemalloc, &failed, jemalloc->leaves.items[i].address);
 	while (!error && jemalloc_next_extent(jemalloc, &cursor, JEMALLOC_USER_END, false, &extent))

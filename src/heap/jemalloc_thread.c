@@ -28,7 +28,7 @@ static bool are_packed_bins(const struct jemalloc *jemalloc, const uint64_t *wor
 		if (i == 0)
 			continue;
 		const uint64_t *before = words - JEMALLOC_BIN_WORDS;
-		if ((before[2] >> 32 & 0xffff) != full || words[0] <= before[0] ||
+		if ((before[2] >> 32 & 0xffff) != full || words[0] < before[0] ||
 		    words[0] - before[0] > MAX_STACK_BYTES)
 			return false;
 	}

@@ -31,6 +31,10 @@ struct musl {
 	uint64_t context, secret;
 	ARRAY(uint64_t) areas;		 // meta areas, ascending
 	ARRAY(struct musl_group) groups; // ascending by memory
+	// Memory that was read last, while blocks are visited.
+	uint64_t window_start;
+	size_t window_size;
+	unsigned char window[MUSL_PAGE];
 };
 
 /** Bytes from one slot of a group to the next; the last four of each are the next one's header. */

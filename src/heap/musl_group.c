@@ -82,26 +82,40 @@ static struct strobe_error *follow_areas(struct musl *musl, struct hash *seen, u
 	return NULL;
 }
 
+/** Adds the areas in [start, end) that are not known. */
+static struct strobe_error *search_run(struct musl *musl, struct hash *seen, uint64_t start,
+				       uint64_t end)
+{
+	uint64_t next;
+	for (uint64_t at = (start + MUSL_PAGE - 1) / MUSL_PAGE * MUSL_PAGE; at < end;
+	     at += MUSL_PAGE) {
+		if (!musl_area_at(musl->view, at, musl->secret, &next) || hash_get(seen, at))
+			continue;
+		if (musl->areas.count == MAX_AREAS)
+			return NULL;
+		if (!hash_put(seen, at, musl) || !array_push(&musl->areas, at))
+			return error_no_memory();
+	}
+	return NULL;
+}
+
 /** Where the list is damaged, the other areas are found by their secret: they are first in their pages. */
 static struct strobe_error *search_areas(struct musl *musl, struct hash *seen)
 {
-	uint64_t next;
+	struct strobe_error *error = NULL;
 	for (size_t i = 0; i < strobe_view_mapping_count(musl->view); i++) {
 		const struct strobe_mapping *mapping = strobe_view_mapping(musl->view, i);
+		struct view_run run;
 		if (!(mapping->permissions & STROBE_PERMISSION_WRITE) ||
 		    mapping->module_index != SIZE_MAX)
 			continue;
-		for (uint64_t at = mapping->start; at < mapping->end; at += MUSL_PAGE) {
-			if (!musl_area_at(musl->view, at, musl->secret, &next) ||
-			    hash_get(seen, at))
-				continue;
-			if (musl->areas.count == MAX_AREAS)
-				return NULL;
-			if (!hash_put(seen, at, musl) || !array_push(&musl->areas, at))
-				return error_no_memory();
+		for (uint64_t at = mapping->start; !error && at < mapping->end; at = run.end) {
+			view_run_at(musl->view, at, mapping->end, &run);
+			if (run.kind == VIEW_RUN_DATA)
+				error = search_run(musl, seen, at, run.end);
 		}
 	}
-	return NULL;
+	return error;
 }
 
 /** NULL if the group can be one and its memory agrees. */

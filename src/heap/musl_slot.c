@@ -18,6 +18,7 @@ enum {
 	RESERVED_GROUP = 6,
 	RESERVED_OFFSET = 7,
 	OFFSET_WRAP = 1 << 16, // units
+	MAX_WRAPS = 4096,      // blocks may be aligned to 4 GiB
 };
 
 /** One slot, as it is walked through. */
@@ -29,13 +30,23 @@ struct slot {
 	unsigned reserved;   // the three bits
 };
 
-static bool read_bytes(const struct musl *musl, uint64_t address, void *bytes, size_t size)
+/** Reads a few bytes. Headers of small slots lie close together: they are read a page's worth at a time. */
+static bool read_bytes(struct musl *musl, uint64_t address, void *bytes, size_t size)
 {
-	return strobe_memory_read(musl->view, address, bytes, size) == size;
+	if (address < musl->window_start || address - musl->window_start > musl->window_size ||
+	    size > musl->window_size - (address - musl->window_start)) {
+		musl->window_start = address;
+		musl->window_size =
+			strobe_memory_read(musl->view, address, musl->window, sizeof(musl->window));
+		if (size > musl->window_size)
+			return false;
+	}
+	memcpy(bytes, &musl->window[address - musl->window_start], size);
+	return true;
 }
 
 /** Is the header before `block` that of a block in this slot? */
-static bool header_fits(const struct musl *musl, const struct slot *slot, uint64_t block,
+static bool header_fits(struct musl *musl, const struct slot *slot, uint64_t block,
 			unsigned *reserved)
 {
 	unsigned char bytes[8];
@@ -55,7 +66,7 @@ static bool header_fits(const struct musl *musl, const struct slot *slot, uint64
 }
 
 /** Where in its slot the block begins; false if no header tells. */
-static bool find_block(const struct musl *musl, struct slot *slot)
+static bool find_block(struct musl *musl, struct slot *slot)
 {
 	unsigned char bytes[HEADER];
 	uint16_t offset;
@@ -68,7 +79,8 @@ static bool find_block(const struct musl *musl, struct slot *slot)
 	// An offset too large for its 16 bits is cut, but the block's own header has all of it.
 	memcpy(&offset, &bytes[2], sizeof(offset));
 	uint64_t units = offset ? offset : OFFSET_WRAP;
-	for (; units * MUSL_UNIT <= slot->end - slot->start; units += OFFSET_WRAP) {
+	for (unsigned i = 0; i < MAX_WRAPS && units * MUSL_UNIT <= slot->end - slot->start;
+	     i++, units += OFFSET_WRAP) {
 		slot->block = slot->start + units * MUSL_UNIT;
 		if (header_fits(musl, slot, slot->block, &slot->reserved) &&
 		    slot->reserved <= RESERVED_GROUP)
@@ -78,7 +90,7 @@ static bool find_block(const struct musl *musl, struct slot *slot)
 }
 
 /** How much was asked for; false if what tells it cannot be. */
-static bool find_size(const struct musl *musl, const struct slot *slot, uint64_t *ret)
+static bool find_size(struct musl *musl, const struct slot *slot, uint64_t *ret)
 {
 	uint32_t reserved = slot->reserved;
 	if (reserved == RESERVED_FAR &&

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "view/view.h"
 
-enum { MAX_VERSION = 24 };
+enum { MAX_VERSION = 24, MAX_INTERPRETERS = 256 };
 
 static struct pymalloc *pymalloc_free(struct pymalloc *pymalloc)
 {
@@ -100,7 +100,7 @@ static struct strobe_error *find(struct strobe_heap *heap)
 	struct strobe_error *error = NULL;
 	size_t module = 0;
 	bool found = true;
-	while (!error && found)
+	for (size_t i = 0; !error && found && i < MAX_INTERPRETERS; i++)
 		error = find_one(heap, &module, &found);
 	return error;
 }

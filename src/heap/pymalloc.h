@@ -33,6 +33,7 @@ struct pymalloc {
 	size_t module_index;
 	uint64_t array;
 	uint64_t pool_bytes;
+	size_t tries;			     // descriptions whose pools were looked at
 	ARRAY(struct pymalloc_arena) arenas; // ascending
 };
 

@@ -17,6 +17,7 @@ enum {
 	CHUNK_WORDS = 4096,
 	FIRST_COUNT = 16, // of arenas; then it doubles
 	MAX_ARENAS = 1 << 22,
+	MAX_TRIES = 1 << 16, // of pointers in a module's data
 };
 #define USER_END (UINT64_C(1) << 47)
 /** How much data of a module is looked through. */
@@ -98,7 +99,7 @@ static uint32_t count_pools(const struct pymalloc *pymalloc, const struct pymall
 
 /** Is there an arena's description at `address`? Then its arena, with the number that its pools have, or `number` if
  *  none is in use. */
-static bool arena_at(const struct pymalloc *pymalloc, uint64_t address, uint32_t number,
+static bool arena_at(struct pymalloc *pymalloc, uint64_t address, uint32_t number,
 		     struct pymalloc_arena *ret)
 {
 	struct description description;
@@ -107,6 +108,7 @@ static bool arena_at(const struct pymalloc *pymalloc, uint64_t address, uint32_t
 	    !read_description(pymalloc, address, &description) ||
 	    !place_arena(&description, pymalloc->pool_bytes, ret))
 		return false;
+	pymalloc->tries++;
 	bool whole = mark_free_pools(pymalloc, &description, ret);
 	ret->number = count_pools(pymalloc, ret, &good, &bad);
 	if (whole && good == 0 && bad == 0) // the last one is kept though nothing is in it
@@ -124,7 +126,8 @@ static bool try_pointer(struct pymalloc *pymalloc, uint64_t address)
 	for (size_t i = 0; i < sizeof(pool_sizes) / sizeof(pool_sizes[0]); i++) {
 		struct pymalloc_arena arena;
 		pymalloc->pool_bytes = pool_sizes[i];
-		if (!arena_at(pymalloc, address, UINT32_MAX, &arena) ||
+		if (pymalloc->tries >= MAX_TRIES ||
+		    !arena_at(pymalloc, address, UINT32_MAX, &arena) ||
 		    arena.number * sizeof(struct description) > address)
 			continue;
 		pymalloc->array = address - arena.number * sizeof(struct description);
@@ -233,6 +236,7 @@ struct strobe_error *pymalloc_find_arenas(struct pymalloc *pymalloc, size_t *mod
 	*found = false;
 	for (; *module < strobe_view_module_count(pymalloc->view); ++*module) {
 		pymalloc->module_index = *module;
+		pymalloc->tries = 0;
 		for (size_t i = 0;
 		     !*found && view_module_data(pymalloc->view, *module, i, &start, &end); i++)
 			*found = search_data(pymalloc, start, end);

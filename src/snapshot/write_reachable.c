@@ -4,33 +4,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/arena.h"
 #include "base/array.h"
 #include "base/error.h"
 #include "base/hash.h"
 #include "heap/local_block.h"
 #include "lens/roots.h"
 #include "snapshot/reachable_memory.h"
+#include "snapshot/write_reachable_pages.h"
 #include "view/view.h"
 
 enum {
 	PAGE = 4096,
-	CHUNK_SHIFT = 21, // pages are noted by 2 MiB
-	CHUNK_PAGES = 512,
+	GUESSED_BLOCK = 256 * 1024, // of one block among these
 	GUESSED_BYTES = 8 << 20, // of what is only guessed, and of what only global variables reach
 	UNKNOWN_BYTES = 512,	 // kept of an object whose size nothing tells ...
 	UNKNOWN_SCAN = 256,	 // ... and looked through
 	LARGE_BLOCK = 64 * 1024, // from here on blocks are remembered, for pointers into them
 	SEGMENT_LIMIT = 64,
+	GUESS_LIMIT = 16 << 20, // kept for when all that is sure has been followed
 };
 #define USER_END (UINT64_C(1) << 47)
-
-/** Pages of 2 MiB. */
-struct chunk {
-	uint64_t kept[CHUNK_PAGES / 64];
-	uint64_t roots[CHUNK_PAGES / 64]; // stacks and thread-locals: no heap
-	uint64_t number;
-};
 
 /** What is to be looked at: an address, and what its referrer knows. */
 struct target {
@@ -61,8 +54,6 @@ struct reach {
 	struct reachable_memory *memory;
 	struct local_blocks *blocks;
 	struct lens_memory reader;
-	struct arena arena;
-	struct hash chunks;  // address >> CHUNK_SHIFT -> struct chunk
 	struct hash visited; // address -> type that it was walked as, + 1
 	struct hash scanned; // start of a block that was looked through word by word
 	ARRAY(struct local_block) large;
@@ -71,78 +62,10 @@ struct reach {
 	target_array now, next, guesses, waiting;
 	ARRAY(uint64_t) vtables;	      // whose classes are not known yet
 	const struct strobe_mapping *mapping; // looked up last
-	uint64_t kept_bytes, budget;
+	struct reachable_pages pages;
 	bool guessing; // guesses are followed with the rest
-	bool full;     // the budget is used up
 	bool short_of_memory;
 };
-
-static struct chunk *chunk_of(struct reach *reach, uint64_t address)
-{
-	uint64_t number = address >> CHUNK_SHIFT;
-	struct chunk *chunk = hash_get(&reach->chunks, number);
-	if (chunk)
-		return chunk;
-	chunk = arena_alloc(&reach->arena, sizeof(*chunk));
-	if (!chunk || !hash_put(&reach->chunks, number, chunk)) {
-		reach->short_of_memory = true;
-		return NULL;
-	}
-	chunk->number = number;
-	return chunk;
-}
-
-static bool is_root_page(struct reach *reach, uint64_t address)
-{
-	const struct chunk *chunk = hash_get(&reach->chunks, address >> CHUNK_SHIFT);
-	uint64_t page = address / PAGE % CHUNK_PAGES;
-	return chunk && chunk->roots[page / 64] >> page % 64 & 1;
-}
-
-static void note_root_pages(struct reach *reach, uint64_t start, uint64_t end)
-{
-	for (uint64_t at = start & ~(uint64_t)(PAGE - 1); at < end; at += PAGE) {
-		struct chunk *chunk = chunk_of(reach, at);
-		uint64_t page = at / PAGE % CHUNK_PAGES, bit = UINT64_C(1) << page % 64;
-		if (!chunk)
-			return;
-		chunk->roots[page / 64] |= bit;
-		chunk->kept[page / 64] |= bit;
-	}
-}
-
-/** Keeps a page; false if there is no room for it. */
-static bool keep_page(struct reach *reach, uint64_t address, bool zero)
-{
-	struct chunk *chunk = chunk_of(reach, address);
-	uint64_t page = address / PAGE % CHUNK_PAGES, bit = UINT64_C(1) << page % 64;
-	if (!chunk)
-		return false;
-	if (chunk->kept[page / 64] & bit)
-		return true;
-	if (!zero && reach->kept_bytes + PAGE > reach->budget) {
-		reach->full = true;
-		return false;
-	}
-	chunk->kept[page / 64] |= bit;
-	reach->kept_bytes += zero ? 0 : PAGE;
-	return true;
-}
-
-/** Keeps the pages of [start, end), the lower ones first; false if there is no room for all. */
-static bool keep(struct reach *reach, uint64_t start, uint64_t end)
-{
-	struct view_run run = {0};
-	bool look = end - start >= LARGE_BLOCK;
-	for (uint64_t at = start & ~(uint64_t)(PAGE - 1); at < end; at += PAGE) {
-		if (look && at >= run.end)
-			view_run_at(reach->view, at, end, &run);
-		bool zero = look && run.kind == VIEW_RUN_ZERO && run.end >= at + PAGE;
-		if (!keep_page(reach, at, zero))
-			return false;
-	}
-	return true;
-}
 
 /** The mapping of an address that may hold an object of the program's; NULL for others. */
 static const struct strobe_mapping *mapping_of(struct reach *reach, uint64_t address)
@@ -160,14 +83,29 @@ static const struct strobe_mapping *mapping_of(struct reach *reach, uint64_t add
 	return constant || !(mapping->permissions & STROBE_PERMISSION_READ) ? NULL : mapping;
 }
 
+static uint64_t size_of_type(const struct reach *reach, uint32_t type)
+{
+	return type ? lens_type(reach->lens, type)->size_bytes : 0;
+}
+
+/** Was the object walked as that type, or a larger one? */
+static bool is_visited(const struct reach *reach, const struct target *target)
+{
+	uintptr_t known = (uintptr_t)hash_get(&reach->visited, target->address);
+	return known && (known - 1 == target->type || size_of_type(reach, (uint32_t)(known - 1)) >=
+							      size_of_type(reach, target->type));
+}
+
 static bool take_reference(void *context, const struct lens_reference *reference)
 {
 	struct reach *reach = context;
 	struct target target = {reference->target, reference->count, reference->type};
-	if (reference->code || !mapping_of(reach, reference->target))
+	if (reference->code || !mapping_of(reach, reference->target) || is_visited(reach, &target))
 		return true;
-	bool kept = reference->guessed && !reach->guessing ? array_push(&reach->guesses, target)
-							   : array_push(&reach->next, target);
+	bool later = reference->guessed && !reach->guessing;
+	if (later && reach->guesses.count >= GUESS_LIMIT)
+		return true;
+	bool kept = later ? array_push(&reach->guesses, target) : array_push(&reach->next, target);
 	reach->short_of_memory |= !kept;
 	return kept;
 }
@@ -196,20 +134,7 @@ static bool find_block(struct reach *reach, uint64_t address, struct local_block
 	return true;
 }
 
-static uint64_t size_of_type(const struct reach *reach, uint32_t type)
-{
-	return type ? lens_type(reach->lens, type)->size_bytes : 0;
-}
-
-/** Was the object walked as that type, or a larger one? */
-static bool is_visited(const struct reach *reach, const struct target *target)
-{
-	uintptr_t known = (uintptr_t)hash_get(&reach->visited, target->address);
-	return known && (known - 1 == target->type || size_of_type(reach, (uint32_t)(known - 1)) >=
-							      size_of_type(reach, target->type));
-}
-
-/** The same; if it was not, it is from now on. */
+/** As is_visited(); if it was not, it is from now on. */
 static bool was_visited(struct reach *reach, const struct target *target)
 {
 	if (is_visited(reach, target))
@@ -266,7 +191,8 @@ static void look_at_unknown(struct reach *reach, const struct target *target,
 		size = room;
 	uint64_t scan = size > UNKNOWN_SCAN || !store ? size : UNKNOWN_SCAN;
 	uint64_t whole = size > UNKNOWN_BYTES ? size : UNKNOWN_BYTES;
-	if (store && !keep(reach, target->address, target->address + (whole < room ? whole : room)))
+	if (store && !pages_keep(&reach->pages, target->address,
+				 target->address + (whole < room ? whole : room)))
 		return;
 	// What lies behind it on a stack or in a module's data is looked at as itself.
 	walk(reach, target->type, target->address, scan < room ? scan : room,
@@ -276,17 +202,24 @@ static void look_at_unknown(struct reach *reach, const struct target *target,
 static void look_at_block(struct reach *reach, const struct target *target,
 			  const struct local_block *block)
 {
-	uint64_t end = block->start + block->size_bytes;
-	if (!keep(reach, block->start, end) || block->free || block->cache)
+	uint64_t start = block->start, end = start + block->size_bytes;
+	// One buffer is not to take all the room that there is for guesses.
+	if (reach->guessing && !reach->limits->max_bytes && block->size_bytes > GUESSED_BLOCK) {
+		start = target->address - start < GUESSED_BLOCK / 2
+				? start
+				: target->address - GUESSED_BLOCK / 2;
+		end = end - start < GUESSED_BLOCK ? end : start + GUESSED_BLOCK;
+	}
+	if (!pages_keep(&reach->pages, start, end) || block->free || block->cache)
 		return;
 	if (!target->type) {
-		if (!was_scanned(reach, block->start))
-			walk(reach, 0, block->start, block->size_bytes, 0, false);
+		if (!was_scanned(reach, start))
+			walk(reach, 0, start, end - start, 0, false);
 		return;
 	}
 	walk(reach, target->type, target->address, end - target->address, target->count, false);
-	if (target->address > block->start && !was_scanned(reach, block->start))
-		walk(reach, 0, block->start, target->address - block->start, 0, false);
+	if (target->address > start && !was_scanned(reach, start))
+		walk(reach, 0, start, target->address - start, 0, false);
 }
 
 /** `again`: its virtual table has been looked up. */
@@ -303,7 +236,8 @@ static void look_at(struct reach *reach, struct target target, bool again)
 	if (!(mapping = mapping_of(reach, target.address)) || was_visited(reach, &target))
 		return;
 	// Stacks and modules' data are kept anyway.
-	bool heap = mapping->module_index == SIZE_MAX && !is_root_page(reach, target.address);
+	bool heap = mapping->module_index == SIZE_MAX &&
+		    !pages_are_roots(&reach->pages, target.address);
 	if (heap && find_block(reach, target.address, &block))
 		look_at_block(reach, &target, &block);
 	else
@@ -319,7 +253,8 @@ static void look_again(struct reach *reach)
 		lens_learn_vtables(reach->lens, reach->vtables.items, reach->vtables.count);
 	reach->short_of_memory |= error != NULL;
 	strobe_error_free(error);
-	for (size_t i = 0; i < reach->waiting.count && !reach->short_of_memory && !reach->full; i++)
+	for (size_t i = 0;
+	     i < reach->waiting.count && !reach->short_of_memory && !reach->pages.full; i++)
 		look_at(reach, reach->waiting.items[i], true);
 	reach->waiting.count = reach->vtables.count = 0;
 }
@@ -327,19 +262,20 @@ static void look_again(struct reach *reach)
 /** From `next` on, breadth first, until there is nothing more or no room for it. */
 static void follow(struct reach *reach, uint64_t budget)
 {
-	reach->budget = budget;
-	reach->full = false;
+	reach->pages.budget = budget;
+	reach->pages.full = false;
 	unsigned limit = reach->limits->max_depth;
 	for (unsigned depth = 1; reach->next.count && (!limit || depth <= limit); depth++) {
 		target_array now = reach->next;
 		reach->next = reach->now;
 		reach->next.count = 0;
 		reach->now = now;
-		for (size_t i = 0; i < now.count && !reach->full && !reach->short_of_memory; i++)
+		for (size_t i = 0; i < now.count && !reach->pages.full && !reach->short_of_memory;
+		     i++)
 			look_at(reach, now.items[i], false);
-		if (!reach->full)
+		if (!reach->pages.full)
 			look_again(reach);
-		if (reach->full || reach->short_of_memory)
+		if (reach->pages.full || reach->short_of_memory)
 			break;
 	}
 	reach->next.count = reach->waiting.count = reach->vtables.count = 0;
@@ -359,7 +295,7 @@ static bool take_root(void *context, const struct root *root)
 	if (root->thread == SIZE_MAX)
 		return false; // modules are looked through word by word
 	if (root->address)
-		note_root_pages(reach, root->address, root->address + root->size_bytes);
+		pages_keep_roots(&reach->pages, root->address, root->address + root->size_bytes);
 	if (is_allocators(root))
 		return true;
 	if (root->type) {
@@ -400,7 +336,7 @@ static void follow_threads(struct reach *reach, uint64_t budget)
 static uint64_t guessed_budget(const struct reach *reach)
 {
 	uint64_t all = reach->limits->max_bytes;
-	return all ? all : reach->kept_bytes + GUESSED_BYTES;
+	return all ? all : reach->pages.kept_bytes + GUESSED_BYTES;
 }
 
 static void follow_guesses(struct reach *reach)
@@ -422,26 +358,6 @@ static void follow_globals(struct reach *reach)
 		     k++)
 			walk(reach, 0, start, end - start, 0, false);
 	follow(reach, guessed_budget(reach));
-}
-
-/** Adds the kept pages of one chunk, run by run, each within a mapping. */
-static void add_chunk(const struct reach *reach, const struct chunk *chunk, struct stacks *stacks)
-{
-	uint64_t base = chunk->number << CHUNK_SHIFT;
-	for (unsigned page = 0, next; page < CHUNK_PAGES; page = next) {
-		next = page + 1;
-		if (!(chunk->kept[page / 64] >> page % 64 & 1))
-			continue;
-		while (next < CHUNK_PAGES && chunk->kept[next / 64] >> next % 64 & 1)
-			next++;
-		uint64_t at = base + (uint64_t)page * PAGE, end = base + (uint64_t)next * PAGE;
-		while (at < end) {
-			const struct strobe_mapping *mapping =
-				strobe_view_mapping_at(reach->view, at);
-			stacks_add(stacks, at, end);
-			at = mapping && mapping->end < end ? mapping->end : end;
-		}
-	}
 }
 
 static struct strobe_error *open_all(struct reach *reach)
@@ -470,9 +386,9 @@ static struct strobe_error *find(struct reach *reach)
 	if (error)
 		return error;
 	follow_threads(reach, limit ? limit : UINT64_MAX);
-	if (!reach->full)
+	if (!reach->pages.full)
 		follow_guesses(reach);
-	if (!reach->full || !limit)
+	if (!reach->pages.full || !limit)
 		follow_globals(reach);
 	return NULL;
 }
@@ -483,7 +399,7 @@ static void release(struct reach *reach)
 	lens_free(reach->lens);
 	strobe_symbols_close(reach->symbols);
 	reachable_memory_free(reach->memory);
-	hash_fini(&reach->chunks);
+	reachable_pages_fini(&reach->pages);
 	hash_fini(&reach->visited);
 	hash_fini(&reach->scanned);
 	array_fini(&reach->large);
@@ -494,18 +410,16 @@ static void release(struct reach *reach)
 	array_fini(&reach->guesses);
 	array_fini(&reach->waiting);
 	array_fini(&reach->vtables);
-	arena_fini(&reach->arena);
 }
 
 struct strobe_error *reachable_find(const struct strobe_view *view,
 				    const struct reachable_limits *limits, struct stacks *stacks)
 {
-	struct reach reach = {.view = view, .limits = limits};
+	struct reach reach = {.view = view, .limits = limits, .pages.view = view};
 	struct strobe_error *error = find(&reach);
-	for (size_t i = 0; !error && i < reach.chunks.capacity; i++)
-		if (reach.chunks.slots[i].value)
-			add_chunk(&reach, reach.chunks.slots[i].value, stacks);
-	if (!error && reach.short_of_memory)
+	if (!error)
+		pages_add_to(&reach.pages, stacks);
+	if (!error && (reach.short_of_memory || reach.pages.short_of_memory))
 		error = error_no_memory();
 	release(&reach);
 	return error ? error : stacks_settle(stacks);

@@ -56,7 +56,7 @@ void lazy_fini(struct lazy_area *area)
 {
 	if (area->memory)
 		munmap(area->memory, chunk_count(area) * LAZY_CHUNK);
-	for (size_t i = 0; i < area->leaf_count; i++)
+	for (size_t i = 0; area->leaves && i < area->leaf_count; i++)
 		free(area->leaves[i]);
 	free(area->leaves);
 	*area = (struct lazy_area){0};

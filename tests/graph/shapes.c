@@ -73,7 +73,14 @@ struct packed_word {
 	unsigned long number; // an address
 };
 
+struct pool {
+	struct pool *next;
+	size_t used;
+	struct conn *owner;
+};
+
 static int out;
+struct pool *pool;    // with other things behind it
 unsigned long number; // an address
 struct packed_word *packed_word;
 struct node *list;
@@ -228,6 +235,19 @@ static void make_others(void)
 	ref(pairs, pairs[1].a);
 }
 
+/** A header, and behind it what nobody knows the type of: no array of headers. */
+static void make_pool(void)
+{
+	struct node *inner = make_list(2, "guessed", "?");
+	pool = calloc(1, 480);
+	block(pool, "reached", "struct pool");
+	unsigned long *words = (unsigned long *)(pool + 1);
+	for (int i = 0; i < 50; i++)
+		words[i] = 0x1234567800000000 + (unsigned long)i;
+	words[17] = (unsigned long)inner;
+	ref(pool, inner);
+}
+
 /** Addresses in integers: no type leads to them. */
 static void make_numbers(void)
 {
@@ -327,6 +347,7 @@ int main(void)
 	make_jobs();
 	make_others();
 	make_numbers();
+	make_pool();
 	make_threads();
 	make_free();
 	close(out);

@@ -443,9 +443,50 @@ static void test_close(void)
 	program_close(&program);
 }
 
+// Dominators of the graph without the edges that do not hold: those of the graph.
+static void test_holding(void)
+{
+	uint32_t count = graph->node_count, used = 0;
+	uint32_t *begin = calloc((size_t)count + 1, 4), *edges = calloc(graph->edge_count + 1, 4);
+	uint32_t *idom = calloc(count, 4);
+	uint64_t *chunks = calloc(((size_t)count >> GRAPH_CHUNK_SHIFT) + 1, 8);
+	CHECK(begin && edges && idom && chunks);
+	for (uint32_t node = 0; node < count; node++) {
+		begin[node] = used;
+		for (uint64_t i = graph_edges_begin(graph, node); i < graph_edges_end(graph, node);
+		     i++) {
+			uint32_t to = graph->edges[i] & EDGE_TARGET;
+			bool sure = graph->types[to] & NODE_PRECISE;
+			if (sure && (graph->edges[i] & EDGE_GUESSED ||
+				     !(graph->types[node] & NODE_PRECISE)))
+				continue;
+			edges[used++] = to;
+		}
+	}
+	begin[count] = used;
+	CHECK(used < graph->edge_count); // some did not
+	CHECK_OK(graph_dominators(count, begin, chunks, edges, idom));
+	for (uint32_t node = 0; node < count; node++)
+		CHECK_EQUAL(graph->idom[node], idom[node]);
+	uint32_t step = count / 50 + 1;
+	for (uint32_t node = 1; node < count;
+	     node += step) { // what a set of one retains is the same
+		uint64_t bytes, nodes;
+		if (idom[node] == NODE_NONE)
+			continue;
+		CHECK_OK(graph_retained_of(graph, &node, 1, &bytes, &nodes, NULL));
+		CHECK_EQUAL(bytes, graph->retained[node]);
+	}
+	free(begin);
+	free(edges);
+	free(idom);
+	free(chunks);
+}
+
 CHECK_MAIN({"a program that knows its graph", test_open},
 	   {"each of its blocks is there, reached or leaked, of its type", test_blocks},
 	   {"each of its references is there, and no other", test_edges},
+	   {"what something sure leads to is held by that alone", test_holding},
 	   {"free blocks are no nodes", test_free}, {"totals add up", test_totals},
 	   {"any number of threads makes the same arrays", test_threads},
 	   {"a mess of 150,000 objects, by any number of threads", test_mess},

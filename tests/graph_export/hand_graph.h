@@ -108,9 +108,10 @@ static inline void hand_edge(struct hand_graph *hand, uint32_t from, uint32_t to
 	hand->pairs[hand->pair_count++].to = to | (guessed ? EDGE_GUESSED : 0);
 }
 
-/** Marks what is reached from node 0 when node `without` is taken away. */
+/** Marks what is reached from node 0 when node `without` is taken away: without guesses (`precise`), or by edges that hold, where
+ *  `sure` (may be NULL) has what is reached without guesses when all is there. */
 static inline void hand_reach(const struct hand_graph *hand, uint32_t without, bool precise,
-			      bool *reached)
+			      const bool *sure, bool *reached)
 {
 	bool more = true;
 	memset(reached, 0, HAND_NODES);
@@ -122,6 +123,8 @@ static inline void hand_reach(const struct hand_graph *hand, uint32_t without, b
 			bool guessed = hand->pairs[i].to & EDGE_GUESSED;
 			if (!reached[from] || reached[to] || to == without || (precise && guessed))
 				continue;
+			if (sure && sure[to] && (guessed || !sure[from]))
+				continue;
 			reached[to] = more = true;
 		}
 	}
@@ -131,12 +134,12 @@ static inline void hand_dominators(struct hand_graph *hand)
 {
 	bool all[HAND_NODES], precise[HAND_NODES], left[HAND_NODES][HAND_NODES];
 	uint32_t count = hand->graph.node_count;
-	hand_reach(hand, UINT32_MAX, false, all);
-	hand_reach(hand, UINT32_MAX, true, precise);
+	hand_reach(hand, UINT32_MAX, false, NULL, all);
+	hand_reach(hand, UINT32_MAX, true, NULL, precise);
 	for (uint32_t n = 0; n < count; n++) {
 		hand->types[n] |= (all[n] ? NODE_REACHABLE : 0) | (precise[n] ? NODE_PRECISE : 0);
 		hand->idom[n] = NODE_NONE;
-		hand_reach(hand, n, false, left[n]);
+		hand_reach(hand, n, false, precise, left[n]);
 		for (uint32_t m = 0; m < count; m++)
 			if (m == n || (all[n] && all[m] && !left[n][m]))
 				hand->retained[n] += graph_node_size(&hand->graph, m);

@@ -190,7 +190,7 @@ def keys():
     page.key("Escape")
     tap.equal((page.run(TRAIL), focused(page)), ("All memory", "prog"), "back out")
     detail = page.run("document.querySelector('#detail').textContent")
-    assert "prog" in detail and "retains 200 B" in detail, detail
+    assert "prog" in detail and "retains 224 B" in detail, detail
     tap.equal(troubles(page), [])
 
 

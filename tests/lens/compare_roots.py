@@ -229,7 +229,7 @@ def check_short_of_memory(core):
         refused += done.returncode == 1 and "memory" in done.stderr
         if done.returncode not in (0, 1):
             failed.append(f"allocation {number}: status {done.returncode} {done.stderr[:300]}")
-        number += max(1, number // 12)
+        number += max(1, number // 6)
     ok(not failed and refused > 5 and good, f"short of memory: {refused} times it is said", *failed)
 
 
