@@ -24,6 +24,9 @@ enum {
 	PROBE_LIMIT = 100000,
 	REGISTERS = 21, // words of struct pt_regs
 	AT_ONCE = 256,	// hits
+	POINTEES = 15,	// registers r15 to rdi of struct pt_regs
+	POINTEE_SIZE = 256,
+	POINTEE_RBP = 4, // the stack is copied anyhow
 };
 /** Bytes of stack that a record has room for. */
 static const uint32_t stack_sizes[STACK_CLASSES] = {0, 1024, 8192, 32768};
@@ -33,7 +36,8 @@ struct record {
 	uint64_t cookie, time_ns, pid_tid, fs_base;
 	uint64_t regs[REGISTERS]; // struct pt_regs: r15 ... ss
 	uint32_t stack_size;	  // that was copied
-	uint32_t padding;
+	uint32_t pointees_known;  // bit n: what register n pointed to
+	uint8_t pointees[POINTEES][POINTEE_SIZE];
 	uint8_t stack[];
 };
 
@@ -138,6 +142,29 @@ static void put_stack(struct bpf_code *code, uint32_t size)
 		bpf_land(code, done[count]);
 }
 
+/** What registers point to, as far as it can be read: r8 collects which. */
+static void put_pointees(struct bpf_code *code)
+{
+	put_constant(code, BPF_REG_8, 0);
+	for (int i = 0; i < POINTEES; i++) {
+		if (i == POINTEE_RBP)
+			continue;
+		put_copy(code, BPF_REG_1, BPF_REG_7);
+		bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0,
+			(int32_t)(offsetof(struct record, pointees) + (size_t)i * POINTEE_SIZE));
+		put_constant(code, BPF_REG_2, POINTEE_SIZE);
+		bpf_put(code, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_6, (int16_t)(i * 8),
+			0);
+		put_call(code, BPF_FUNC_probe_read_user);
+		unsigned failed = code->count;
+		bpf_put(code, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, 0);
+		bpf_put(code, BPF_ALU64 | BPF_OR | BPF_K, BPF_REG_8, 0, 0, 1 << i);
+		bpf_land(code, failed);
+	}
+	bpf_put(code, BPF_STX | BPF_MEM | BPF_W, BPF_REG_7, BPF_REG_8,
+		offsetof(struct record, pointees_known), 0);
+}
+
 /** The program that a hit runs: r6 = registers, r7 = the record. */
 static void make_program(struct bpf_code *code, const struct uprobe *engine, uint32_t stack_size,
 			 uint32_t fs_base)
@@ -167,6 +194,7 @@ static void make_program(struct bpf_code *code, const struct uprobe *engine, uin
 	}
 	put_fs_base(code, fs_base);
 	put_stack(code, stack_size);
+	put_pointees(code);
 	put_copy(code, BPF_REG_1, BPF_REG_7);
 	put_constant(code, BPF_REG_2, 0);
 	put_call(code, BPF_FUNC_ringbuf_submit);
@@ -410,7 +438,13 @@ static void visit_record(struct uprobe *engine, const struct record *record, eng
 		.stack = record->stack,
 		.stack_size = record->stack_size,
 	};
+	struct hit_chunk chunks[POINTEES];
 	copy_registers(record, &hit.regs);
+	for (unsigned i = 0; i < POINTEES; i++)
+		if (record->pointees_known >> i & 1)
+			chunks[hit.chunk_count++] = (struct hit_chunk){
+				record->regs[i], record->pointees[i], POINTEE_SIZE};
+	hit.chunks = chunks;
 	hit.frame = hit.regs.rsp + (probe->kind == PROBE_AT ? 8 : 0);
 	if (probe->kind == PROBE_AT)
 		hit.regs.rip = probe->address;
