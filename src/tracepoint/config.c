@@ -22,7 +22,16 @@ struct reader {
 
 static char *copy(struct tracepoint_config *config, const char *text)
 {
-	return arena_strdup(&config->arena, text);
+	char *ret = arena_strdup(&config->arena, text);
+	config->short_of_memory |= text && !ret;
+	return ret;
+}
+
+static char *copy_part(struct tracepoint_config *config, const char *text, size_t size)
+{
+	char *ret = arena_copy_string(&config->arena, text, size);
+	config->short_of_memory |= !ret;
+	return ret;
 }
 
 /** A whole number, all of it; false for anything else. */
@@ -230,12 +239,13 @@ static bool take_log_msg(struct reader *reader, const char *value)
 			depth += *at == '{' ? 1u : *at == '}' ? -1u : 0u;
 		if (depth || at - start == 1)
 			return false;
-		part->expression = arena_copy_string(&config->arena, start, (size_t)(--at - start));
+		part->expression = copy_part(config, start, (size_t)(--at - start));
 	}
 	config->log = arena_alloc(&config->arena, count * sizeof(*config->log));
 	if (config->log)
 		memcpy(config->log, parts, count * sizeof(*config->log));
 	config->log_count = config->log ? count : 0;
+	config->short_of_memory |= text.failed || !config->log;
 	return true;
 }
 
@@ -266,12 +276,13 @@ static bool take_list(struct tracepoint_config *config, const char *value, const
 		size_t size = strcspn(at, " ,");
 		if (count == ID_LIST_LIMIT)
 			return false;
-		ids[count++] = arena_copy_string(&config->arena, at, size);
+		ids[count++] = copy_part(config, at, size);
 		at += size;
 	}
 	*ret = arena_alloc(&config->arena, (count + 1) * sizeof(**ret));
 	if (*ret)
 		memcpy(*ret, ids, count * sizeof(**ret));
+	config->short_of_memory |= !*ret;
 	return count > 0;
 }
 
@@ -405,7 +416,7 @@ static const struct argument {
 
 static struct strobe_error *take_argument(struct reader *reader, const struct strobe_pair *pair)
 {
-	for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++) {
+	for (size_t i = 0; pair->name && i < sizeof(arguments) / sizeof(arguments[0]); i++) {
 		if (strcasecmp(arguments[i].name, pair->name) != 0)
 			continue;
 		if (!pair->value || !arguments[i].take(reader, pair->value))
@@ -414,7 +425,8 @@ static struct strobe_error *take_argument(struct reader *reader, const struct st
 					 arguments[i].expected);
 		return NULL;
 	}
-	return error_new(STROBE_ERROR_INVALID, "no argument is called '%.100s'", pair->name);
+	return error_new(STROBE_ERROR_INVALID, "no argument is called '%.100s'",
+			 pair->name ? pair->name : "");
 }
 
 /** Servers tell times in seconds, milliseconds or nanoseconds since 1970: their size says which. */
@@ -465,10 +477,12 @@ static struct strobe_error *take_metric(struct tracepoint_config *config,
 	for (size_t i = 0; labels && i < written->label_count; i++) {
 		const char *value = written->labels[i].value ? written->labels[i].value : "";
 		size_t size = strlen(value);
+		if (!written->labels[i].name)
+			return error_new(STROBE_ERROR_INVALID, "metric %.100s: a label has no name",
+					 written->name);
 		labels[i].key = copy(config, written->labels[i].name);
 		if (size > 2 && value[0] == '{' && value[size - 1] == '}')
-			labels[i].expression =
-				arena_copy_string(&config->arena, value + 1, size - 2);
+			labels[i].expression = copy_part(config, value + 1, size - 2);
 		else
 			labels[i].text = copy(config, value);
 	}
@@ -484,7 +498,10 @@ static void add_hash(uint64_t *hash, const char *text)
 /** Of all that people wrote, in its order. */
 static uint64_t hash_written(const struct strobe_tracepoint *written)
 {
-	uint64_t hash = written->line;
+	// Counts, so that nothing can pass for its neighbour.
+	uint64_t counts[] = {written->line, written->argument_count, written->watch_count,
+			     written->metric_count};
+	uint64_t hash = hash_bytes(counts, sizeof(counts));
 	add_hash(&hash, written->id);
 	add_hash(&hash, written->path);
 	for (size_t i = 0; i < written->argument_count; i++) {
@@ -576,15 +593,19 @@ static struct strobe_error *read_all(struct reader *reader, const struct strobe_
 		return error_no_memory();
 	for (size_t i = 0; i < written->argument_count && !error; i++)
 		error = take_argument(reader, &written->arguments[i]);
-	for (; config->watch_count < written->watch_count; config->watch_count++)
-		config->watches[config->watch_count] =
-			copy(config, written->watches[config->watch_count]);
+	for (; config->watch_count < written->watch_count && !error; config->watch_count++) {
+		const char *watch = written->watches[config->watch_count];
+		if (!watch || !watch[strspn(watch, " \t\r\n")])
+			error = error_new(STROBE_ERROR_INVALID, "a watch has no expression");
+		config->watches[config->watch_count] = copy(config, watch);
+	}
 	for (; config->metric_count < written->metric_count && !error; config->metric_count++)
 		error = take_metric(config, &written->metrics[config->metric_count],
 				    &config->metrics[config->metric_count]);
 	if (!error)
 		error = settle(reader);
-	if (!error && !(config->written = copy_written(config, written)))
+	if (!error &&
+	    (!(config->written = copy_written(config, written)) || config->short_of_memory))
 		error = error_no_memory();
 	return error;
 }
