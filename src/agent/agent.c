@@ -26,7 +26,7 @@ enum {
 };
 static const struct {
 	uint32_t room, slots;
-} ring_kinds[AGENT_RINGS] = {{0, 16384}, {1024, 8192}, {8192, 2048}, {32768, 512}};
+} ring_kinds[AGENT_RINGS] = {{0, 16384}, {1024, 4096}, {8192, 1024}, {32768, 256}};
 
 uint32_t agent_stack_room(unsigned ring)
 {
@@ -234,6 +234,8 @@ static void close_agent(void *context)
 		free(agent->sites.items[i].condition);
 	array_fini(&agent->sites);
 	array_fini(&agent->arenas);
+	array_fini(&agent->landing_pages);
+	array_fini(&agent->landings);
 	space_fini(&agent->space);
 	int descriptors[] = {agent->mem, agent->timer, agent->process, agent->file};
 	for (size_t i = 0; i < sizeof(descriptors) / sizeof(descriptors[0]); i++)
@@ -293,6 +295,12 @@ static void release(void *context, uint64_t token)
 	(void)token; // nobody waits
 }
 
+static void moved(void *context, struct strobe_symbols *symbols)
+{
+	((struct agent *)context)->symbols =
+		symbols; // mappings are read anew whenever something is armed
+}
+
 static int descriptor(void *context)
 {
 	return ((struct agent *)context)->timer;
@@ -308,4 +316,5 @@ const struct engine_ops agent_engine = {
 	.release = release,
 	.totals = agent_totals,
 	.descriptor = descriptor,
+	.moved = moved,
 };

@@ -29,7 +29,8 @@ struct agent_site {
 	uint64_t address;
 	bool armed;
 	uint8_t size; // bytes that are changed
-	uint8_t before[AGENT_SITE_BYTES], after[AGENT_SITE_BYTES];
+	uint8_t before[AGENT_SITE_BYTES],
+		after[AGENT_SITE_BYTES]; // all of the jump, though `size` are ours
 	const char *method;
 	uint64_t data; // its struct inside_site
 	bool checked;  // its condition is evaluated inside
@@ -51,6 +52,7 @@ struct agent {
 	struct space space;
 	struct ring rings[AGENT_RINGS];
 	ARRAY(struct agent_arena) arenas;
+	ARRAY(uint64_t) landing_pages, landings; // landing.h
 	// Invariant: sites.items[i] is the probe whose number is i + 1.
 	ARRAY(struct agent_site) sites;
 	int file;	     // of the mapping below; -1 = none

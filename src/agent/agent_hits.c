@@ -129,10 +129,18 @@ static void visit_record(struct agent *agent, const struct ring *ring,
 		.time_ns = time_of(agent, record->tsc),
 		.has_bases = agent->fsgsbase,
 		.checked = site->checked && !record->unsure,
-		.stack = record->stack,
+		.stack = record->data + INSIDE_POINTEE_ROOM,
 		.stack_size = size <= ring->stack_room ? size : ring->stack_room,
 	};
+	struct hit_chunk chunks[INSIDE_POINTEES];
 	take_registers(record, site->address, &hit.regs);
+	for (unsigned i = 0; ring->stack_room && i < INSIDE_POINTEES; i++)
+		if (record->pointees >> i & 1)
+			chunks[hit.chunk_count++] =
+				(struct hit_chunk){(&record->frame.r15)[i],
+						   record->data + (size_t)i * INSIDE_POINTEE_SIZE,
+						   INSIDE_POINTEE_SIZE};
+	hit.chunks = chunks;
 	hit.frame = hit.regs.rsp + 8;
 	site->hits++;
 	visit(visitor, &hit);

@@ -10,11 +10,12 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
+#include "agent/landing.h"
 #include "agent/relocate.h"
 #include "agent/trampoline.h"
 #include "base/error.h"
 
-enum { JUMP = 5, WORD = 16, SITE_LIMIT = 100000 };
+enum { JUMP = 5, WORD = 16, SITE_LIMIT = 100000, BREAKPOINT = 0xcc };
 
 static bool refuse(struct probe_answer *answer, const char *why)
 {
@@ -58,14 +59,19 @@ static bool read_site(struct agent *agent, uint64_t address, uint8_t bytes[AGENT
 	return true;
 }
 
-/** What was armed near by, and would be in the way. */
+/**
+ * What was armed near by, and would be in the way: bytes that are part of a jump's distance, though not changed, have to
+ * stay as they are. (A breakpoint there is allowed for, see landing.h.)
+ */
 static bool is_in_the_way(struct agent *agent, uint64_t address, unsigned size,
 			  struct probe_answer *answer)
 {
 	for (size_t i = 0; i < agent->sites.count; i++) {
 		const struct agent_site *site = &agent->sites.items[i];
-		if (!site->armed || site->address + JUMP <= address ||
-		    address + size <= site->address)
+		bool ours_in_its = address < site->address + JUMP && site->address < address + size;
+		bool its_in_ours =
+			site->address < address + JUMP && address < site->address + site->size;
+		if (!site->armed || !(ours_in_its || its_in_ours))
 			continue;
 		if (site->address == address)
 			refuse(answer, "a jump of ours is there already");
@@ -137,10 +143,27 @@ static struct strobe_error *write_trampoline(struct agent *agent, struct agent_s
 	return NULL;
 }
 
-/** The jump at a site, and what it leads to. False with the reason in `answer`. */
+/** The jump's bytes. */
+static struct strobe_error *lead_to(struct agent *agent, struct agent_site *site,
+				    const struct emit *code, const struct pun *pun,
+				    struct probe_answer *answer)
+{
+	uint32_t distance = (uint32_t)(code->base - (site->address + JUMP));
+	site->after[0] = 0xe9;
+	memcpy(site->after + 1, &distance, sizeof(distance));
+	if (pun->size == JUMP)
+		return NULL;
+	bool found;
+	struct strobe_error *error = landing_make(agent, pun, code->base, site->after, &found);
+	if (!error && !found)
+		refuse(answer, "the places that a punned jump could lead to are in use");
+	return error;
+}
+
+/** The jump at a site, and what it leads to; or the reason in `answer`. */
 static struct strobe_error *make_jump(struct agent *agent, const struct probe_request *request,
 				      struct agent_site *site, const uint8_t *bytes, size_t size,
-				      struct probe_answer *answer)
+				      const struct pun *pun, struct probe_answer *answer)
 {
 	struct agent_arena *arena;
 	const char *why = NULL;
@@ -169,48 +192,71 @@ static struct strobe_error *make_jump(struct agent *agent, const struct probe_re
 		refuse(answer, why);
 		return NULL;
 	}
-	uint32_t distance = (uint32_t)(code.base - (request->address + JUMP));
-	site->after[0] = 0xe9;
-	memcpy(site->after + 1, &distance, sizeof(distance));
+	error = lead_to(agent, site, &code, pun, answer);
+	if (error || answer->why[0])
+		return error;
 	return write_trampoline(agent, site, arena, &code);
+}
+
+/** How much of a jump there is room for at an instruction of `length`, and what follows it. */
+static bool find_pun(const uint8_t *bytes, size_t size, uint64_t address, unsigned length,
+		     enum relocate_kind kind, struct pun *ret, struct probe_answer *answer)
+{
+	unsigned in_word = WORD - address % WORD;
+	*ret = (struct pun){.address = address, .size = length < JUMP ? length : JUMP};
+	if (ret->size > in_word)
+		ret->size = in_word;
+	if (size < JUMP)
+		return refuse(answer, "the code ends there");
+	memcpy(ret->bytes, bytes, JUMP);
+	for (unsigned at = length; at < JUMP;) {
+		bool reached = kind != RELOCATE_END; // else it is padding
+		unsigned next = relocate_length(bytes + at, size - at, &kind);
+		if (!next || (kind == RELOCATE_ROOM && reached))
+			return refuse(answer, "what follows a short instruction there may be "
+					      "written over by others");
+		if (!reached)
+			kind = RELOCATE_END;
+		if (ret->start_count >= LANDING_STARTS && bytes[at] != BREAKPOINT)
+			return refuse(answer, "too many short instructions follow");
+		if (bytes[at] != BREAKPOINT)
+			ret->starts[ret->start_count++] = at;
+		at += next;
+	}
+	return true;
 }
 
 static struct strobe_error *make_site(struct agent *agent, const struct probe_request *request,
 				      struct agent_site *site, struct probe_answer *answer)
 {
 	uint8_t bytes[AGENT_LOOK];
+	struct pun pun;
 	size_t size;
-	bool is_nop;
-	if (!read_site(agent, request->address, bytes, &size, answer))
+	enum relocate_kind kind;
+	uint64_t address = request->address;
+	if (!read_site(agent, address, bytes, &size, answer))
 		return NULL;
-	unsigned length = relocate_length(bytes, size, &is_nop);
+	unsigned length = relocate_length(bytes, size, &kind);
 	if (!length) {
 		refuse(answer, "no instruction can be read there");
 		return NULL;
 	}
-	if (is_in_the_way(agent, request->address, JUMP, answer))
+	if (!find_pun(bytes, size, address, length, kind, &pun, answer) ||
+	    is_in_the_way(agent, address, pun.size, answer))
 		return NULL;
-	if (length < JUMP) {
-		refuse(answer, "the instruction is shorter than a jump");
-		return NULL;
-	}
-	if (request->address % WORD + JUMP > WORD) {
-		refuse(answer, "a jump there would not be written at one stroke");
-		return NULL;
-	}
-	if (!is_as_in_file(agent, space_at(&agent->space, request->address), request->address,
-			   bytes, length)) {
+	if (!is_as_in_file(agent, space_at(&agent->space, address), address, bytes,
+			   length > JUMP ? length : JUMP)) {
 		refuse(answer, "the code there is not what its file has: somebody's breakpoint?");
 		return NULL;
 	}
-	*site = (struct agent_site){.address = request->address,
-				    .size = JUMP,
-				    .method = "jump",
+	*site = (struct agent_site){.address = address,
+				    .size = (uint8_t)pun.size,
+				    .method = pun.size == JUMP ? "jump" : "punned jump",
 				    .ring = ring_for(request->stack_bytes)};
 	memcpy(site->before, bytes, JUMP);
 	if (request->condition && !(site->condition = copy_condition(request->condition)))
 		return error_no_memory();
-	return make_jump(agent, request, site, bytes, size, answer);
+	return make_jump(agent, request, site, bytes, size, &pun, answer);
 }
 
 /** A new one, in the table; NULL if it cannot be. */
@@ -258,6 +304,17 @@ static struct strobe_error *begin_site(struct agent *agent, struct agent_site *s
 	return NULL;
 }
 
+/** Everything that its jump is made of still stands there. */
+static bool is_usable_again(struct agent *agent, const struct agent_site *site,
+			    struct probe_answer *answer)
+{
+	uint8_t bytes[JUMP];
+	if (pread(agent->mem, bytes, JUMP, (off_t)site->address) != JUMP ||
+	    memcmp(bytes, site->before, JUMP) != 0)
+		return refuse(answer, "the code there is not what it was: somebody's breakpoint?");
+	return !is_in_the_way(agent, site->address, site->size, answer);
+}
+
 static struct strobe_error *prepare(struct agent *agent, const struct probe_request *request,
 				    struct agent_site **ret, struct probe_answer *answer)
 {
@@ -272,7 +329,7 @@ static struct strobe_error *prepare(struct agent *agent, const struct probe_requ
 		return NULL;
 	}
 	struct agent_site *site = find_old(agent, request);
-	if (site && is_in_the_way(agent, site->address, JUMP, answer))
+	if (site && !is_usable_again(agent, site, answer))
 		return NULL;
 	struct strobe_error *error = NULL;
 	if (!site)

@@ -113,6 +113,36 @@ INSIDE_PART uint32_t copy_stack(const struct inside_control *control, uint64_t s
 	return (uint32_t)(more > 0 ? size + (uint64_t)more : size);
 }
 
+struct part {
+	uint64_t base, size;
+};
+
+/** What registers point to, as far as it can be read: bit n = register n. Most that look like pointers are some. */
+INSIDE_PART uint32_t copy_pointees(const struct inside_control *control,
+				   const struct inside_frame *frame, uint8_t *to)
+{
+	struct part local[INSIDE_POINTEES], remote[INSIDE_POINTEES];
+	uint8_t which[INSIDE_POINTEES];
+	uint32_t count = 0, known = 0;
+	for (uint32_t i = 0; i < INSIDE_POINTEES; i++) {
+		uint64_t address = (&frame->r15)[i];
+		if (i == INSIDE_POINTEE_RBP || address < 65536 || address >> 47)
+			continue;
+		local[count].base = (uint64_t)(to + (uint64_t)i * INSIDE_POINTEE_SIZE);
+		remote[count].base = address;
+		local[count].size = remote[count].size = INSIDE_POINTEE_SIZE;
+		which[count++] = (uint8_t)i;
+	}
+	for (uint32_t at = 0; at < count;) {
+		long got = call(SYS_process_vm_readv, control->pid, (long)&local[at], count - at,
+				(long)&remote[at], count - at);
+		for (; got >= INSIDE_POINTEE_SIZE && at < count; got -= INSIDE_POINTEE_SIZE)
+			known |= 1U << which[at++];
+		at++; // the one that could not be read
+	}
+	return known;
+}
+
 /** A slot of the ring for us alone, and its claim; NULL = full. */
 INSIDE_PART struct inside_record *claim(struct inside_ring *ring, uint64_t *ret)
 {
@@ -154,10 +184,17 @@ INSIDE void inside_hit(const struct inside_frame *frame, struct inside_site *sit
 			record->fs_base = read_fs_base(control);
 			copy(&record->frame, frame, sizeof(*frame));
 			record->sp = sp;
-			record->unsure = unsure;
+			record->unsure = (uint32_t)unsure;
 			record->tid = (uint32_t)call(SYS_gettid, 0, 0, 0, 0, 0);
-			record->stack_size =
-				copy_stack(control, sp, site->stack_bytes, record->stack);
+			record->pointees = 0;
+			record->stack_size = 0;
+			if (site->stack_bytes) {
+				if (control->reads)
+					record->pointees =
+						copy_pointees(control, frame, record->data);
+				record->stack_size = copy_stack(control, sp, site->stack_bytes,
+								record->data + INSIDE_POINTEE_ROOM);
+			}
 			// Not if the reader gave us up meanwhile.
 			uint64_t claimed = position - (position & ring->mask);
 			__atomic_compare_exchange_n(&record->sequence, &claimed, claimed + 1, 0,

@@ -40,8 +40,16 @@ struct inside_record {
 	struct inside_frame frame;
 	uint64_t sp;
 	uint32_t tid, stack_size;
-	uint64_t unsure;
-	uint8_t stack[];
+	uint32_t unsure;
+	uint32_t pointees; // bit n: what word n of the frame points to is known
+	// Where the ring has room for a stack: INSIDE_POINTEES times INSIDE_POINTEE_SIZE, then the stack.
+	uint8_t data[];
+};
+enum {
+	INSIDE_POINTEES = 15,
+	INSIDE_POINTEE_SIZE = 256,
+	INSIDE_POINTEE_RBP = 4,
+	INSIDE_POINTEE_ROOM = INSIDE_POINTEES * INSIDE_POINTEE_SIZE
 };
 
 /**

@@ -24,13 +24,21 @@ static bool decode(const uint8_t *bytes, size_t size, struct instruction *ret)
 						   &ret->decoded, ret->operands));
 }
 
-unsigned relocate_length(const uint8_t *bytes, size_t size, bool *is_nop)
+unsigned relocate_length(const uint8_t *bytes, size_t size, enum relocate_kind *kind)
 {
+	static const uint8_t five[] = {0x0f, 0x1f, 0x44, 0, 0};
 	struct instruction instruction;
+	*kind = RELOCATE_OTHER;
 	if (!decode(bytes, size, &instruction))
 		return 0;
-	*is_nop = instruction.decoded.mnemonic == ZYDIS_MNEMONIC_NOP;
-	return instruction.decoded.length;
+	unsigned length = instruction.decoded.length;
+	ZydisInstructionCategory category = instruction.decoded.meta.category;
+	if ((length == 1 && bytes[0] == 0x90) ||
+	    (length == sizeof(five) && memcmp(bytes, five, sizeof(five)) == 0))
+		*kind = RELOCATE_ROOM;
+	else if (category == ZYDIS_CATEGORY_RET || category == ZYDIS_CATEGORY_UNCOND_BR)
+		*kind = RELOCATE_END;
+	return length;
 }
 
 static const ZydisDecodedOperand *memory_of(const struct instruction *instruction)

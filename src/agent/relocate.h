@@ -10,8 +10,13 @@
 
 #include "agent/emit.h"
 
-/** Length of the instruction in `bytes`; 0 = none. `*is_nop`: it does nothing, and others may write over it. */
-unsigned relocate_length(const uint8_t *bytes, size_t size, bool *is_nop);
+enum relocate_kind {
+	RELOCATE_OTHER,
+	RELOCATE_ROOM, // it does nothing, and may be there for somebody (a tracer, the kernel) to write a call over it
+	RELOCATE_END, // what stands behind it is not what is executed next
+};
+/** Length of the instruction in `bytes`; 0 = none. */
+unsigned relocate_length(const uint8_t *bytes, size_t size, enum relocate_kind *kind);
 /**
  * Appends what does as the instruction at `address` does, and goes on where that goes on. A call pushes the
  * address behind the original one. Returns false with `*why` (static) if there is no such code.

@@ -7,7 +7,8 @@ static const int64_t patience_ns = 1000000000;
 
 static uint64_t slot_size(uint64_t stack_room)
 {
-	return (sizeof(struct inside_record) + stack_room + INSIDE_LINE - 1) &
+	return (sizeof(struct inside_record) + (stack_room ? INSIDE_POINTEE_ROOM + stack_room : 0) +
+		INSIDE_LINE - 1) &
 	       ~(uint64_t)(INSIDE_LINE - 1);
 }
 
