@@ -19,7 +19,7 @@
 
 enum {
 	CODE_SIZE = 1 << 20,
-	DATA_SIZE = 6 << 20,
+	DATA_SIZE = 8 << 20,
 	CONTROL_SIZE = 4096,
 	HWCAP2_FSGSBASE_BIT = 2,
 	TICK_NS = 5000000, // how late a hit may be noticed

@@ -52,7 +52,7 @@ struct agent {
 	struct space space;
 	struct ring rings[AGENT_RINGS];
 	ARRAY(struct agent_arena) arenas;
-	ARRAY(uint64_t) landing_pages, landings; // landing.h
+	ARRAY(uint64_t) landing_pages, landings; // agent_landing.c
 	// Invariant: sites.items[i] is the probe whose number is i + 1.
 	ARRAY(struct agent_site) sites;
 	int file;	     // of the mapping below; -1 = none
@@ -74,6 +74,25 @@ struct strobe_error *agent_have_ring(struct agent *agent, unsigned index);
 /** A call in the target; the kernel's error is UNSUPPORTED in the words of `what`. */
 struct strobe_error *agent_call(struct agent *agent, long number, const uint64_t arguments[6],
 				const char *what, uint64_t *ret);
+/**
+ * Where punned jumps lead (agent_landing.c): the last bytes of their distance are those of the instructions that follow, so that they come
+ * down at places not of our choice. There a page is mapped, with a jump to the trampoline.
+ */
+enum { LANDING_STARTS = 2 };
+
+/** A jump of which only the first `size` bytes are ours to choose. */
+struct pun {
+	uint64_t address;
+	unsigned size;			 // 1 to 4
+	uint8_t bytes[AGENT_SITE_BYTES]; // as they stand there
+	// Offsets in it at which other instructions begin: somebody (a uprobe, a debugger) may put a breakpoint there, which
+	// changes where the jump leads. There has to be a landing as well.
+	unsigned starts[LANDING_STARTS], start_count;
+};
+
+/** Finds and maps landings, with jumps to `target`; the jump's bytes are `after`. `*found` = false where there is no room. */
+struct strobe_error *landing_make(struct agent *agent, const struct pun *pun, uint64_t target,
+				  uint8_t after[AGENT_SITE_BYTES], bool *found) STROBE_MUST_CHECK;
 /** agent_sites.c */
 struct strobe_error *agent_arm(void *context, const struct probe_request *requests, size_t count,
 			       struct probe_answer *answers);

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "agent/agent.h"
-#include "agent/landing.h"
 #include "agent/relocate.h"
 #include "agent/trampoline.h"
 #include "base/error.h"
@@ -61,7 +60,7 @@ static bool read_site(struct agent *agent, uint64_t address, uint8_t bytes[AGENT
 
 /**
  * What was armed near by, and would be in the way: bytes that are part of a jump's distance, though not changed, have to
- * stay as they are. (A breakpoint there is allowed for, see landing.h.)
+ * stay as they are. (A breakpoint there is allowed for, see agent_landing.c.)
  */
 static bool is_in_the_way(struct agent *agent, uint64_t address, unsigned size,
 			  struct probe_answer *answer)

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum {
-	INSIDE_SHARDS = 32,
+	INSIDE_SHARDS = 64,
 	INSIDE_LINE = 64,
 	INSIDE_RED_ZONE = 128,
 	INSIDE_RING_HEAD = 4096,

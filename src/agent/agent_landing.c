@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/landing.h"
+#include "agent/agent.h"
 
 #include <errno.h>
 #include <string.h>
