@@ -114,7 +114,8 @@ static void must(struct strobe_error *error)
 	exit(1);
 }
 
-static void with_probe(struct page *page, void *engine, const char *name, struct probe_request request)
+static void with_probe(struct page *page, void *engine, const char *name,
+		       struct probe_request request)
 {
 	struct probe_answer answer;
 	request.address = (uint64_t)(uintptr_t)probed_function;
@@ -152,18 +153,19 @@ static void arm_many(void *engine)
 
 int main(void)
 {
-	static const struct program_step signed_compare[] = {{.op = OP_REGISTER, .a = 5},
-							     {.op = OP_EXTEND, .a = 4, .b = 1},
-							     {.op = OP_CONST, .value = (uint64_t)-5},
-							     {.op = OP_LT, .b = 1},
-							     {.op = OP_END}};
+	static const struct program_step signed_compare[] = {
+		{.op = OP_REGISTER, .a = 5},
+		{.op = OP_EXTEND, .a = 4, .b = 1},
+		{.op = OP_CONST, .value = (uint64_t)-5},
+		{.op = OP_LT, .b = 1},
+		{.op = OP_END}};
 	static const struct program_step on_stack[] = {{.op = OP_REGISTER, .a = 7},
 						       {.op = OP_LOAD, .a = 8},
 						       {.op = OP_CONST, .value = 1},
 						       {.op = OP_EQ},
 						       {.op = OP_END}};
-	struct page *page =
-		mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct page *page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE,
+				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct strobe_view *view;
 	struct strobe_symbols *symbols;
 	void *engine;

@@ -294,8 +294,9 @@ static struct strobe_error *begin_site(struct agent *agent, struct agent_site *s
 		   request->stack_bytes < agent_stack_room(site->ring)
 			   ? request->stack_bytes
 			   : agent_stack_room(site->ring)};
-	struct engine_totals base;
-	agent_totals(agent, (uint32_t)number, &base);
+	struct engine_totals base = {0};
+	if (site->generation > 1)
+		agent_totals(agent, (uint32_t)number, &base);
 	site->base = base;
 	if (pwrite(agent->mem, &words, sizeof(words),
 		   (off_t)(site->data + offsetof(struct inside_site, probe))) != sizeof(words))
