@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "tracepoint/engine.h"
 #include "uprobe/bpf.h"
+#include "uprobe/condition.h"
 
 enum {
 	RING_SIZE = 16 << 20,
@@ -37,6 +38,7 @@ struct record {
 	uint64_t regs[REGISTERS]; // struct pt_regs: r15 ... ss
 	uint32_t stack_size;	  // that was copied
 	uint32_t pointees_known;  // bit n: what register n pointed to
+	uint64_t checked; // the condition holds; 0 = there is none, or it could not be evaluated
 	uint8_t pointees[POINTEES][POINTEE_SIZE];
 	uint8_t stack[];
 };
@@ -54,7 +56,7 @@ struct uprobe {
 	int pid, process; // and a descriptor of it
 	struct strobe_symbols *symbols;
 	int ring, counters, programs[STACK_CLASSES];
-	bool has_fs_base;
+	uint32_t fs_base; // where the kernel keeps it in a task; 0 = not known
 	ARRAY(struct probe) probes;
 	uint64_t *consumer;	  // mapped: our position
 	const uint64_t *producer; // the kernel's
@@ -166,11 +168,14 @@ static void put_pointees(struct bpf_code *code)
 }
 
 /** The program that a hit runs: r6 = registers, r7 = the record. */
-static void make_program(struct bpf_code *code, const struct uprobe *engine, uint32_t stack_size,
-			 uint32_t fs_base)
+static bool make_program(struct bpf_code *code, const struct uprobe *engine, uint32_t stack_size,
+			 const struct probe_program *condition)
 {
 	code->count = 0;
 	put_copy(code, BPF_REG_6, BPF_REG_1);
+	put_constant(code, BPF_REG_9, 0);
+	if (condition && !bpf_put_condition(code, condition))
+		return false;
 	bpf_put_map(code, BPF_REG_1, engine->ring);
 	put_constant(code, BPF_REG_2, (int32_t)(sizeof(struct record) + stack_size));
 	put_constant(code, BPF_REG_3, 0);
@@ -192,7 +197,8 @@ static void make_program(struct bpf_code *code, const struct uprobe *engine, uin
 			0);
 		put_store(code, BPF_REG_7, offsetof(struct record, regs) + i * 8, BPF_REG_1);
 	}
-	put_fs_base(code, fs_base);
+	put_store(code, BPF_REG_7, offsetof(struct record, checked), BPF_REG_9);
+	put_fs_base(code, engine->fs_base);
 	put_stack(code, stack_size);
 	put_pointees(code);
 	put_copy(code, BPF_REG_1, BPF_REG_7);
@@ -200,6 +206,7 @@ static void make_program(struct bpf_code *code, const struct uprobe *engine, uin
 	put_call(code, BPF_FUNC_ringbuf_submit);
 	put_constant(code, BPF_REG_0, 0);
 	bpf_put(code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	return true;
 }
 
 static void close_engine(void *context)
@@ -252,11 +259,11 @@ static struct strobe_error *map_ring(struct uprobe *engine)
 static struct strobe_error *load_programs(struct uprobe *engine)
 {
 	struct bpf_code code;
-	uint32_t fs_base = 0;
 	char log[1024];
-	engine->has_fs_base = btf_offset("task_struct", "thread.fsbase", &fs_base) && fs_base;
+	if (!btf_offset("task_struct", "thread.fsbase", &engine->fs_base))
+		engine->fs_base = 0;
 	for (unsigned i = 0; i < STACK_CLASSES; i++) {
-		make_program(&code, engine, stack_sizes[i], engine->has_fs_base ? fs_base : 0);
+		make_program(&code, engine, stack_sizes[i], NULL);
 		engine->programs[i] = bpf_program_load(&code, NULL, 0);
 		if (engine->programs[i] >= 0)
 			continue;
@@ -434,7 +441,8 @@ static void visit_record(struct uprobe *engine, const struct record *record, eng
 		.pid = (int)(record->pid_tid >> 32),
 		.tid = (int)(uint32_t)record->pid_tid,
 		.time_ns = (int64_t)record->time_ns,
-		.has_bases = engine->has_fs_base,
+		.has_bases = engine->fs_base != 0,
+		.checked = record->checked,
 		.stack = record->stack,
 		.stack_size = record->stack_size,
 	};

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +92,31 @@ static bool snap(void *context, const struct event *event, const char *path, con
 
 // Sessions.
 
+static struct strobe_error *open_engine(struct strobe_watch *watch, const struct engine_ops *ops)
+{
+	struct watch_engine *engine = &watch->engines[watch->engine_count];
+	struct strobe_error *error =
+		ops->open(watch->pid, native_program_symbols(watch->program), &engine->engine);
+	if (error)
+		return error;
+	engine->ops = ops;
+	watch->engine_count++;
+	return NULL;
+}
+
+/** uprobe, or agent with uprobe for what it cannot take. */
+static struct strobe_error *open_engines(struct strobe_watch *watch)
+{
+	const char *name = watch->options.engine;
+	struct strobe_error *error = NULL;
+	if (name && strcmp(name, agent_engine.name) == 0)
+		error = open_engine(watch, &agent_engine);
+	else if (name && strcmp(name, uprobe_engine.name) != 0)
+		error = error_new(STROBE_ERROR_UNSUPPORTED,
+				  "no engine '%.50s'; there are agent and uprobe", name);
+	return error ? error : open_engine(watch, &uprobe_engine);
+}
+
 static struct strobe_error *open_all(struct strobe_watch *watch)
 {
 	struct handler_actions actions = {
@@ -99,10 +125,7 @@ static struct strobe_error *open_all(struct strobe_watch *watch)
 		native_program_new(watch->pid, &watch->options, &watch->program);
 	if (!error)
 		error = handler_new(&actions, &watch->options, &watch->handler);
-	if (!error)
-		error = uprobe_engine.open(watch->pid, native_program_symbols(watch->program),
-					   &watch->engine);
-	return error;
+	return error ? error : open_engines(watch);
 }
 
 struct strobe_error *strobe_watch_open(int pid, const struct strobe_watch_options *options,
@@ -112,18 +135,11 @@ struct strobe_error *strobe_watch_open(int pid, const struct strobe_watch_option
 	if (!watch)
 		return error_no_memory();
 	watch->pid = pid;
-	watch->ops = &uprobe_engine;
 	if (options)
 		memcpy(&watch->options, options,
 		       options->size < sizeof(watch->options) ? options->size
 							      : sizeof(watch->options));
-	struct strobe_error *error = NULL;
-	if (watch->options.engine && strcmp(watch->options.engine, uprobe_engine.name) != 0)
-		error = error_new(STROBE_ERROR_UNSUPPORTED,
-				  "no engine '%.50s' in this build; there is: uprobe",
-				  watch->options.engine);
-	if (!error)
-		error = open_all(watch);
+	struct strobe_error *error = open_all(watch);
 	if (error) {
 		strobe_watch_close(watch);
 		return error;
@@ -151,8 +167,8 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 		free_entry(watch->entries.items[i]);
 	}
 	array_fini(&watch->entries);
-	if (watch->engine)
-		watch->ops->close(watch->engine);
+	for (unsigned i = watch->engine_count; i-- > 0;)
+		watch->engines[i].ops->close(watch->engines[i].engine);
 	if (watch->handler)
 		handler_thread_end(watch->handler, 0, clock_ns(CLOCK_MONOTONIC));
 	handler_free(watch->handler);
@@ -438,7 +454,7 @@ static void see_hit(void *context, const struct engine_hit *hit)
 	if (method)
 		event.frame = native_scope_frame(scope, place->is_return);
 	handler_event(watch->handler, &event, place->configs.items, place->configs.count,
-		      hit->checked ? UINT64_MAX : 0);
+		      hit->checked && place->checked == place->configs.items[0] ? 1 : 0);
 	native_scope_close(scope);
 }
 
@@ -453,6 +469,29 @@ static struct strobe_error *catch_up(struct strobe_watch *watch)
 			watch_disarm(watch, entry);
 		else if (entry->armed.count == 0)
 			error = watch_arm(watch, entry);
+	}
+	return error;
+}
+
+/** Hits of all engines; waits where none has any. */
+static struct strobe_error *wait_hits(struct strobe_watch *watch, int timeout_ms,
+				      struct polling *polling, bool *ended)
+{
+	struct pollfd descriptors[2];
+	struct strobe_error *error = NULL;
+	bool last = watch->engine_count == 1;
+	for (unsigned i = 0; i < watch->engine_count; i++)
+		descriptors[i] = (struct pollfd){
+			.fd = watch->engines[i].ops->descriptor(watch->engines[i].engine),
+			.events = POLLIN};
+	if (!last) // one of them waits by itself
+		poll(descriptors, watch->engine_count, timeout_ms < 10 ? timeout_ms : 10);
+	*ended = true;
+	for (unsigned i = 0; i < watch->engine_count && !error; i++) {
+		bool gone = false;
+		error = watch->engines[i].ops->wait(watch->engines[i].engine, last ? timeout_ms : 0,
+						    see_hit, polling, &gone);
+		*ended &= gone;
 	}
 	return error;
 }
@@ -480,9 +519,7 @@ struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_m
 		uint64_t before = watch->given;
 		bool gone = false;
 		if (!error)
-			error = watch->ops->wait(watch->engine,
-						 *ended ? 0 : (int)(left / NS_PER_MS), see_hit,
-						 &polling, &gone);
+			error = wait_hits(watch, (int)(left / NS_PER_MS), &polling, &gone);
 		*ended = gone;
 		if (!error)
 			error = polling.error;
@@ -503,7 +540,8 @@ int strobe_watch_pid(const struct strobe_watch *watch)
 
 int strobe_watch_descriptor(const struct strobe_watch *watch)
 {
-	return watch->ops->descriptor(watch->engine);
+	return watch->engines[watch->engine_count - 1].ops->descriptor(
+		watch->engines[watch->engine_count - 1].engine);
 }
 
 size_t strobe_watch_count(const struct strobe_watch *watch)
@@ -535,7 +573,8 @@ void strobe_watch_status(struct strobe_watch *watch, size_t index,
 		struct watch_place *place = watch->places.items[i];
 		if (!place || !place->probe)
 			continue;
-		watch->ops->totals(watch->engine, place->probe, &totals);
+		const struct watch_engine *engine = &watch->engines[place->engine];
+		engine->ops->totals(engine->engine, place->probe, &totals);
 		for (size_t j = 0; j < place->configs.count; j++)
 			if (place->configs.items[j] == entry->config)
 				ret->cost_ns += totals.cost_ns;

@@ -14,7 +14,9 @@
 struct watch_place {
 	uint64_t address;
 	bool is_return;
-	uint32_t probe; // 0 = not armed
+	uint32_t probe;				 // 0 = not armed
+	unsigned engine;			 // whose it is
+	const struct tracepoint_config *checked; // whose condition the engine evaluates; NULL
 	const char *method;
 	ARRAY(struct tracepoint_config *) configs;
 	char *file, *function; // copies; NULL
@@ -43,8 +45,11 @@ struct strobe_watch {
 	int pid;
 	struct strobe_watch_options options;
 	struct native_program *program;
-	const struct engine_ops *ops;
-	void *engine;
+	struct watch_engine {
+		const struct engine_ops *ops;
+		void *engine;
+	} engines[2]; // the first that takes a place has it; `engine_count` of them
+	unsigned engine_count;
 	struct handler *handler;
 	ARRAY(struct watch_entry *) entries;
 	ARRAY(struct watch_place *) places; // NULL = free

@@ -41,6 +41,10 @@ static const struct option options[] = {
 	{"time", 'T', "SECONDS", NULL, "End after so long."},
 	{"hits", 0, "N", NULL, "End after N results."},
 	{"status", 0, NULL, NULL, "When it ends, tell how each tracepoint did."},
+	{"engine", 0, "ENGINE", "uprobe|agent",
+	 "How hits are made: uprobe, by the kernel, anywhere; agent, by jumps into code of "
+	 "strobe's in the process, at nanoseconds, "
+	 "where an instruction allows it, and by uprobes elsewhere. Default: uprobe."},
 	{"resource", 0, "NAME=VALUE", NULL,
 	 "Tell this with each result. May be given more than once."},
 };
@@ -387,6 +391,7 @@ static int run(struct command *command)
 		status = take_resource(&watch);
 	if (!status && output && !(watch.output = fopen(output, "ae")))
 		status = command_fail(command, "%s: %s", output, strerror(errno));
+	watch.options.engine = command_option(command, "engine");
 	progress_begin(&watch.progress, "watch", true); // for its signals
 	if (!status)
 		status = begin(&watch);
