@@ -167,7 +167,9 @@ static void kept(void)
 	hit(config, 1, 12); // kept when all ends: given back, not given
 	handler_remove(world.handler, config);
 	CHECK_EQUAL(world.count, 4);
-	world.count = 0; // their configuration is no more
+	for (size_t i = 0; i < world.count; i++)
+		result_free(world.results[i]); // their configuration is no more
+	world.count = 0;
 }
 
 static void arming(void)
