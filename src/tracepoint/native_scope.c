@@ -232,7 +232,7 @@ static bool tell_text(void *context, const char *expression, const struct config
 static struct variable_walk *walk_of(struct native_scope *scope, struct result *result,
 				     const struct config_limits *limits)
 {
-	if (scope->walk && variable_walk_result(scope->walk) == result)
+	if (scope->walk && variable_walk_fills(scope->walk, result))
 		return scope->walk;
 	variable_walk_free(scope->walk);
 	scope->walk = variable_walk_new(result, limits);

@@ -20,6 +20,7 @@ struct pending {
 /** Invariant: result->variables.items[id - 1] is variable `id`; identities has those that have an address. */
 struct variable_walk {
 	struct result *result;
+	char id[33]; // the result's: another may come to stand where it stood
 	struct config_limits limits;
 	struct hash identities; // of address and type -> id, as a pointer
 	ARRAY(struct pending) queue;
@@ -41,6 +42,7 @@ struct variable_walk *variable_walk_new(struct result *result, const struct conf
 	if (!walk)
 		return NULL;
 	walk->result = result;
+	memcpy(walk->id, result->id, sizeof(walk->id));
 	walk->limits = *limits;
 	walk->until_ns = now_ns() + (int64_t)limits->max_process_time_ms * 1000000;
 	return walk;
@@ -58,9 +60,9 @@ struct variable_walk *variable_walk_free(struct variable_walk *walk)
 	return NULL;
 }
 
-const struct result *variable_walk_result(const struct variable_walk *walk)
+bool variable_walk_fills(const struct variable_walk *walk, const struct result *result)
 {
-	return walk->result;
+	return walk->result == result && strcmp(walk->id, result->id) == 0;
 }
 
 static const struct type *element_of(const struct type *type)
