@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
@@ -25,7 +26,8 @@ enum {
 	PROBE_LIMIT = 100000,
 	REGISTERS = 21, // words of struct pt_regs
 	AT_ONCE = 256,	// hits
-	POINTEES = 15,	// registers r15 to rdi of struct pt_regs
+	AT_ONCE_NS = 50000000,
+	POINTEES = 15, // registers r15 to rdi of struct pt_regs
 	POINTEE_SIZE = 256,
 	POINTEE_RBP = 4, // the stack is copied anyhow
 };
@@ -460,12 +462,20 @@ static void visit_record(struct uprobe *engine, const struct record *record, eng
 	visit(context, &hit);
 }
 
+static int64_t monotonic_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 /** What is in the ring, but not more than some at once: they may come faster than they are handled. How many there were. */
 static size_t drain(struct uprobe *engine, engine_visit visit, void *context)
 {
 	uint64_t position = *engine->consumer, end;
 	size_t count = 0;
-	while (count < AT_ONCE &&
+	int64_t start = monotonic_ns();
+	while (count < AT_ONCE && monotonic_ns() - start < AT_ONCE_NS &&
 	       position < (end = __atomic_load_n(engine->producer, __ATOMIC_ACQUIRE))) {
 		const uint8_t *at = engine->data + position % RING_SIZE;
 		uint32_t size =
