@@ -32,13 +32,16 @@ static void give(void *context, struct result *result)
 	struct strobe_watch *watch = context;
 	static const char *const kinds[] = {"snapshot", "log", "metric", "span", "status"};
 	struct text json cleanup_text = {0}, text cleanup_text = {0};
-	result_write_json(result, &json);
-	result_write_text(result, &text);
+	if (watch->takers.count) {
+		result_write_json(result, &json);
+		result_write_text(result, &text);
+	}
 	bool taken = watch->takers.count == 0;
 	for (size_t i = 0; i < watch->takers.count && !json.failed; i++)
 		taken |= watch->takers.items[i].taker(watch->takers.items[i].context,
 						      kinds[result->kind], text_string(&json),
 						      json.size, text_string(&text));
+	taken &= watch_sink(watch, result);
 	watch->given++;
 	watch->refused += !taken;
 	result_free(result);
@@ -171,6 +174,7 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 		watch->engines[i].ops->close(watch->engines[i].engine);
 	if (watch->handler)
 		handler_thread_end(watch->handler, 0, clock_ns(CLOCK_MONOTONIC));
+	watch_close_sinks(watch);
 	handler_free(watch->handler);
 	native_program_free(watch->program);
 	array_fini(&watch->places);
@@ -514,7 +518,9 @@ struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_m
 		}
 		int64_t left = timeout_ms < 0 ? LOOK_EVERY_NS
 					      : (int64_t)timeout_ms * NS_PER_MS - (now - start);
+		int64_t servers_want = (int64_t)watch_work(watch) * NS_PER_MS;
 		left = left < 0 ? 0 : left > LOOK_EVERY_NS ? LOOK_EVERY_NS : left;
+		left = left < servers_want ? left : servers_want;
 		polling.wall_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 		uint64_t before = watch->given;
 		bool gone = false;

@@ -9,6 +9,7 @@
 #include "tracepoint/engine.h"
 #include "tracepoint/handler.h"
 #include "tracepoint/native_scope.h"
+#include "tracepoint/result.h"
 
 /** A place that is armed, and whose tracepoints are there. */
 struct watch_place {
@@ -54,6 +55,11 @@ struct strobe_watch {
 	ARRAY(struct watch_entry *) entries;
 	ARRAY(struct watch_place *) places; // NULL = free
 	ARRAY(struct watch_taker) takers;
+	ARRAY(struct result_sink) sinks;
+	bool has_deep;
+	ARRAY(struct strobe_pair)
+	resource; // what servers are told of this process; made for the first
+	struct arena resource_arena;
 	ARRAY(struct watch_listener) listeners;
 	ARRAY(struct strobe_tracepoint_problem) problems;
 	struct arena problems_arena;
@@ -67,6 +73,11 @@ struct strobe_watch {
 	char comm[32];	    // of the thread of the hit at hand
 };
 
+/** sinks.c: gives a result to the servers; false: one of them dropped it. */
+bool watch_sink(struct strobe_watch *watch, const struct result *result);
+/** Lets the servers do what they have to; returns after how many ms they want to again. */
+int watch_work(struct strobe_watch *watch);
+void watch_close_sinks(struct strobe_watch *watch);
 /** start.c: lets a program begin that was started. */
 void watch_go(struct strobe_watch *watch);
 /** watch_places.c: finds the places of an entry and arms them. */
