@@ -58,6 +58,33 @@ STROBE_EXPORT struct strobe_error *strobe_watch_deep(struct strobe_watch *watch,
 						     const struct strobe_deep_options *options)
 	STROBE_MUST_CHECK;
 
+/** A collector that takes OTLP/HTTP in JSON. Zero-initialise, then set `size` and `url`. Strings are copied. */
+struct strobe_otlp_options {
+	size_t size; /**< sizeof(struct strobe_otlp_options) */
+	const char
+		*url; /**< "http://HOST:4318"; /v1/logs, /v1/metrics and /v1/traces are appended */
+	const struct strobe_pair *headers; /**< of each request */
+	size_t header_count;		   /**< at most 32 */
+	const char *ca_file;		   /**< NULL = the system's */
+	uint32_t interval_ms;		   /**< between two batches; 0 = 1,000 */
+	uint32_t timeout_ms;		   /**< of a request; 0 = 10,000 */
+	uint32_t backoff_ms,
+		backoff_limit_ms; /**< before the second try, at most; 0 = 1,000, 60,000 */
+	size_t queue_limit;	  /**< logs, and spans, that wait; 0 = 10,000 of each */
+	size_t queue_bytes;	  /**< of them together; 0 = 64 MiB */
+	size_t series_limit;	  /**< metrics, told apart by their labels; 0 = 10,000 */
+	uint32_t flush_ms;	  /**< how long strobe_watch_close() goes on sending; 0 = 3,000 */
+	strobe_server_report report; /**< may be NULL */
+	void *report_context;
+};
+/**
+ * Attaches a collector: log messages and snapshots become log records, metrics cumulative series, spans spans. Several may be attached.
+ * Errors: INVALID (an option, by name), SYSTEM, NO_MEMORY.
+ */
+STROBE_EXPORT struct strobe_error *strobe_watch_otlp(struct strobe_watch *watch,
+						     const struct strobe_otlp_options *options)
+	STROBE_MUST_CHECK;
+
 /** How a server does. */
 struct strobe_delivery {
 	const char *kind, *url; /**< "deep", "otlp" */

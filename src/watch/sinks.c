@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "deep/deep.h"
+#include "otlp/otlp.h"
 #include "watch/watch.h"
 
 bool watch_sink(struct strobe_watch *watch, const struct result *result)
@@ -133,6 +134,22 @@ struct strobe_error *strobe_watch_deep(struct strobe_watch *watch,
 			       : 0;
 	for (int64_t end = now_ms() + wait; now_ms() < end && !deep_answered(&sink);)
 		sink.work(sink.context, SLICE_MS);
+	return NULL;
+}
+
+struct strobe_error *strobe_watch_otlp(struct strobe_watch *watch,
+				       const struct strobe_otlp_options *options)
+{
+	struct result_sink sink;
+	struct strobe_error *error = make_resource(watch);
+	if (!error)
+		error = otlp_open(options, watch->resource.items, watch->resource.count, &sink);
+	if (error)
+		return error;
+	if (!array_push(&watch->sinks, sink)) {
+		sink.close(sink.context);
+		return error_no_memory();
+	}
 	return NULL;
 }
 

@@ -61,6 +61,11 @@ static const struct option options[] = {
 	{"deep-interval", 0, "SECONDS", NULL, "Poll the server so often. Default: 10."},
 	{"deep-allow-files", 0, NULL, NULL,
 	 "Let the server's tracepoints hold, snap and record, which write files here."},
+	{"otlp", 0, "URL", NULL,
+	 "Send logs, snapshots, metrics and spans to this OpenTelemetry collector, by OTLP/HTTP: "
+	 "http[s]://HOST:4318."},
+	{"otlp-header", 0, "NAME=VALUE", NULL,
+	 "Send this with each request to it. May be given more than once."},
 	{"ca-file", 0, "FILE", NULL,
 	 "Trust the certificates in FILE (PEM) in place of the system's."},
 };

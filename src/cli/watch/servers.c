@@ -12,14 +12,23 @@
 
 enum { HEADER_LIMIT = 16, PASSWORD_LIMIT = 4096 };
 
-static void report(void *context, const char *what)
+static void report_of(const struct command *command, const char *kind, const char *what)
 {
-	const struct command *command = context;
 	if (command->quiet)
 		return;
-	fputs("strobe: watch: deep: ", stderr);
+	fprintf(stderr, "strobe: watch: %s: ", kind);
 	put_safe(stderr, what);
 	fputc('\n', stderr);
+}
+
+static void report_deep(void *context, const char *what)
+{
+	report_of(context, "deep", what);
+}
+
+static void report_otlp(void *context, const char *what)
+{
+	report_of(context, "otlp", what);
 }
 
 /** "NAME=VALUE" or "NAME: VALUE"; the text is ours. */
@@ -80,7 +89,7 @@ static int attach_deep(struct command *command, struct strobe_watch *session, in
 		.allow_files = command_has(command, "deep-allow-files"),
 		.metadata = headers,
 		.wait_ms = waits ? WAIT_MS : 0,
-		.report = report,
+		.report = report_deep,
 		.report_context = command,
 	};
 	if (interval &&
@@ -101,9 +110,29 @@ static int attach_deep(struct command *command, struct strobe_watch *session, in
 	return error ? command_error(command, "--deep", error) : status;
 }
 
+static int attach_otlp(struct command *command, struct strobe_watch *session)
+{
+	struct strobe_pair headers[HEADER_LIMIT];
+	struct strobe_otlp_options options = {
+		.size = sizeof(options),
+		.url = command_option(command, "otlp"),
+		.ca_file = command_option(command, "ca-file"),
+		.headers = headers,
+		.report = report_otlp,
+		.report_context = command,
+	};
+	int status = read_headers(command, "otlp-header", headers, &options.header_count);
+	struct strobe_error *error = status ? NULL : strobe_watch_otlp(session, &options);
+	free_headers(headers, options.header_count);
+	return error ? command_error(command, "--otlp", error) : status;
+}
+
 int attach_servers(struct command *command, struct strobe_watch *session, int waits)
 {
-	return command_has(command, "deep") ? attach_deep(command, session, waits) : STATUS_DONE;
+	int status = command_has(command, "otlp") ? attach_otlp(command, session) : STATUS_DONE;
+	if (!status && command_has(command, "deep"))
+		status = attach_deep(command, session, waits);
+	return status;
 }
 
 void show_servers(const struct strobe_watch *session, int all)
