@@ -34,6 +34,19 @@ static char *copy_part(struct tracepoint_config *config, const char *text, size_
 	return ret;
 }
 
+/** What people wrote, fit for a message of one line. */
+struct shown {
+	char text[101];
+};
+static const char *show(struct shown *shown, const char *text)
+{
+	snprintf(shown->text, sizeof(shown->text), "%s", text ? text : "");
+	for (char *at = shown->text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = ' ';
+	return shown->text;
+}
+
 /** A whole number, all of it; false for anything else. */
 static bool read_integer(const char *text, int64_t *ret)
 {
@@ -416,17 +429,18 @@ static const struct argument {
 
 static struct strobe_error *take_argument(struct reader *reader, const struct strobe_pair *pair)
 {
+	struct shown shown;
 	for (size_t i = 0; pair->name && i < sizeof(arguments) / sizeof(arguments[0]); i++) {
 		if (strcasecmp(arguments[i].name, pair->name) != 0)
 			continue;
 		if (!pair->value || !arguments[i].take(reader, pair->value))
 			return error_new(STROBE_ERROR_INVALID, "%s: '%.100s' is not %s",
-					 arguments[i].name, pair->value ? pair->value : "",
+					 arguments[i].name, show(&shown, pair->value),
 					 arguments[i].expected);
 		return NULL;
 	}
 	return error_new(STROBE_ERROR_INVALID, "no argument is called '%.100s'",
-			 pair->name ? pair->name : "");
+			 show(&shown, pair->name));
 }
 
 /** Servers tell times in seconds, milliseconds or nanoseconds since 1970: their size says which. */
@@ -453,6 +467,7 @@ static struct strobe_error *take_metric(struct tracepoint_config *config,
 					struct config_metric *ret)
 {
 	static const char *const types[] = {"counter", "gauge", "histogram", "summary", NULL};
+	struct shown name, kind;
 	unsigned type = 0;
 	if (!written->name || !*written->name)
 		return error_new(STROBE_ERROR_INVALID, "a metric has no name");
@@ -460,7 +475,7 @@ static struct strobe_error *take_metric(struct tracepoint_config *config,
 		return error_new(
 			STROBE_ERROR_INVALID,
 			"metric %.100s: type '%.50s' is not counter, gauge, histogram or summary",
-			written->name, written->type);
+			show(&name, written->name), show(&kind, written->type));
 	struct config_label *labels =
 		arena_alloc(&config->arena, (written->label_count + 1) * sizeof(*labels));
 	*ret = (struct config_metric){
@@ -479,7 +494,7 @@ static struct strobe_error *take_metric(struct tracepoint_config *config,
 		size_t size = strlen(value);
 		if (!written->labels[i].name)
 			return error_new(STROBE_ERROR_INVALID, "metric %.100s: a label has no name",
-					 written->name);
+					 show(&name, written->name));
 		labels[i].key = copy(config, written->labels[i].name);
 		if (size > 2 && value[0] == '{' && value[size - 1] == '}')
 			labels[i].expression = copy_part(config, value + 1, size - 2);
@@ -559,6 +574,7 @@ static const struct strobe_tracepoint *copy_written(struct tracepoint_config *co
 static struct strobe_error *settle(struct reader *reader)
 {
 	struct tracepoint_config *config = reader->config;
+	struct shown shown;
 	bool method = config->method_name != NULL || reader->stage_is_method ||
 		      config->span == SPAN_METHOD;
 	if (!config->method_name && config->line == 0)
@@ -570,10 +586,10 @@ static struct strobe_error *settle(struct reader *reader)
 	if (!read_time(reader->window_start, &config->window_start_ns))
 		return error_new(STROBE_ERROR_INVALID,
 				 "window_start: '%.50s' is no time since 1970",
-				 reader->window_start);
+				 show(&shown, reader->window_start));
 	if (!read_time(reader->window_end, &config->window_end_ns))
 		return error_new(STROBE_ERROR_INVALID, "window_end: '%.50s' is no time since 1970",
-				 reader->window_end);
+				 show(&shown, reader->window_end));
 	if (config->value_fire_count >= 0 && !config->value_key)
 		return error_new(STROBE_ERROR_INVALID, "value_fire_count needs a value_key");
 	if (config->keep_last && !config->keep_until)

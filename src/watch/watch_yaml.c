@@ -54,6 +54,9 @@ static void tell(struct reader *reader, struct fy_node *node, const char *format
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
+	for (char *at = text; *at; at++) // of a key, say
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = ' ';
 	unsigned line = line_of(node);
 	reader->told++;
 	if (reader->told == REPORT_LIMIT)

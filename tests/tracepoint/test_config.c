@@ -162,6 +162,9 @@ static void refusals(void)
 	refused(NULL, "1", "no argument");
 	refused("stage", "sideways", "method_capture");
 	refused("stage", NULL, "stage");
+	refused("two\nlines", "1", "two lines");
+	refused("stage", "a\nb\033[2J", "a b [2J");
+	refused("window_end", "a\nb", "window_end");
 	refused("frame_type", "some", "single_frame");
 	refused("stack_type", "", "no_stack");
 	refused("snapshot", "perhaps", "collect");
