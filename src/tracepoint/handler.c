@@ -21,6 +21,7 @@ struct open_call {
 	int pid, tid;
 	uint64_t frame;
 	int64_t start_ns, start_wall_ns;
+	bool was_missed;      // its thread was not there, when it was looked for
 	const char *function; // interned
 	char thread_name[32];
 	char context[33];
@@ -717,6 +718,20 @@ void handler_thread_end(struct handler *handler, int tid, int64_t time_ns)
 	for (size_t i = handler->open.count; i-- > 0;)
 		if (tid == 0 || handler->open.items[i].tid == tid)
 			give_up_call(handler, i, time_ns, "its thread ended");
+}
+
+void handler_miss_threads(struct handler *handler, bool (*lives)(void *context, int tid),
+			  void *context, int64_t time_ns)
+{
+	for (size_t i = handler->open.count; i-- > 0;) {
+		struct open_call *call = &handler->open.items[i];
+		if (lives(context, call->tid))
+			continue;
+		if (call->was_missed)
+			give_up_call(handler, i, time_ns, "its thread ended");
+		else
+			call->was_missed = true;
+	}
 }
 
 void handler_tick(struct handler *handler, int64_t time_ns)

@@ -500,6 +500,14 @@ static struct strobe_error *wait_hits(struct strobe_watch *watch, int timeout_ms
 	return error;
 }
 
+static bool thread_lives(void *context, int tid)
+{
+	const struct strobe_watch *watch = context;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", watch->pid, tid);
+	return access(path, F_OK) == 0;
+}
+
 struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_ms, bool *ended)
 {
 	int64_t start = clock_ns(CLOCK_MONOTONIC), now = start;
@@ -515,6 +523,7 @@ struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_m
 			if (error && strobe_error_code(error) == STROBE_ERROR_NOT_FOUND)
 				error = strobe_error_free(error);
 			handler_tick(watch->handler, now);
+			handler_miss_threads(watch->handler, thread_lives, watch, now);
 		}
 		int64_t left = timeout_ms < 0 ? LOOK_EVERY_NS
 					      : (int64_t)timeout_ms * NS_PER_MS - (now - start);

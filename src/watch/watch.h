@@ -67,10 +67,12 @@ struct strobe_watch {
 	uint64_t given, refused;
 	bool stale; // places of something must be armed or disarmed
 	char *hash;
-	bool waits;	    // the program that we started has not begun
-	uint64_t file_hash; // of the configuration file's content, when it was read last
-	char why[200];	    // of the action that failed last
-	char comm[32];	    // of the thread of the hit at hand
+	bool waits;		 // the program that we started has not begun
+	uint64_t file_hash;	 // of the configuration file's content, when it was read last
+	uint64_t file_hash_seen; // what it is now, since then
+	int64_t file_seen_ns;
+	char why[200]; // of the action that failed last
+	char comm[32]; // of the thread of the hit at hand
 };
 
 /** sinks.c: gives a result to the servers; false: one of them dropped it. */

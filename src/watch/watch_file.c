@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -12,7 +13,21 @@
 #include "watch/watch.h"
 #include "watch/watch_yaml.h"
 
-enum { FILE_LIMIT = 4 << 20 };
+enum { FILE_LIMIT = 4 << 20, SETTLED_NS = 100000000 };
+
+/** Has it had this content for a while? If not there may be more to come: editors empty a file first. The file's times are not asked:
+ *  they may be of another machine's clock. */
+static bool is_settled(struct strobe_watch *watch, uint64_t hash)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	int64_t now_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	if (hash != watch->file_hash_seen) {
+		watch->file_hash_seen = hash;
+		watch->file_seen_ns = now_ns;
+	}
+	return watch->file_hash == 0 || now_ns - watch->file_seen_ns >= SETTLED_NS;
+}
 
 static struct strobe_error *read_content(const char *path, struct text *ret)
 {
@@ -45,7 +60,7 @@ struct strobe_error *strobe_watch_read_file(struct strobe_watch *watch, const ch
 		*changed = false;
 	struct strobe_error *error = read_content(path, &content);
 	uint64_t hash = hash_bytes(content.data ? content.data : "", content.size) | 1;
-	if (error || hash == watch->file_hash)
+	if (error || !is_settled(watch, hash) || hash == watch->file_hash)
 		return error;
 	watch->file_hash = hash; // also of what is wrong: it is said once
 	snprintf(text, sizeof(text), "%016" PRIx64, hash);

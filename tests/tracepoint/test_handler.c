@@ -431,6 +431,33 @@ static void thread_ends(void)
 	CHECK_EQUAL(world.results[3]->tid, 2);
 }
 
+static bool lives(void *context, int tid)
+{
+	return tid != *(int *)context;
+}
+
+static void missed_threads(void)
+{
+	begin();
+	struct tracepoint_config *config =
+		ADD("f", "method_name=f", "stage=method_capture", "fire_count=-1", "fire_period=0");
+	int dead = 1;
+	call(config, 1, 10, 1000);
+	call(config, 2, 10, 1000);
+	handler_miss_threads(world.handler, lives, &dead, 20);
+	CHECK_EQUAL(world.count, 0);
+	come_back(config, 1, 15, 1000); // it was on its way
+	CHECK_EQUAL(world.count, 1);
+	CHECK(fake_attribute(world.results[0], "end") == NULL);
+	dead = 2;
+	handler_miss_threads(world.handler, lives, &dead, 30);
+	CHECK_EQUAL(world.count, 1);
+	handler_miss_threads(world.handler, lives, &dead, 40);
+	CHECK_EQUAL(world.count, 2);
+	CHECK_STRING(fake_attribute(world.results[1], "end"), "its thread ended");
+	CHECK_EQUAL(world.results[1]->duration_ns, 30);
+}
+
 static void removal(void)
 {
 	begin();
@@ -526,6 +553,7 @@ CHECK_MAIN({"fire_count is exact, -1 is no limit, 0 is never", fire_counts},
 	   {"calls that longjmp() left are told as left", jumped_over},
 	   {"calls on other stacks are left alone", other_stacks},
 	   {"calls of threads that end", thread_ends},
+	   {"calls of threads that are not there any more", missed_threads},
 	   {"a tracepoint is removed while calls are open", removal},
 	   {"over the budget, hits are counted only", budgets},
 	   {"holds have names of their own, and say why not", actions},

@@ -80,7 +80,8 @@ def awkward():
         result = one(target, "--set", "max_variables=5000", "--set", "max_tp_process_time=5000")
     values = named(result)
     assert len(values) >= 22, sorted(values)
-    assert "state" not in values["bytes"] and "state" not in values["text"] and values["no_end"]["value"] == "abc", values
+    assert values["bytes"]["value"] == "Size: 4" and len(values["bytes"]["children"]) == 4, values["bytes"]
+    assert values["text"]["value"] and "state" not in values["text"] and values["no_end"]["value"] == "abc", values
     assert values["n"]["value"].isdigit() and values["size"]["value"] == "5", values
     assert "nan" in values["nan"]["value"].lower() and "inf" in values["infinite"]["value"].lower(), values["nan"]
     assert values["huge"]["value"] == str(1 << 100), values["huge"]
@@ -136,6 +137,27 @@ def poison():
     assert "line_sideways" in said and "log_msg" in said and f"{path}:2" in said and f"{path}:3" in said, said
 
 
+def halves():
+    """15: a file that is written in two steps is not taken in between, and counts are kept"""
+    path, output = FOLDER / "halves.yaml", FOLDER / "halves.jsonl"
+    number = place("SHOW").split(":")[1]
+    text = f"- {{id: one, path: awkward.c, line: {number}, log_msg: x, snapshot: no_collect, fire_count: 1}}\n"
+    path.write_text(text)
+    with Target() as target:
+        process = subprocess.Popen([STROBE, "watch", target.pid, "-f", path, "-o", output, "--status"], stderr=subprocess.PIPE,
+                                   text=True)
+        time.sleep(1)
+        for i in range(10):
+            with open(path, "w", encoding="utf-8") as file:
+                time.sleep(0.03)
+                file.write(text + f"# {i}\n")
+            time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=20)[1]
+    check_skip(said)
+    assert len(output.read_text().splitlines()) == 1 and "one: used up" in said, (output.read_text(), said)
+
+
 def running():
     """8, 9: threads that run already, in functions entered long before, are watched"""
     with Target() as target:
@@ -180,7 +202,7 @@ def paths():
             assert len(results) == found and ("pending" in said) != found, (path, results, said)
 
 
-CASES = [awkward, limits, stacks, poison, running, elsewhere, paths]
+CASES = [awkward, limits, stacks, poison, halves, running, elsewhere, paths]
 
 
 def main():
