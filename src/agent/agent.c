@@ -21,6 +21,7 @@ enum {
 	CODE_SIZE = 1 << 20,
 	DATA_SIZE = 8 << 20,
 	CONTROL_SIZE = 4096,
+	ATTEMPTS = 5,
 	HWCAP2_FSGSBASE_BIT = 2,
 	TICK_NS = 5000000, // how late a hit may be noticed
 };
@@ -104,6 +105,13 @@ static struct strobe_error *furnish(struct agent *agent, struct agent_arena *are
 	return error;
 }
 
+bool agent_read_space(struct agent *agent)
+{
+	// The helper has the memory that jumps are in, whatever the process executes meanwhile.
+	return space_read(&agent->space, agent->surgeon.helper) ||
+	       space_read(&agent->space, agent->pid);
+}
+
 static bool has_room(const struct agent_arena *arena, uint64_t address)
 {
 	return arena->code_end - arena->code_at >= EMIT_MAX &&
@@ -123,27 +131,35 @@ struct strobe_error *agent_arena_for(struct agent *agent, uint64_t address,
 		}
 	struct agent_arena arena = {0};
 	uint64_t size = CODE_SIZE + DATA_SIZE, ignored;
-	if (!space_find_near(&agent->space, address, size, &arena.base)) {
-		*why = "there is no free memory within reach of a jump";
-		return NULL;
-	}
-	arena.control = arena.base + CODE_SIZE;
+	struct strobe_error *error = NULL;
 	if (!array_reserve(&agent->arenas, agent->arenas.count + 1))
 		return error_no_memory();
-	struct strobe_error *error = map_at(agent, arena.base, CODE_SIZE, PROT_READ | PROT_EXEC);
+	for (unsigned i = 0; i < ATTEMPTS; i++) { // the target maps memory meanwhile
+		strobe_error_free(error);
+		if (!agent_read_space(agent) ||
+		    !space_find_near(&agent->space, address, size, &arena.base)) {
+			*why = "there is no free memory within reach of a jump";
+			return NULL;
+		}
+		error = map_at(agent, arena.base, CODE_SIZE, PROT_READ | PROT_EXEC);
+		if (!error || strobe_error_errno(error) != EEXIST)
+			break;
+	}
 	if (error)
 		return error;
+	arena.control = arena.base + CODE_SIZE;
 	error = map_at(agent, arena.control, DATA_SIZE, PROT_READ | PROT_WRITE);
+	bool whole = !error;
 	if (!error)
 		error = furnish(agent, &arena);
 	if (error) { // nothing leads there yet
-		uint64_t all[6] = {arena.base, size};
+		uint64_t all[6] = {arena.base, whole ? size : CODE_SIZE};
 		strobe_error_free(agent_call(agent, SYS_munmap, all, "memory", &ignored));
 		return error;
 	}
 	array_push(&agent->arenas, arena);
 	*ret = &agent->arenas.items[agent->arenas.count - 1];
-	space_read(&agent->space, agent->surgeon.helper);
+	agent_read_space(agent);
 	return NULL;
 }
 

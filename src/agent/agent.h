@@ -66,6 +66,8 @@ struct agent {
 
 /** Bytes of stack that records of a ring have room for. */
 uint32_t agent_stack_room(unsigned ring);
+/** False if the process is gone, or memory is short. */
+bool agent_read_space(struct agent *agent);
 /** Has an arena that reaches `address`, with room; NULL with `*why`, or an error. */
 struct strobe_error *agent_arena_for(struct agent *agent, uint64_t address,
 				     struct agent_arena **ret, const char **why);

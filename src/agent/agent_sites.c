@@ -404,7 +404,7 @@ struct strobe_error *agent_arm(void *context, const struct probe_request *reques
 	struct pending *pending = calloc(count ? count : 1, sizeof(*pending));
 	struct strobe_error *error = NULL;
 	size_t pending_count = 0;
-	if (!pending || !space_read(&agent->space, agent->surgeon.helper))
+	if (!pending || !agent_read_space(agent))
 		error = pending ? error_new(STROBE_ERROR_NOT_FOUND, "no process %d", agent->pid)
 				: error_no_memory();
 	for (size_t i = 0; !error && i < count; i++) {

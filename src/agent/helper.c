@@ -123,8 +123,12 @@ static bool run_to(struct helper *helper, int request, int wanted)
 bool helper_call(struct helper *helper, long number, const uint64_t arguments[6], int64_t *ret)
 {
 	struct user_regs_struct regs;
-	if (!helper->pid || !get_registers(helper->pid, &regs))
+	if (!helper->pid)
 		return false;
+	if (!get_registers(helper->pid, &regs)) { // killed
+		helper_close(helper);
+		return false;
+	}
 	regs.rax = (unsigned long long)number;
 	regs.rdi = arguments[0];
 	regs.rsi = arguments[1];
@@ -144,8 +148,12 @@ bool helper_call(struct helper *helper, long number, const uint64_t arguments[6]
 bool helper_run(struct helper *helper, uint64_t address, const uint64_t registers[4], int64_t *ret)
 {
 	struct user_regs_struct regs;
-	if (!helper->pid || !get_registers(helper->pid, &regs))
+	if (!helper->pid)
 		return false;
+	if (!get_registers(helper->pid, &regs)) { // killed
+		helper_close(helper);
+		return false;
+	}
 	regs.rip = address;
 	regs.r12 = registers[0];
 	regs.r13 = registers[1];

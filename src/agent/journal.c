@@ -34,7 +34,7 @@ static bool touches(const struct proc_mapping *mapping, const struct surgeon_pat
 }
 
 /** Whole mappings become writable, so that none is cut into pieces; for other threads nothing changes. */
-static bool find_mappings(const struct journal *journal, const struct surgeon_patch *patches,
+static bool find_mappings(struct journal *journal, const struct surgeon_patch *patches,
 			  size_t count, struct code_mappings *ret)
 {
 	char name[32];
@@ -42,8 +42,10 @@ static bool find_mappings(const struct journal *journal, const struct surgeon_pa
 	struct proc_mapping mapping;
 	ret->count = 0;
 	snprintf(name, sizeof(name), "%d/maps", (int)journal->helper.pid);
-	if (proc_read(name, &maps) || !maps.size)
+	if (proc_read(name, &maps) || !maps.size) {
+		helper_close(&journal->helper); // killed
 		return false;
+	}
 	const char *at = maps.data;
 	while (proc_next_mapping(&at, &mapping) && ret->count < MAPPINGS_MAX) {
 		if (!mapping.executable || mapping.shared || !touches(&mapping, patches, count))
@@ -163,7 +165,7 @@ static bool patch_unwritten(struct journal *journal, struct surgeon_patch *patch
 	if (!journal->helper.pid)
 		return false;
 	if (!find_mappings(journal, patches, count, &mappings))
-		return true; // nothing there
+		return journal->helper.pid != 0; // nothing there
 	return store_all(journal, &mappings, patches, count);
 }
 

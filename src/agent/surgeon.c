@@ -151,8 +151,10 @@ static void serve_all(struct journal *journal, int socket, int target_fd, pid_t 
 		if (size < (ssize_t)sizeof(message.request))
 			return;
 		struct reply reply = {0};
-		reply.code = target_fd >= 0 && have_helper(journal, target) &&
-			     serve(journal, &message, &reply);
+		// Twice: that the helper was killed may show only when it is to work.
+		for (unsigned i = 0; i < 2 && !reply.code && target_fd >= 0; i++)
+			reply.code =
+				have_helper(journal, target) && serve(journal, &message, &reply);
 		reply.helper = journal->helper.pid;
 		struct iovec parts[] = {
 			{&reply, sizeof(reply)},

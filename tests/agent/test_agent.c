@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hits by jumps into code of ours: exact, harmless to threads that run all the time, and taken back without a trace, whoever dies when.
+#include <dirent.h>
+
 #include "target.h"
 
 #include "tracepoint/program.h"
@@ -185,6 +187,98 @@ static void test_killed(void)
 	target_end(&target);
 }
 
+/** Our child that has this name, or the process that it traces. */
+static pid_t find_surgeon(void)
+{
+	char path[64], children[256] = "";
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	FILE *file = fopen(path, "r");
+	pid_t found = 0;
+	while (file && fscanf(file, "%63s", children) == 1) {
+		char name[64] = "";
+		snprintf(path, sizeof(path), "/proc/%s/comm", children);
+		FILE *comm = fopen(path, "r");
+		if (comm && fgets(name, sizeof(name), comm) &&
+		    strcmp(name, "strobe-surgeon\n") == 0)
+			found = atoi(children);
+		if (comm)
+			fclose(comm);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/** The process that `tracer` traces. */
+static pid_t find_traced(pid_t tracer)
+{
+	DIR *folder = opendir("/proc");
+	struct dirent *entry;
+	pid_t found = 0;
+	while (folder && !found && (entry = readdir(folder))) {
+		char path[300], line[128];
+		int of = 0;
+		snprintf(path, sizeof(path), "/proc/%s/status", entry->d_name);
+		FILE *file = fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file))
+			if (sscanf(line, "TracerPid: %d", &of) == 1 && of == tracer)
+				found = atoi(entry->d_name);
+		if (file)
+			fclose(file);
+	}
+	if (folder)
+		closedir(folder);
+	return found;
+}
+
+/** The process in the target's memory is made anew. */
+static void test_helper_killed(void)
+{
+	struct target target;
+	target_start(&target, 2, 0);
+	target.page->go = 1;
+	target_watch(&target);
+	for (unsigned i = 0; i < 20; i++) {
+		uint32_t probe = arm(&target, NULL);
+		pid_t helper = find_traced(find_surgeon());
+		CHECK(helper > 0 && helper != target.pid);
+		CHECK(kill(helper, SIGKILL) == 0);
+		usleep(1000 * i);
+		agent_engine.disarm(target.engine, &probe, 1);
+		CHECK(target_code_is_ours(&target, (const void *)hot_function, 16));
+	}
+	target_unwatch(&target);
+	CHECK(target_code_is_ours(&target, (const void *)hot_function, 16));
+	target_end(&target);
+}
+
+/** Jumps that nobody takes back are harmless. */
+static void test_surgeon_killed(void)
+{
+	struct target target;
+	static struct seen seen;
+	seen = (struct seen){.in_order = true, .right = true};
+	bool ended;
+	target_start(&target, 2, 0);
+	target.page->go = 1;
+	target_watch(&target);
+	uint32_t probe = arm(&target, NULL);
+	pid_t surgeon = find_surgeon();
+	CHECK(surgeon > 0);
+	CHECK(kill(surgeon, SIGKILL) == 0);
+	usleep(50000);
+	CHECK_OK(agent_engine.wait(target.engine, 100, see, &seen, &ended));
+	CHECK(seen.count > 0 && seen.right && !ended);
+	struct probe_request request = {.address = (uint64_t)(uintptr_t)hot_end - 1};
+	struct probe_answer answer;
+	CHECK_ERROR(agent_engine.arm(target.engine, &request, 1, &answer), STROBE_ERROR_SYSTEM);
+	agent_engine.disarm(target.engine, &probe, 1);
+	target_unwatch(&target);
+	CHECK(!target_code_is_ours(&target, (const void *)hot_function, 16));
+	usleep(50000);
+	target_end(&target);
+}
+
 static void test_refusals(void)
 {
 	struct target target;
@@ -207,4 +301,6 @@ CHECK_MAIN({"every hit of four threads arrives once, with its registers", test_h
 	   {"a condition is evaluated inside", test_condition},
 	   {"armed and disarmed 1,000 times under threads that run", test_cycles},
 	   {"killed at any moment, nothing is left in the code", test_killed},
+	   {"its helper killed, another takes its place", test_helper_killed},
+	   {"killed with its guardian, the jumps that stay do no harm", test_surgeon_killed},
 	   {"what cannot be armed says why", test_refusals}, )
