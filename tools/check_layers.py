@@ -107,7 +107,8 @@ def check_file(source, path, allowed, owners):
                 problems.append(f'{where}: "{name}" is neither its own nor <strobe/...>')
             continue
         target = name.split("/")[0]
-        if "/" not in name or not (source / name).exists():
+        made_of = source / name.replace(".pb-c.h", ".proto")  # a schema's header is made by the build
+        if "/" not in name or not made_of.exists():
             problems.append(f'{where}: "{name}" is not the FOLDER/MODULE.h of a file in src/')
         elif target != folder and target not in may:
             problems.append(f'{where}: {folder} may not use {target} ("{name}")')

@@ -111,7 +111,7 @@ strobe_watch_configure(struct strobe_watch *watch, const char *source, const cha
 typedef void (*strobe_watch_report)(void *context, unsigned line, const char *what);
 /**
  * Takes all tracepoints of a YAML file (strobe-watch(1)) as the source "file". Called again, reads it again if it has changed; `*changed`
- * (may be NULL) says so. An entry that is wrong is reported and left out; a file that cannot be read, or is no YAML, changes nothing.
+ * (may be NULL) says so; a change is taken by a call 100 ms or more after the one that saw it first, as more of it may come. An entry that is wrong is reported and left out; a file that cannot be read, or is no YAML, changes nothing.
  * Errors: SYSTEM, SYNTAX (with the line in its message), NO_MEMORY.
  */
 STROBE_EXPORT struct strobe_error *strobe_watch_read_file(struct strobe_watch *watch,

@@ -34,7 +34,8 @@ enum {
 	HEADROOM = 8192, // below the chain: were we to die, a signal handler may run there
 	GAP = 8192,	 // above it: were we to die, the stack's owner may run on
 	NO_SUCH_PID = 0x7ffffffe,
-	RSEQ_CS_AT = 8, // in struct rseq
+	RSEQ_CS_AT = 8,	  // in struct rseq
+	SHARER_CALLS = 8, // see seccomp_lets()
 };
 static const uint64_t helper_flags = CLONE_VM | CLONE_FS | CLONE_PARENT_SETTID;
 static const uint64_t clone_flags = 0; // and no exit signal
@@ -257,9 +258,19 @@ static bool seccomp_lets(struct clone *clone, const struct stopped_thread *threa
 		call_data(gadgets, SYS_exit_group, 0),
 		call_data(gadgets, SYS_close_range, 0),
 		call_data(gadgets, SYS_rt_sigtimedwait, 0),
+		call_data(gadgets, SYS_mmap, 0),
+		call_data(gadgets, SYS_mprotect, 0),
+		call_data(gadgets, SYS_munmap, 0),
+		call_data(gadgets, SYS_madvise, 0),
+		call_data(gadgets, SYS_membarrier, 0),
+		call_data(gadgets, SYS_memfd_create, 0),
+		call_data(gadgets, SYS_gettid, 0),
+		call_data(gadgets, SYS_process_vm_readv, 0),
 	};
+	// The last ones are made by a process in its memory, and by its threads where they meet what that put there.
+	size_t count = sizeof(calls) / sizeof(calls[0]) - (clone->shares_memory ? 0 : SHARER_CALLS);
 	calls[5].args[1] = UINT32_MAX;
-	switch (seccomp_ask(thread->tid, calls, sizeof(calls) / sizeof(calls[0]))) {
+	switch (seccomp_ask(thread->tid, calls, count)) {
 	case SECCOMP_ALLOWED:
 		return true;
 	case SECCOMP_REFUSED:
@@ -306,7 +317,9 @@ static bool write_chain(struct clone *clone, const struct threads *threads, stru
 	struct chain_call end_call = {.number = SYS_exit_group};
 	struct chain_call close_call = {.number = SYS_close_range, .arguments = {0, UINT32_MAX}};
 	uint64_t exit_link = chain_add_call(chain, &end_call, base);
-	struct chain_call second = {.number = SYS_clone, .arguments = {clone_flags, exit_link}};
+	struct chain_call second = {
+		.number = SYS_clone,
+		.arguments = {clone->shares_memory ? (uint64_t)CLONE_VM : clone_flags, exit_link}};
 	uint64_t second_link = chain_add_call(chain, &second, exit_link);
 	uint64_t helper_link = chain_add_call(chain, &close_call, second_link);
 	struct user_regs_struct last = maker->running;
@@ -447,6 +460,11 @@ static bool run_helper(struct clone *clone, struct threads *threads)
 	if (!wait_for_birth(clone->helper))
 		return refuse(clone, "its helper ended before it began");
 	hurry(clone->helper);
+	// What is in the target's own memory must never run on alone, not even from its first instruction: it is
+	// born with this option.
+	if (clone->shares_memory &&
+	    ptrace(PTRACE_SETOPTIONS, clone->helper, 0, PTRACE_O_TRACECLONE | PTRACE_O_EXITKILL))
+		return refuse(clone, "its helper was killed");
 	if (ptrace(PTRACE_CONT, clone->helper, 0, 0))
 		return refuse(clone, "its helper was killed");
 	pid_t pid = wait_for_child(clone, threads, clone->helper);
@@ -616,7 +634,8 @@ void clone_finish(struct clone *clone, struct threads *threads)
 			end_chain(clone, threads->mem_fd);
 		threads_release_one(threads, maker);
 	}
-	if (clone->pid)
+	// (Of processes that share their memory, the kernel would change all.)
+	if (clone->pid && !clone->shares_memory)
 		prefer_for_oom(clone->pid);
 	if (threads->stop_again) {
 		kill(threads->pid, SIGSTOP);

@@ -20,6 +20,7 @@
 
 /** A clone, and what is left to do for it. Zero-initialise. */
 struct clone {
+	bool shares_memory; // set by the caller: no copy, but a process in the target's own memory (agent/helper.h)
 	struct gadgets gadgets; // found by clone_prepare()
 	pid_t pid;		// 0 = none
 	char why[160];		// why there is none

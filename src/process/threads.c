@@ -91,6 +91,8 @@ static struct strobe_error *seize_new(struct threads *threads, bool interrupt, s
 	*count = 0;
 	for (size_t i = 0; !problem && i < tids.list.count; i++) {
 		struct stopped_thread thread = {.tid = tids.list.items[i], .wait.kind = -1};
+		if (threads->only && thread.tid != threads->only)
+			continue;
 		// Only what was there before is sorted; a tid comes once in a folder.
 		size_t now = threads->list.count;
 		threads->list.count = known;
@@ -158,8 +160,14 @@ bool threads_open_memory(struct threads *threads)
 
 struct strobe_error *threads_seize(struct threads *threads, pid_t pid, unsigned stop_limit_ms)
 {
+	return threads_seize_one(threads, pid, 0, stop_limit_ms);
+}
+
+struct strobe_error *threads_seize_one(struct threads *threads, pid_t pid, pid_t tid,
+				       unsigned stop_limit_ms)
+{
 	size_t count;
-	*threads = (struct threads){.pid = pid, .mem_fd = -1};
+	*threads = (struct threads){.pid = pid, .only = tid, .mem_fd = -1};
 	threads->stop_limit_ns = (uint64_t)stop_limit_ms * 1000000;
 	struct strobe_error *error = permission_check(pid);
 	if (!error)

@@ -56,6 +56,7 @@ struct stopped_thread {
 /** The threads of one process. Zero-initialise. */
 struct threads {
 	pid_t pid;
+	pid_t only; // of all threads this one alone is seized and stopped; 0 = all
 	ARRAY(struct stopped_thread) list; // by tid
 	int mem_fd;			   // /proc/PID/mem, for reading and writing
 	uint64_t stop_limit_ns;
@@ -67,6 +68,9 @@ struct threads {
 /** Seizes all threads; none is stopped yet. Errors: as permission_explain(), NO_MEMORY. */
 struct strobe_error *threads_seize(struct threads *threads, pid_t pid, unsigned stop_limit_ms)
 	STROBE_MUST_CHECK;
+/** The same for thread `tid` alone: the others run on, all the time. */
+struct strobe_error *threads_seize_one(struct threads *threads, pid_t pid, pid_t tid,
+				       unsigned stop_limit_ms) STROBE_MUST_CHECK;
 /** The id of a thread that still has the process's memory: /proc shows none for a leader that ended
  *  before the others. */
 pid_t threads_alive(const struct threads *threads);

@@ -22,7 +22,29 @@ struct reader {
 
 static char *copy(struct tracepoint_config *config, const char *text)
 {
-	return arena_strdup(&config->arena, text);
+	char *ret = arena_strdup(&config->arena, text);
+	config->short_of_memory |= text && !ret;
+	return ret;
+}
+
+static char *copy_part(struct tracepoint_config *config, const char *text, size_t size)
+{
+	char *ret = arena_copy_string(&config->arena, text, size);
+	config->short_of_memory |= !ret;
+	return ret;
+}
+
+/** What people wrote, fit for a message of one line. */
+struct shown {
+	char text[101];
+};
+static const char *show(struct shown *shown, const char *text)
+{
+	snprintf(shown->text, sizeof(shown->text), "%s", text ? text : "");
+	for (char *at = shown->text; *at; at++)
+		if ((unsigned char)*at < ' ' || *at == 0x7f)
+			*at = ' ';
+	return shown->text;
 }
 
 /** A whole number, all of it; false for anything else. */
@@ -230,12 +252,13 @@ static bool take_log_msg(struct reader *reader, const char *value)
 			depth += *at == '{' ? 1u : *at == '}' ? -1u : 0u;
 		if (depth || at - start == 1)
 			return false;
-		part->expression = arena_copy_string(&config->arena, start, (size_t)(--at - start));
+		part->expression = copy_part(config, start, (size_t)(--at - start));
 	}
 	config->log = arena_alloc(&config->arena, count * sizeof(*config->log));
 	if (config->log)
 		memcpy(config->log, parts, count * sizeof(*config->log));
 	config->log_count = config->log ? count : 0;
+	config->short_of_memory |= text.failed || !config->log;
 	return true;
 }
 
@@ -266,12 +289,13 @@ static bool take_list(struct tracepoint_config *config, const char *value, const
 		size_t size = strcspn(at, " ,");
 		if (count == ID_LIST_LIMIT)
 			return false;
-		ids[count++] = arena_copy_string(&config->arena, at, size);
+		ids[count++] = copy_part(config, at, size);
 		at += size;
 	}
 	*ret = arena_alloc(&config->arena, (count + 1) * sizeof(**ret));
 	if (*ret)
 		memcpy(*ret, ids, count * sizeof(**ret));
+	config->short_of_memory |= !*ret;
 	return count > 0;
 }
 
@@ -405,16 +429,18 @@ static const struct argument {
 
 static struct strobe_error *take_argument(struct reader *reader, const struct strobe_pair *pair)
 {
-	for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++) {
+	struct shown shown;
+	for (size_t i = 0; pair->name && i < sizeof(arguments) / sizeof(arguments[0]); i++) {
 		if (strcasecmp(arguments[i].name, pair->name) != 0)
 			continue;
 		if (!pair->value || !arguments[i].take(reader, pair->value))
 			return error_new(STROBE_ERROR_INVALID, "%s: '%.100s' is not %s",
-					 arguments[i].name, pair->value ? pair->value : "",
+					 arguments[i].name, show(&shown, pair->value),
 					 arguments[i].expected);
 		return NULL;
 	}
-	return error_new(STROBE_ERROR_INVALID, "no argument is called '%.100s'", pair->name);
+	return error_new(STROBE_ERROR_INVALID, "no argument is called '%.100s'",
+			 show(&shown, pair->name));
 }
 
 /** Servers tell times in seconds, milliseconds or nanoseconds since 1970: their size says which. */
@@ -441,6 +467,7 @@ static struct strobe_error *take_metric(struct tracepoint_config *config,
 					struct config_metric *ret)
 {
 	static const char *const types[] = {"counter", "gauge", "histogram", "summary", NULL};
+	struct shown name, kind;
 	unsigned type = 0;
 	if (!written->name || !*written->name)
 		return error_new(STROBE_ERROR_INVALID, "a metric has no name");
@@ -448,7 +475,7 @@ static struct strobe_error *take_metric(struct tracepoint_config *config,
 		return error_new(
 			STROBE_ERROR_INVALID,
 			"metric %.100s: type '%.50s' is not counter, gauge, histogram or summary",
-			written->name, written->type);
+			show(&name, written->name), show(&kind, written->type));
 	struct config_label *labels =
 		arena_alloc(&config->arena, (written->label_count + 1) * sizeof(*labels));
 	*ret = (struct config_metric){
@@ -465,10 +492,12 @@ static struct strobe_error *take_metric(struct tracepoint_config *config,
 	for (size_t i = 0; labels && i < written->label_count; i++) {
 		const char *value = written->labels[i].value ? written->labels[i].value : "";
 		size_t size = strlen(value);
+		if (!written->labels[i].name)
+			return error_new(STROBE_ERROR_INVALID, "metric %.100s: a label has no name",
+					 show(&name, written->name));
 		labels[i].key = copy(config, written->labels[i].name);
 		if (size > 2 && value[0] == '{' && value[size - 1] == '}')
-			labels[i].expression =
-				arena_copy_string(&config->arena, value + 1, size - 2);
+			labels[i].expression = copy_part(config, value + 1, size - 2);
 		else
 			labels[i].text = copy(config, value);
 	}
@@ -484,7 +513,10 @@ static void add_hash(uint64_t *hash, const char *text)
 /** Of all that people wrote, in its order. */
 static uint64_t hash_written(const struct strobe_tracepoint *written)
 {
-	uint64_t hash = written->line;
+	// Counts, so that nothing can pass for its neighbour.
+	uint64_t counts[] = {written->line, written->argument_count, written->watch_count,
+			     written->metric_count};
+	uint64_t hash = hash_bytes(counts, sizeof(counts));
 	add_hash(&hash, written->id);
 	add_hash(&hash, written->path);
 	for (size_t i = 0; i < written->argument_count; i++) {
@@ -542,6 +574,7 @@ static const struct strobe_tracepoint *copy_written(struct tracepoint_config *co
 static struct strobe_error *settle(struct reader *reader)
 {
 	struct tracepoint_config *config = reader->config;
+	struct shown shown;
 	bool method = config->method_name != NULL || reader->stage_is_method ||
 		      config->span == SPAN_METHOD;
 	if (!config->method_name && config->line == 0)
@@ -553,10 +586,10 @@ static struct strobe_error *settle(struct reader *reader)
 	if (!read_time(reader->window_start, &config->window_start_ns))
 		return error_new(STROBE_ERROR_INVALID,
 				 "window_start: '%.50s' is no time since 1970",
-				 reader->window_start);
+				 show(&shown, reader->window_start));
 	if (!read_time(reader->window_end, &config->window_end_ns))
 		return error_new(STROBE_ERROR_INVALID, "window_end: '%.50s' is no time since 1970",
-				 reader->window_end);
+				 show(&shown, reader->window_end));
 	if (config->value_fire_count >= 0 && !config->value_key)
 		return error_new(STROBE_ERROR_INVALID, "value_fire_count needs a value_key");
 	if (config->keep_last && !config->keep_until)
@@ -576,15 +609,19 @@ static struct strobe_error *read_all(struct reader *reader, const struct strobe_
 		return error_no_memory();
 	for (size_t i = 0; i < written->argument_count && !error; i++)
 		error = take_argument(reader, &written->arguments[i]);
-	for (; config->watch_count < written->watch_count; config->watch_count++)
-		config->watches[config->watch_count] =
-			copy(config, written->watches[config->watch_count]);
+	for (; config->watch_count < written->watch_count && !error; config->watch_count++) {
+		const char *watch = written->watches[config->watch_count];
+		if (!watch || !watch[strspn(watch, " \t\r\n")])
+			error = error_new(STROBE_ERROR_INVALID, "a watch has no expression");
+		config->watches[config->watch_count] = copy(config, watch);
+	}
 	for (; config->metric_count < written->metric_count && !error; config->metric_count++)
 		error = take_metric(config, &written->metrics[config->metric_count],
 				    &config->metrics[config->metric_count]);
 	if (!error)
 		error = settle(reader);
-	if (!error && !(config->written = copy_written(config, written)))
+	if (!error &&
+	    (!(config->written = copy_written(config, written)) || config->short_of_memory))
 		error = error_no_memory();
 	return error;
 }

@@ -80,6 +80,7 @@ struct tracepoint_config {
 	const char *keep_until; // condition
 	double cpu_share, hits_per_second, bytes_per_second, latency_us; // 0 = no limit of its own
 	const struct strobe_tracepoint *written;			 // a copy, to be echoed
+	bool short_of_memory;						 // while it was read
 };
 
 /** Reads one. An argument that is unknown, or whose value has no meaning, is refused by name, except numbers that DEEP takes its

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -17,9 +18,12 @@ enum { OPEN_LIMIT = 10000, VALUE_LIMIT = 100000, NS_PER_SECOND = 1000000000 };
 /** A call that is waited for to return. */
 struct open_call {
 	struct entry *entry;
-	int tid;
+	int pid, tid;
 	uint64_t frame;
 	int64_t start_ns, start_wall_ns;
+	bool was_missed;      // its thread was not there, when it was looked for
+	const char *function; // interned
+	char thread_name[32];
 	char context[33];
 	struct result *snapshot; // collected at the call, completed at its end; NULL
 };
@@ -44,7 +48,8 @@ struct handler {
 	struct strobe_pair *resource;
 	size_t resource_count;
 	ARRAY(struct entry *) entries;
-	ARRAY(struct open_call) open;
+	ARRAY(struct open_call) open; // in the order in which they began
+	struct hash functions;	      // names of functions that had calls open
 	struct arena arena;
 	uint64_t sampling; // state of the generator
 };
@@ -103,6 +108,7 @@ struct handler *handler_free(struct handler *handler)
 	for (size_t i = 0; i < handler->entries.count; i++)
 		free_entry(handler->entries.items[i]);
 	array_fini(&handler->entries);
+	hash_fini(&handler->functions);
 	arena_fini(&handler->arena);
 	free(handler);
 	return NULL;
@@ -172,9 +178,33 @@ static void give_now(struct handler *handler, struct result *result)
 		result_free(result);
 }
 
+static size_t text_size(const char *text)
+{
+	return text ? strlen(text) : 0;
+}
+
+/** What a result weighs, about as much as it will as JSON. */
+static size_t weigh(const struct result *result)
+{
+	enum { HEAD = 200, ITEM = 60 };
+	size_t size = HEAD + text_size(result->log_message) + text_size(result->span_name) +
+		      ITEM * (result->watches.count + result->attributes.count +
+			      result->metric.labels.count);
+	for (size_t i = 0; i < result->variables.count; i++)
+		size += ITEM * (1 + result->variables.items[i].children.count) +
+			text_size(result->variables.items[i].type) +
+			text_size(result->variables.items[i].value);
+	for (size_t i = 0; i < result->frames.count; i++)
+		size += ITEM * (1 + result->frames.items[i].variables.count) +
+			text_size(result->frames.items[i].file) +
+			text_size(result->frames.items[i].function);
+	return size;
+}
+
 /** Gives it, or keeps it until its condition comes true. */
 static void give(struct handler *handler, struct entry *entry, struct result *result)
 {
+	entry->bytes_in_second += weigh(result);
 	if (!entry->config->keep_last) {
 		give_now(handler, result);
 		return;
@@ -435,19 +465,43 @@ static bool over_budget(struct entry *entry, const struct event *event)
 	return over;
 }
 
+/** Log and metrics. */
+static void give_small(struct handler *handler, struct entry *entry, const struct event *event,
+		       const char *context)
+{
+	const struct tracepoint_config *config = entry->config;
+	if (!config->collect && config->log_count)
+		give_log(handler, entry, event, context);
+	for (size_t i = 0; i < config->metric_count; i++)
+		give_metric(handler, entry, event, context, &config->metrics[i]);
+}
+
 // Calls and returns.
+
+static const char *intern(struct handler *handler, const char *name)
+{
+	uint64_t key = name ? hash_bytes(name, strlen(name)) : 0;
+	char *known = name ? hash_get(&handler->functions, key) : NULL;
+	if (!known && name && (known = arena_strdup(&handler->arena, name)))
+		(void)hash_put(&handler->functions, key, known);
+	return known;
+}
 
 /** Waits for the end of this call. */
 static void open_call(struct handler *handler, struct entry *entry, const struct event *event,
 		      const char *context, struct result *snapshot)
 {
 	struct open_call call = {.entry = entry,
+				 .pid = event->pid,
 				 .tid = event->tid,
+				 .function = intern(handler, event->function),
 				 .frame = event->frame,
 				 .start_ns = event->time_ns,
 				 .start_wall_ns = event->wall_ns,
 				 .snapshot = snapshot};
 	memcpy(call.context, context, sizeof(call.context));
+	snprintf(call.thread_name, sizeof(call.thread_name), "%s",
+		 event->thread_name ? event->thread_name : "");
 	if (handler->open.count >= OPEN_LIMIT || !array_push(&handler->open, call)) {
 		entry->dropped++;
 		result_free(snapshot);
@@ -465,8 +519,8 @@ static void give_span(struct handler *handler, const struct open_call *call,
 	}
 	result->time_ns = call->start_wall_ns;
 	result->duration_ns = event->time_ns - call->start_ns;
-	result->span_name = arena_strdup(&result->arena, event->function ? event->function
-									 : call->entry->config->id);
+	result->span_name = arena_strdup(&result->arena,
+					 call->function ? call->function : call->entry->config->id);
 	make_id(result->span_id, 8);
 	memcpy(result->trace_id, call->context, sizeof(result->trace_id));
 	add_attribute(result, "dynamic", "strobe");
@@ -475,45 +529,101 @@ static void give_span(struct handler *handler, const struct open_call *call,
 	give(handler, call->entry, result);
 }
 
+/** The snapshot of a call that has ended, which is collected now if it returned and was not collected when it began. */
+static struct result *finish_snapshot(struct handler *handler, struct open_call *call,
+				      const struct event *event, const char *how)
+{
+	struct result *result = call->snapshot;
+	call->snapshot = NULL;
+	if (!result && how) // its frame is no more
+		result = begin_result(handler, call->entry, event, call->context, RESULT_SNAPSHOT);
+	if (!result)
+		result = collect(handler, call->entry, event, call->context);
+	if (!result)
+		return NULL;
+	result->duration_ns = event->time_ns - call->start_ns;
+	if (how)
+		add_attribute(result, "end", how);
+	return result;
+}
+
 /** What a call that has ended gives. `how`: NULL = it returned. */
 static void end_call(struct handler *handler, struct open_call *call, const struct event *event,
 		     const char *how)
 {
 	const struct tracepoint_config *config = call->entry->config;
-	struct result *result = call->snapshot;
+	struct result_watch watch = {.expression = "return", .source = WATCH_CAPTURE};
 	if (config->span == SPAN_METHOD)
 		give_span(handler, call, event, how);
+	if (!how && config->stage == STAGE_METHOD_END)
+		give_small(handler, call->entry, event, call->context);
 	if (!config->collect || config->stage < STAGE_METHOD_END) {
-		result_free(result);
+		result_free(call->snapshot);
 		return;
 	}
-	if (!result && !(result = collect(handler, call->entry, event, call->context))) {
+	struct result *result = finish_snapshot(handler, call, event, how);
+	if (!result) {
 		call->entry->dropped++;
 		return;
 	}
-	result->duration_ns = event->time_ns - call->start_ns;
-	if (how)
-		add_attribute(result, "end", how);
-	struct result_watch watch = {.expression = "return", .source = WATCH_CAPTURE};
 	if (!how && config->stage == STAGE_METHOD_CAPTURE &&
 	    event->ops->outcome(event->scope, &config->limits, result, &watch.value))
 		(void)array_push(&result->watches, watch);
 	give(handler, call->entry, result);
 }
 
-/** Calls of this thread that end with this event: the one that returns, and those within it that never did. */
+static struct open_call take_call(struct handler *handler, size_t index)
+{
+	struct open_call ret = handler->open.items[index];
+	memmove(&handler->open.items[index], &handler->open.items[index + 1],
+		(--handler->open.count - index) * sizeof(ret));
+	return ret;
+}
+
+/** A call that nobody saw return: it ends at this time, for this reason. */
+static void give_up_call(struct handler *handler, size_t index, int64_t time_ns, const char *how)
+{
+	struct open_call call = take_call(handler, index);
+	struct event event = {.kind = EVENT_RETURN,
+			      .pid = call.pid,
+			      .tid = call.tid,
+			      .thread_name = call.thread_name,
+			      .time_ns = time_ns,
+			      .wall_ns = call.start_wall_ns + (time_ns - call.start_ns),
+			      .frame = call.frame,
+			      .function = call.function};
+	end_call(handler, &call, &event, how);
+}
+
+/** This call returned, and those that began within it never will: they are further down the stack. */
 static void end_calls(struct handler *handler, const struct event *event, const struct entry *entry)
 {
-	for (size_t i = handler->open.count; i-- > 0;) {
-		struct open_call *call = &handler->open.items[i];
-		if (call->tid != event->tid || call->frame > event->frame ||
-		    (call->frame == event->frame && call->entry != entry))
-			continue;
-		struct open_call ended = *call;
-		memmove(call, call + 1, (--handler->open.count - i) * sizeof(*call));
-		end_call(handler, &ended, event,
-			 ended.frame < event->frame ? "left without a return" : NULL);
+	size_t index = handler->open.count;
+	while (index-- > 0) {
+		const struct open_call *call = &handler->open.items[index];
+		if (call->tid == event->tid && call->frame == event->frame && call->entry == entry)
+			break;
 	}
+	if (index == SIZE_MAX)
+		return;
+	// Not what began before: that is on another stack, of a signal handler say.
+	for (size_t i = handler->open.count; i-- > index + 1;)
+		if (handler->open.items[i].tid == event->tid &&
+		    handler->open.items[i].frame < event->frame)
+			give_up_call(handler, i, event->time_ns, "left without a return");
+	struct open_call ended = take_call(handler, index);
+	end_call(handler, &ended, event, NULL);
+}
+
+/** A call of the same function with the same frame: the one before was left, by longjmp() say. */
+static void leave_calls(struct handler *handler, const struct event *event,
+			const struct entry *entry)
+{
+	for (size_t i = handler->open.count; i-- > 0;)
+		if (handler->open.items[i].tid == event->tid &&
+		    handler->open.items[i].frame == event->frame &&
+		    handler->open.items[i].entry == entry)
+			give_up_call(handler, i, event->time_ns, "left without a return");
 }
 
 static bool waits_for_end(const struct tracepoint_config *config)
@@ -532,10 +642,8 @@ static void fire(struct handler *handler, struct entry *entry, const struct even
 	bool now = config->collect && config->stage != STAGE_METHOD_END;
 	if (now && !(result = collect(handler, entry, event, context)))
 		entry->dropped++;
-	if (!config->collect && config->log_count)
-		give_log(handler, entry, event, context);
-	for (size_t i = 0; i < config->metric_count; i++)
-		give_metric(handler, entry, event, context, &config->metrics[i]);
+	if (config->stage != STAGE_METHOD_END)
+		give_small(handler, entry, event, context);
 	act(entry, event, result, "hold", handler->actions.hold, handler->actions.context,
 	    config->hold);
 	act(entry, event, result, "snap", handler->actions.snap, handler->actions.context,
@@ -596,6 +704,8 @@ void handler_event(struct handler *handler, const struct event *event,
 		struct entry *entry = find_entry(handler, at_place[i]);
 		if (!entry)
 			continue;
+		if (event->kind == EVENT_CALL && event->frame)
+			leave_calls(handler, event, entry);
 		if (event->kind == EVENT_RETURN)
 			end_calls(handler, event, entry);
 		else
@@ -605,21 +715,22 @@ void handler_event(struct handler *handler, const struct event *event,
 
 void handler_thread_end(struct handler *handler, int tid, int64_t time_ns)
 {
-	struct event event = {
-		.kind = EVENT_RETURN, .tid = tid, .time_ns = time_ns, .frame = UINT64_MAX};
+	for (size_t i = handler->open.count; i-- > 0;)
+		if (tid == 0 || handler->open.items[i].tid == tid)
+			give_up_call(handler, i, time_ns, "its thread ended");
+}
+
+void handler_miss_threads(struct handler *handler, bool (*lives)(void *context, int tid),
+			  void *context, int64_t time_ns)
+{
 	for (size_t i = handler->open.count; i-- > 0;) {
-		struct open_call call = handler->open.items[i];
-		if (call.tid != tid && tid != 0)
+		struct open_call *call = &handler->open.items[i];
+		if (lives(context, call->tid))
 			continue;
-		memmove(&handler->open.items[i], &handler->open.items[i + 1],
-			(--handler->open.count - i) * sizeof(call));
-		event.wall_ns = call.start_wall_ns + (time_ns - call.start_ns);
-		if (call.entry->config->span == SPAN_METHOD)
-			give_span(handler, &call, &event, "its thread ended");
-		if (call.snapshot) {
-			add_attribute(call.snapshot, "end", "its thread ended");
-			give(handler, call.entry, call.snapshot);
-		}
+		if (call->was_missed)
+			give_up_call(handler, i, time_ns, "its thread ended");
+		else
+			call->was_missed = true;
 	}
 }
 
@@ -634,6 +745,8 @@ void handler_tick(struct handler *handler, int64_t time_ns)
 
 void handler_remove(struct handler *handler, const struct tracepoint_config *config)
 {
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	for (size_t i = 0; i < handler->entries.count; i++) {
 		struct entry *entry = handler->entries.items[i];
 		if (entry->config != config)
@@ -641,9 +754,8 @@ void handler_remove(struct handler *handler, const struct tracepoint_config *con
 		for (size_t j = handler->open.count; j-- > 0;) {
 			if (handler->open.items[j].entry != entry)
 				continue;
-			result_free(handler->open.items[j].snapshot);
-			memmove(&handler->open.items[j], &handler->open.items[j + 1],
-				(--handler->open.count - j) * sizeof(*handler->open.items));
+			give_up_call(handler, j, now.tv_sec * INT64_C(1000000000) + now.tv_nsec,
+				     "the tracepoint was removed");
 		}
 		free_entry(entry);
 		memmove(&handler->entries.items[i], &handler->entries.items[i + 1],
@@ -664,7 +776,7 @@ void handler_status(const struct handler *handler, const struct tracepoint_confi
 	ret->errors = entry->errors;
 	if (entry->why[0])
 		ret->error = entry->why;
-	if (entry->used_up)
+	if (entry->used_up || entry->config->fire_count == 0)
 		ret->state = "used up";
 	else if (!entry->enabled)
 		ret->state = "disarmed";

@@ -74,6 +74,9 @@ void handler_event(struct handler *handler, const struct event *event,
 		   struct tracepoint_config *const *at_place, size_t count, uint64_t checked);
 /** A thread ended, or the program did: what was open in it is closed, and says so. */
 void handler_thread_end(struct handler *handler, int tid, int64_t time_ns);
+/** Looks which threads that have calls open are no more: they end when that is seen a second time, so that hits on their way come first. */
+void handler_miss_threads(struct handler *handler, bool (*lives)(void *context, int tid),
+			  void *context, int64_t time_ns);
 /** Budgets are looked at: what is over is degraded, what may come back does. */
 void handler_tick(struct handler *handler, int64_t time_ns);
 /** Fills in what the handler knows of a status: state, hits, fired, dropped, errors. */

@@ -67,9 +67,9 @@ struct strobe_error *native_scope_open(struct native_program *program, const str
 	view->threads.items[0].sp = hit->regs.rsp;
 	// fs_base and gs_base are words 21 and 22 of user_regs_struct, ds to gs behind them.
 	view->registers.items[0].general_missing = hit->has_bases ? 0x7c00000u : 0x7e00000u;
-	lay_over(view, hit->regs.rsp, hit->stack, hit->stack_size);
 	for (size_t i = 0; i < hit->chunk_count; i++)
 		lay_over(view, hit->chunks[i].address, hit->chunks[i].bytes, hit->chunks[i].size);
+	lay_over(view, hit->regs.rsp, hit->stack, hit->stack_size);
 	program->open = scope;
 	*ret = scope;
 	return NULL;
@@ -232,7 +232,7 @@ static bool tell_text(void *context, const char *expression, const struct config
 static struct variable_walk *walk_of(struct native_scope *scope, struct result *result,
 				     const struct config_limits *limits)
 {
-	if (scope->walk && variable_walk_result(scope->walk) == result)
+	if (scope->walk && variable_walk_fills(scope->walk, result))
 		return scope->walk;
 	variable_walk_free(scope->walk);
 	scope->walk = variable_walk_new(result, limits);

@@ -20,6 +20,7 @@ struct pending {
 /** Invariant: result->variables.items[id - 1] is variable `id`; identities has those that have an address. */
 struct variable_walk {
 	struct result *result;
+	char id[33]; // the result's: another may come to stand where it stood
 	struct config_limits limits;
 	struct hash identities; // of address and type -> id, as a pointer
 	ARRAY(struct pending) queue;
@@ -41,6 +42,7 @@ struct variable_walk *variable_walk_new(struct result *result, const struct conf
 	if (!walk)
 		return NULL;
 	walk->result = result;
+	memcpy(walk->id, result->id, sizeof(walk->id));
 	walk->limits = *limits;
 	walk->until_ns = now_ns() + (int64_t)limits->max_process_time_ms * 1000000;
 	return walk;
@@ -58,14 +60,35 @@ struct variable_walk *variable_walk_free(struct variable_walk *walk)
 	return NULL;
 }
 
-const struct result *variable_walk_result(const struct variable_walk *walk)
+bool variable_walk_fills(const struct variable_walk *walk, const struct result *result)
 {
-	return walk->result;
+	return walk->result == result && strcmp(walk->id, result->id) == 0;
 }
 
 static const struct type *element_of(const struct type *type)
 {
 	return type->target ? type->target : NULL;
+}
+
+/** An array of characters with others than text in it: it ends at its first 0, and is of that to its end. */
+static bool is_bytes(const struct strobe_value *value)
+{
+	unsigned char bytes[256];
+	uint64_t address, size = strobe_value_size(value);
+	bool ended = false;
+	if (!strstr(strobe_value_type(value), "unsigned") &&
+	    !strstr(strobe_value_type(value), "uint8_t"))
+		return false; // char is for text, whatever is in it
+	if (!strobe_value_address(value, &address))
+		return false;
+	size = strobe_memory_read(value_view(value), address, bytes,
+				  size < sizeof(bytes) ? size : sizeof(bytes));
+	for (uint64_t i = 0; i < size; i++) {
+		ended |= !bytes[i];
+		if (ended ? bytes[i] != 0 : bytes[i] < 0x20 && !strchr("\t\r\n", bytes[i]))
+			return true;
+	}
+	return size > 0 && !bytes[0];
 }
 
 /** Text: an array of characters, or a pointer to some. */
@@ -75,7 +98,9 @@ static bool is_text(const struct strobe_value *value, const struct type *type)
 	if (!element || (type->kind != TYPE_POINTER && type->kind != TYPE_ARRAY))
 		return false;
 	element = type_strip(value->symbols, (struct type *)(uintptr_t)element);
-	return element->kind == TYPE_CHARACTER && element->size == 1;
+	if (element->kind != TYPE_CHARACTER || element->size != 1)
+		return false;
+	return type->kind == TYPE_POINTER || !is_bytes(value);
 }
 
 /** What stands at an address up to its NUL, made printable; false if it cannot be read. */

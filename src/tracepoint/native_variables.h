@@ -11,7 +11,7 @@ struct variable_walk;
 /** NULL when memory is short. */
 struct variable_walk *variable_walk_new(struct result *result, const struct config_limits *limits);
 struct variable_walk *variable_walk_free(struct variable_walk *walk);
-const struct result *variable_walk_result(const struct variable_walk *walk);
+bool variable_walk_fills(const struct variable_walk *walk, const struct result *result);
 /** Adds a value (taken over if it returns true), with what it holds in turn after variable_walk_finish(); at most `limit` variables
  *  more. False if there are too many, or memory is short. */
 bool variable_walk_add(struct variable_walk *walk, struct strobe_value *value, const char *name,

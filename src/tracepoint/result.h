@@ -79,12 +79,15 @@ void result_write_json(const struct result *result, struct text *ret);
 /** The same in a line or some for people: when, which thread, which tracepoint, and what. Text of the target is in it as it is. */
 void result_write_text(const struct result *result, struct text *ret);
 
+struct strobe_delivery;
 /** Who gets results: the library's takers, DEEP's server, an OpenTelemetry collector, files. */
 struct result_sink {
 	/** Queues or writes it; false: dropped. Must not wait. */
 	bool (*put)(void *context, const struct result *result);
-	/** Does what there is to do, for at most `timeout_ms`: connections, retries. */
-	void (*work)(void *context, int timeout_ms);
+	/** Does what there is to do, for at most `timeout_ms`: connections, retries. Returns after how many ms it wants to be called again. */
+	int (*work)(void *context, int timeout_ms);
+	/** How it does; see <strobe/tracepoint_server.h>. */
+	void (*tell)(const void *context, struct strobe_delivery *ret);
 	void (*close)(void *context); // flushes for a moment
 	void *context;
 };

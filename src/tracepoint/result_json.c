@@ -5,24 +5,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "tracepoint/result.h"
-
-/** Length of the UTF-8 character at `at`, 0 if it is none. */
-static unsigned utf8_size(const unsigned char *at)
-{
-	unsigned size = at[0] < 0x80			? 1
-			: at[0] >= 0xc2 && at[0] < 0xe0 ? 2
-			: (at[0] & 0xf0) == 0xe0	? 3
-			: at[0] >= 0xf0 && at[0] < 0xf5 ? 4
-							: 0;
-	for (unsigned i = 1; i < size; i++)
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
-		return 0;
-	return size;
-}
 
 /** Bytes that are no UTF-8 are written as the characters of their numbers. */
 static void put_string(struct text *out, const char *string)
@@ -33,7 +17,7 @@ static void put_string(struct text *out, const char *string)
 	}
 	text_append_char(out, '"');
 	for (const unsigned char *at = (const unsigned char *)string; *at;) {
-		unsigned size = utf8_size(at);
+		unsigned size = utf8_size((const char *)at);
 		if (*at == '"' || *at == '\\')
 			text_printf(out, "\\%c", *at);
 		else if (*at < 0x20 || *at == 0x7f || !size)

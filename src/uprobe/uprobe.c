@@ -9,12 +9,14 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/array.h"
 #include "base/error.h"
 #include "tracepoint/engine.h"
 #include "uprobe/bpf.h"
+#include "uprobe/condition.h"
 
 enum {
 	RING_SIZE = 16 << 20,
@@ -24,6 +26,10 @@ enum {
 	PROBE_LIMIT = 100000,
 	REGISTERS = 21, // words of struct pt_regs
 	AT_ONCE = 256,	// hits
+	AT_ONCE_NS = 50000000,
+	POINTEES = 15, // registers r15 to rdi of struct pt_regs
+	POINTEE_SIZE = 256,
+	POINTEE_RBP = 4, // the stack is copied anyhow
 };
 /** Bytes of stack that a record has room for. */
 static const uint32_t stack_sizes[STACK_CLASSES] = {0, 1024, 8192, 32768};
@@ -33,7 +39,9 @@ struct record {
 	uint64_t cookie, time_ns, pid_tid, fs_base;
 	uint64_t regs[REGISTERS]; // struct pt_regs: r15 ... ss
 	uint32_t stack_size;	  // that was copied
-	uint32_t padding;
+	uint32_t pointees_known;  // bit n: what register n pointed to
+	uint64_t checked; // the condition holds; 0 = there is none, or it could not be evaluated
+	uint8_t pointees[POINTEES][POINTEE_SIZE];
 	uint8_t stack[];
 };
 
@@ -50,7 +58,7 @@ struct uprobe {
 	int pid, process; // and a descriptor of it
 	struct strobe_symbols *symbols;
 	int ring, counters, programs[STACK_CLASSES];
-	bool has_fs_base;
+	uint32_t fs_base; // where the kernel keeps it in a task; 0 = not known
 	ARRAY(struct probe) probes;
 	uint64_t *consumer;	  // mapped: our position
 	const uint64_t *producer; // the kernel's
@@ -138,12 +146,38 @@ static void put_stack(struct bpf_code *code, uint32_t size)
 		bpf_land(code, done[count]);
 }
 
+/** What registers point to, as far as it can be read: r8 collects which. */
+static void put_pointees(struct bpf_code *code)
+{
+	put_constant(code, BPF_REG_8, 0);
+	for (int i = 0; i < POINTEES; i++) {
+		if (i == POINTEE_RBP)
+			continue;
+		put_copy(code, BPF_REG_1, BPF_REG_7);
+		bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0,
+			(int32_t)(offsetof(struct record, pointees) + (size_t)i * POINTEE_SIZE));
+		put_constant(code, BPF_REG_2, POINTEE_SIZE);
+		bpf_put(code, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_6, (int16_t)(i * 8),
+			0);
+		put_call(code, BPF_FUNC_probe_read_user);
+		unsigned failed = code->count;
+		bpf_put(code, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, 0);
+		bpf_put(code, BPF_ALU64 | BPF_OR | BPF_K, BPF_REG_8, 0, 0, 1 << i);
+		bpf_land(code, failed);
+	}
+	bpf_put(code, BPF_STX | BPF_MEM | BPF_W, BPF_REG_7, BPF_REG_8,
+		offsetof(struct record, pointees_known), 0);
+}
+
 /** The program that a hit runs: r6 = registers, r7 = the record. */
-static void make_program(struct bpf_code *code, const struct uprobe *engine, uint32_t stack_size,
-			 uint32_t fs_base)
+static bool make_program(struct bpf_code *code, const struct uprobe *engine, uint32_t stack_size,
+			 const struct probe_program *condition)
 {
 	code->count = 0;
 	put_copy(code, BPF_REG_6, BPF_REG_1);
+	put_constant(code, BPF_REG_9, 0);
+	if (condition && !bpf_put_condition(code, condition))
+		return false;
 	bpf_put_map(code, BPF_REG_1, engine->ring);
 	put_constant(code, BPF_REG_2, (int32_t)(sizeof(struct record) + stack_size));
 	put_constant(code, BPF_REG_3, 0);
@@ -165,13 +199,16 @@ static void make_program(struct bpf_code *code, const struct uprobe *engine, uin
 			0);
 		put_store(code, BPF_REG_7, offsetof(struct record, regs) + i * 8, BPF_REG_1);
 	}
-	put_fs_base(code, fs_base);
+	put_store(code, BPF_REG_7, offsetof(struct record, checked), BPF_REG_9);
+	put_fs_base(code, engine->fs_base);
 	put_stack(code, stack_size);
+	put_pointees(code);
 	put_copy(code, BPF_REG_1, BPF_REG_7);
 	put_constant(code, BPF_REG_2, 0);
 	put_call(code, BPF_FUNC_ringbuf_submit);
 	put_constant(code, BPF_REG_0, 0);
 	bpf_put(code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	return true;
 }
 
 static void close_engine(void *context)
@@ -224,11 +261,11 @@ static struct strobe_error *map_ring(struct uprobe *engine)
 static struct strobe_error *load_programs(struct uprobe *engine)
 {
 	struct bpf_code code;
-	uint32_t fs_base = 0;
 	char log[1024];
-	engine->has_fs_base = btf_offset("task_struct", "thread.fsbase", &fs_base) && fs_base;
+	if (!btf_offset("task_struct", "thread.fsbase", &engine->fs_base))
+		engine->fs_base = 0;
 	for (unsigned i = 0; i < STACK_CLASSES; i++) {
-		make_program(&code, engine, stack_sizes[i], engine->has_fs_base ? fs_base : 0);
+		make_program(&code, engine, stack_sizes[i], NULL);
 		engine->programs[i] = bpf_program_load(&code, NULL, 0);
 		if (engine->programs[i] >= 0)
 			continue;
@@ -406,11 +443,18 @@ static void visit_record(struct uprobe *engine, const struct record *record, eng
 		.pid = (int)(record->pid_tid >> 32),
 		.tid = (int)(uint32_t)record->pid_tid,
 		.time_ns = (int64_t)record->time_ns,
-		.has_bases = engine->has_fs_base,
+		.has_bases = engine->fs_base != 0,
+		.checked = record->checked,
 		.stack = record->stack,
 		.stack_size = record->stack_size,
 	};
+	struct hit_chunk chunks[POINTEES];
 	copy_registers(record, &hit.regs);
+	for (unsigned i = 0; i < POINTEES; i++)
+		if (record->pointees_known >> i & 1)
+			chunks[hit.chunk_count++] = (struct hit_chunk){
+				record->regs[i], record->pointees[i], POINTEE_SIZE};
+	hit.chunks = chunks;
 	hit.frame = hit.regs.rsp + (probe->kind == PROBE_AT ? 8 : 0);
 	if (probe->kind == PROBE_AT)
 		hit.regs.rip = probe->address;
@@ -418,12 +462,20 @@ static void visit_record(struct uprobe *engine, const struct record *record, eng
 	visit(context, &hit);
 }
 
+static int64_t monotonic_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 /** What is in the ring, but not more than some at once: they may come faster than they are handled. How many there were. */
 static size_t drain(struct uprobe *engine, engine_visit visit, void *context)
 {
 	uint64_t position = *engine->consumer, end;
 	size_t count = 0;
-	while (count < AT_ONCE &&
+	int64_t start = monotonic_ns();
+	while (count < AT_ONCE && monotonic_ns() - start < AT_ONCE_NS &&
 	       position < (end = __atomic_load_n(engine->producer, __ATOMIC_ACQUIRE))) {
 		const uint8_t *at = engine->data + position % RING_SIZE;
 		uint32_t size =

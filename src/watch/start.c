@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -68,6 +69,11 @@ struct strobe_error *strobe_watch_start(const char *const *arguments,
 					struct strobe_watch **ret)
 {
 	int gate[2];
+	if (options && options->engine && strcmp(options->engine, agent_engine.name) == 0)
+		return error_new(STROBE_ERROR_UNSUPPORTED,
+				 "engine agent cannot begin with a program that waits to be "
+				 "started: give the process id of one "
+				 "that runs");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate))
 		return error_errno(errno, "socketpair");
 	pid_t pid = fork();

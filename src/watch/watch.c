@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,13 +32,16 @@ static void give(void *context, struct result *result)
 	struct strobe_watch *watch = context;
 	static const char *const kinds[] = {"snapshot", "log", "metric", "span", "status"};
 	struct text json cleanup_text = {0}, text cleanup_text = {0};
-	result_write_json(result, &json);
-	result_write_text(result, &text);
+	if (watch->takers.count) {
+		result_write_json(result, &json);
+		result_write_text(result, &text);
+	}
 	bool taken = watch->takers.count == 0;
 	for (size_t i = 0; i < watch->takers.count && !json.failed; i++)
 		taken |= watch->takers.items[i].taker(watch->takers.items[i].context,
 						      kinds[result->kind], text_string(&json),
 						      json.size, text_string(&text));
+	taken &= watch_sink(watch, result);
 	watch->given++;
 	watch->refused += !taken;
 	result_free(result);
@@ -91,6 +95,31 @@ static bool snap(void *context, const struct event *event, const char *path, con
 
 // Sessions.
 
+static struct strobe_error *open_engine(struct strobe_watch *watch, const struct engine_ops *ops)
+{
+	struct watch_engine *engine = &watch->engines[watch->engine_count];
+	struct strobe_error *error =
+		ops->open(watch->pid, native_program_symbols(watch->program), &engine->engine);
+	if (error)
+		return error;
+	engine->ops = ops;
+	watch->engine_count++;
+	return NULL;
+}
+
+/** uprobe, or agent with uprobe for what it cannot take. */
+static struct strobe_error *open_engines(struct strobe_watch *watch)
+{
+	const char *name = watch->options.engine;
+	struct strobe_error *error = NULL;
+	if (name && strcmp(name, agent_engine.name) == 0)
+		error = open_engine(watch, &agent_engine);
+	else if (name && strcmp(name, uprobe_engine.name) != 0)
+		error = error_new(STROBE_ERROR_UNSUPPORTED,
+				  "no engine '%.50s'; there are agent and uprobe", name);
+	return error ? error : open_engine(watch, &uprobe_engine);
+}
+
 static struct strobe_error *open_all(struct strobe_watch *watch)
 {
 	struct handler_actions actions = {
@@ -99,10 +128,7 @@ static struct strobe_error *open_all(struct strobe_watch *watch)
 		native_program_new(watch->pid, &watch->options, &watch->program);
 	if (!error)
 		error = handler_new(&actions, &watch->options, &watch->handler);
-	if (!error)
-		error = uprobe_engine.open(watch->pid, native_program_symbols(watch->program),
-					   &watch->engine);
-	return error;
+	return error ? error : open_engines(watch);
 }
 
 struct strobe_error *strobe_watch_open(int pid, const struct strobe_watch_options *options,
@@ -112,18 +138,11 @@ struct strobe_error *strobe_watch_open(int pid, const struct strobe_watch_option
 	if (!watch)
 		return error_no_memory();
 	watch->pid = pid;
-	watch->ops = &uprobe_engine;
 	if (options)
 		memcpy(&watch->options, options,
 		       options->size < sizeof(watch->options) ? options->size
 							      : sizeof(watch->options));
-	struct strobe_error *error = NULL;
-	if (watch->options.engine && strcmp(watch->options.engine, uprobe_engine.name) != 0)
-		error = error_new(STROBE_ERROR_UNSUPPORTED,
-				  "no engine '%.50s' in this build; there is: uprobe",
-				  watch->options.engine);
-	if (!error)
-		error = open_all(watch);
+	struct strobe_error *error = open_all(watch);
 	if (error) {
 		strobe_watch_close(watch);
 		return error;
@@ -151,10 +170,11 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 		free_entry(watch->entries.items[i]);
 	}
 	array_fini(&watch->entries);
-	if (watch->engine)
-		watch->ops->close(watch->engine);
+	for (unsigned i = watch->engine_count; i-- > 0;)
+		watch->engines[i].ops->close(watch->engines[i].engine);
 	if (watch->handler)
 		handler_thread_end(watch->handler, 0, clock_ns(CLOCK_MONOTONIC));
+	watch_close_sinks(watch);
 	handler_free(watch->handler);
 	native_program_free(watch->program);
 	array_fini(&watch->places);
@@ -438,7 +458,7 @@ static void see_hit(void *context, const struct engine_hit *hit)
 	if (method)
 		event.frame = native_scope_frame(scope, place->is_return);
 	handler_event(watch->handler, &event, place->configs.items, place->configs.count,
-		      hit->checked ? UINT64_MAX : 0);
+		      hit->checked && place->checked == place->configs.items[0] ? 1 : 0);
 	native_scope_close(scope);
 }
 
@@ -457,6 +477,37 @@ static struct strobe_error *catch_up(struct strobe_watch *watch)
 	return error;
 }
 
+/** Hits of all engines; waits where none has any. */
+static struct strobe_error *wait_hits(struct strobe_watch *watch, int timeout_ms,
+				      struct polling *polling, bool *ended)
+{
+	struct pollfd descriptors[2];
+	struct strobe_error *error = NULL;
+	bool last = watch->engine_count == 1;
+	for (unsigned i = 0; i < watch->engine_count; i++)
+		descriptors[i] = (struct pollfd){
+			.fd = watch->engines[i].ops->descriptor(watch->engines[i].engine),
+			.events = POLLIN};
+	if (!last) // one of them waits by itself
+		poll(descriptors, watch->engine_count, timeout_ms < 10 ? timeout_ms : 10);
+	*ended = true;
+	for (unsigned i = 0; i < watch->engine_count && !error; i++) {
+		bool gone = false;
+		error = watch->engines[i].ops->wait(watch->engines[i].engine, last ? timeout_ms : 0,
+						    see_hit, polling, &gone);
+		*ended &= gone;
+	}
+	return error;
+}
+
+static bool thread_lives(void *context, int tid)
+{
+	const struct strobe_watch *watch = context;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/task/%d", watch->pid, tid);
+	return access(path, F_OK) == 0;
+}
+
 struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_ms, bool *ended)
 {
 	int64_t start = clock_ns(CLOCK_MONOTONIC), now = start;
@@ -472,17 +523,18 @@ struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_m
 			if (error && strobe_error_code(error) == STROBE_ERROR_NOT_FOUND)
 				error = strobe_error_free(error);
 			handler_tick(watch->handler, now);
+			handler_miss_threads(watch->handler, thread_lives, watch, now);
 		}
 		int64_t left = timeout_ms < 0 ? LOOK_EVERY_NS
 					      : (int64_t)timeout_ms * NS_PER_MS - (now - start);
+		int64_t servers_want = (int64_t)watch_work(watch) * NS_PER_MS;
 		left = left < 0 ? 0 : left > LOOK_EVERY_NS ? LOOK_EVERY_NS : left;
+		left = left < servers_want ? left : servers_want;
 		polling.wall_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 		uint64_t before = watch->given;
 		bool gone = false;
 		if (!error)
-			error = watch->ops->wait(watch->engine,
-						 *ended ? 0 : (int)(left / NS_PER_MS), see_hit,
-						 &polling, &gone);
+			error = wait_hits(watch, (int)(left / NS_PER_MS), &polling, &gone);
 		*ended = gone;
 		if (!error)
 			error = polling.error;
@@ -503,7 +555,8 @@ int strobe_watch_pid(const struct strobe_watch *watch)
 
 int strobe_watch_descriptor(const struct strobe_watch *watch)
 {
-	return watch->ops->descriptor(watch->engine);
+	return watch->engines[watch->engine_count - 1].ops->descriptor(
+		watch->engines[watch->engine_count - 1].engine);
 }
 
 size_t strobe_watch_count(const struct strobe_watch *watch)
@@ -535,7 +588,8 @@ void strobe_watch_status(struct strobe_watch *watch, size_t index,
 		struct watch_place *place = watch->places.items[i];
 		if (!place || !place->probe)
 			continue;
-		watch->ops->totals(watch->engine, place->probe, &totals);
+		const struct watch_engine *engine = &watch->engines[place->engine];
+		engine->ops->totals(engine->engine, place->probe, &totals);
 		for (size_t j = 0; j < place->configs.count; j++)
 			if (place->configs.items[j] == entry->config)
 				ret->cost_ns += totals.cost_ns;

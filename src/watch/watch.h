@@ -9,12 +9,15 @@
 #include "tracepoint/engine.h"
 #include "tracepoint/handler.h"
 #include "tracepoint/native_scope.h"
+#include "tracepoint/result.h"
 
 /** A place that is armed, and whose tracepoints are there. */
 struct watch_place {
 	uint64_t address;
 	bool is_return;
-	uint32_t probe; // 0 = not armed
+	uint32_t probe;				 // 0 = not armed
+	unsigned engine;			 // whose it is
+	const struct tracepoint_config *checked; // whose condition the engine evaluates; NULL
 	const char *method;
 	ARRAY(struct tracepoint_config *) configs;
 	char *file, *function; // copies; NULL
@@ -43,12 +46,20 @@ struct strobe_watch {
 	int pid;
 	struct strobe_watch_options options;
 	struct native_program *program;
-	const struct engine_ops *ops;
-	void *engine;
+	struct watch_engine {
+		const struct engine_ops *ops;
+		void *engine;
+	} engines[2]; // the first that takes a place has it; `engine_count` of them
+	unsigned engine_count;
 	struct handler *handler;
 	ARRAY(struct watch_entry *) entries;
 	ARRAY(struct watch_place *) places; // NULL = free
 	ARRAY(struct watch_taker) takers;
+	ARRAY(struct result_sink) sinks;
+	bool has_deep;
+	ARRAY(struct strobe_pair)
+	resource; // what servers are told of this process; made for the first
+	struct arena resource_arena;
 	ARRAY(struct watch_listener) listeners;
 	ARRAY(struct strobe_tracepoint_problem) problems;
 	struct arena problems_arena;
@@ -56,12 +67,19 @@ struct strobe_watch {
 	uint64_t given, refused;
 	bool stale; // places of something must be armed or disarmed
 	char *hash;
-	bool waits;	    // the program that we started has not begun
-	uint64_t file_hash; // of the configuration file's content, when it was read last
-	char why[200];	    // of the action that failed last
-	char comm[32];	    // of the thread of the hit at hand
+	bool waits;		 // the program that we started has not begun
+	uint64_t file_hash;	 // of the configuration file's content, when it was read last
+	uint64_t file_hash_seen; // what it is now, since then
+	int64_t file_seen_ns;
+	char why[200]; // of the action that failed last
+	char comm[32]; // of the thread of the hit at hand
 };
 
+/** sinks.c: gives a result to the servers; false: one of them dropped it. */
+bool watch_sink(struct strobe_watch *watch, const struct result *result);
+/** Lets the servers do what they have to; returns after how many ms they want to again. */
+int watch_work(struct strobe_watch *watch);
+void watch_close_sinks(struct strobe_watch *watch);
 /** start.c: lets a program begin that was started. */
 void watch_go(struct strobe_watch *watch);
 /** watch_places.c: finds the places of an entry and arms them. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "tracepoint/compile.h"
 #include "watch/watch.h"
 
 enum { STACK_BYTES = 8192, STACK_BYTES_ALL = 32768 };
@@ -56,27 +57,61 @@ static void say_why(struct watch_entry *entry, const char *why)
 		entry->why = strdup(why);
 }
 
-/** Arms the place at `index` if it is not. */
+static void disarm_place(struct strobe_watch *watch, struct watch_place *place)
+{
+	struct watch_engine *engine = &watch->engines[place->engine];
+	if (place->probe)
+		engine->ops->disarm(engine->engine, &place->probe, 1);
+	place->probe = 0;
+	place->checked = NULL;
+}
+
+/** Calls are matched with returns by the order of hits, which holds within one engine: that which sees returns. */
+static bool needs_order(const struct tracepoint_config *config)
+{
+	return config->stage >= STAGE_METHOD_END || config->span == SPAN_METHOD;
+}
+
+/** Arms the place at `index` if it is not: by the first engine that takes it. A condition is the engine's to evaluate where no other
+ *  tracepoint is there. */
 static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_entry *entry,
 				      size_t index)
 {
 	struct watch_place *place = watch->places.items[index];
+	const struct tracepoint_config *config = entry->config;
+	const char *why;
+	if (place->probe && place->checked)
+		disarm_place(watch, place); // it is not alone any more
+	if (place->probe)
+		return NULL;
+	struct probe_program *condition = NULL;
+	if (config->condition && place->configs.count == 1 && !place->is_return &&
+	    !config->keep_until)
+		condition = compile_condition(
+			native_program_symbols(watch->program), config->condition, place->address,
+			config->stage >= STAGE_METHOD_START ? 0 : place->line, &why);
 	struct probe_request request = {
 		.kind = place->is_return ? PROBE_RETURN : PROBE_AT,
 		.address = place->address,
 		.cookie = (uint32_t)index + 1,
-		.stack_bytes = entry->config->stack_type == STACK_NO	? 1024
-			       : entry->config->frame_type == FRAME_ALL ? STACK_BYTES_ALL
-									: STACK_BYTES,
+		.condition = condition,
+		.stack_bytes = config->stack_type == STACK_NO	 ? 1024
+			       : config->frame_type == FRAME_ALL ? STACK_BYTES_ALL
+								 : STACK_BYTES,
 	};
-	struct probe_answer answer;
-	if (place->probe)
-		return NULL;
-	struct strobe_error *error = watch->ops->arm(watch->engine, &request, 1, &answer);
+	struct probe_answer answer = {0};
+	struct strobe_error *error = NULL;
+	for (unsigned i = needs_order(config) ? watch->engine_count - 1 : 0;
+	     i < watch->engine_count && !answer.probe && !error; i++) {
+		error = watch->engines[i].ops->arm(watch->engines[i].engine, &request, 1, &answer);
+		place->engine = i;
+	}
+	free(condition);
 	if (error)
 		return error;
 	place->probe = answer.probe;
 	place->method = answer.method;
+	place->checked = condition ? config : NULL;
 	if (!answer.probe)
 		say_why(entry, answer.why);
 	return NULL;
@@ -131,8 +166,7 @@ void watch_disarm(struct strobe_watch *watch, struct watch_entry *entry)
 						sizeof(*place->configs.items));
 		if (place->configs.count)
 			continue;
-		if (place->probe)
-			watch->ops->disarm(watch->engine, &place->probe, 1);
+		disarm_place(watch, place);
 		free_place(place);
 		watch->places.items[i] = NULL;
 	}
@@ -145,7 +179,9 @@ struct strobe_error *watch_look_again(struct strobe_watch *watch)
 	struct strobe_error *error = native_program_refresh(watch->program, &changed);
 	if (error || !changed)
 		return error;
-	watch->ops->moved(watch->engine, native_program_symbols(watch->program));
+	for (unsigned i = 0; i < watch->engine_count; i++)
+		watch->engines[i].ops->moved(watch->engines[i].engine,
+					     native_program_symbols(watch->program));
 	for (size_t i = 0; i < watch->entries.count; i++)
 		watch_disarm(watch, watch->entries.items[i]);
 	for (size_t i = 0; i < watch->entries.count && !error; i++)

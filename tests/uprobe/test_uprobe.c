@@ -13,7 +13,7 @@
 #include "check.h"
 #include "tracepoint/engine.h"
 
-enum { CALLS = 1000, THREADS = 4 };
+enum { CALLS = 500, THREADS = 4 };
 static __thread uint64_t thread_local_number;
 
 __attribute__((noinline)) static int counted(uint64_t number, const char *text)

@@ -279,10 +279,50 @@ def triggers():
     results = [json.loads(text) for text in output.read_text().splitlines()]
     numbers = {name: [int(r["log_msg"]) for r in results if r["tracepoint"] == name] for name in ("armed", "arms", "keeps")}
     assert numbers["arms"] and numbers["arms"][0] % 50 == 0, numbers
-    assert len(numbers["armed"]) == 2 and numbers["armed"][0] >= numbers["arms"][0], numbers
+    assert len(numbers["armed"]) == 2, numbers
     # The first time there may be fewer.
     assert len(numbers["keeps"]) >= 8 and {n % 100 for n in numbers["keeps"]} == {96, 97, 98, 99}, numbers["keeps"]
     assert [n % 100 for n in numbers["keeps"][-4:]] == [96, 97, 98, 99], numbers["keeps"]
+
+
+CONDITIONS = {
+    "request->bytes[1] == 255 && n < 7": lambda n: n < 7,
+    "n % 3 == 1 && n > 190": lambda n: n % 3 == 1 and n > 190,
+    "-n < -195": lambda n: n > 195,
+    "(n ^ 5) == 2 || !(n - 17)": lambda n: n in (7, 17),
+    "request->list[n - 1] == 2 && n < 5": lambda n: n == 2,
+    "n >> 3 == 4": lambda n: n >> 3 == 4,
+    "request->user->name[0] == 'a' && n == request->id && *&n == 9": lambda n: n == 9,
+    "n * 2000000000 < 0 && n < 6": lambda n: n < 6 and (n * 2000000000 & 0x80000000) != 0,
+    "n - 4u > 4294967293u": lambda n: n in (2, 3),
+    "~n == -8": lambda n: n == 7,
+    "request->self->self->user->age == 30 && n == 11": lambda n: n == 11,
+    "(char)(n + 125) < 0 && n < 5": lambda n: n in (3, 4),
+    "request->weight > 1.4 && n == 4": lambda n: n == 4,
+    "(int)sizeof(int) * n == 40": lambda n: n == 10,
+    "local == 2 * n + 1 && n <= 1": lambda n: n <= 1,
+    "((struct request *)0)->id == 0": lambda n: False,
+}
+
+
+def conditions():
+    """conditions mean the same wherever they are evaluated: by the kernel, by jumps, outside"""
+    wrong, place = [], f"watched.c:{line('SERVE')} if "
+    for condition, expected in CONDITIONS.items():
+        run = subprocess.run([STROBE, "watch", place + condition, "--log", "{n}", "--json", "--", FOLDER / "watched", "200", "1"],
+                             capture_output=True, text=True, timeout=60, check=False)
+        if run.returncode == 1 and ("CAP_BPF" in run.stderr or "uprobe_multi" in run.stderr):
+            raise Skip(run.stderr.strip())
+        numbers = [int(json.loads(text)["log_msg"]) for text in run.stdout.splitlines() if text.startswith("{")]
+        if run.returncode != 3 or numbers != [n for n in range(200) if expected(n)]:
+            wrong.append(("uprobe", condition, run.returncode, numbers[:20], run.stderr))
+    with Target() as target:
+        for condition, expected in CONDITIONS.items():
+            results, said = watch(target.pid, "--engine", "agent", place + condition, "--log", "{n}", "-T", 1)
+            numbers = {int(result["log_msg"]) for result in results}
+            if numbers != {n for n in range(200) if expected(n)}:
+                wrong.append(("agent", condition, sorted(numbers)[:20], said))
+    assert not wrong, wrong
 
 
 def snap():
@@ -331,7 +371,7 @@ def refusals():
     assert "no process id" in said, said
 
 
-CASES = [logs, snapshots, exact, periods, calls, places, late, configuration, several, triggers, snap, killed, refusals]
+CASES = [logs, snapshots, exact, periods, calls, places, late, configuration, several, triggers, conditions, snap, killed, refusals]
 
 
 def main():

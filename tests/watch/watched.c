@@ -52,8 +52,8 @@ static void *work(void *context)
 	struct request request = {.user = &user, .weight = 1.5, .tag = "tag", .list = {1, 2, 3}, .bytes = {1, 255, 0, 9}};
 	request.self = &request;
 	for (int i = 0; !stop && i < (int)(long)context; i++) {
-		request.id = i;
-		serve(&request, i);
+		request.id = i % 200;
+		serve(&request, i % 200);
 		usleep(1000);
 	}
 	return NULL;

@@ -15,6 +15,7 @@
 
 #include "command.h"
 #include "progress.h"
+#include "watch/servers.h"
 
 static const struct option options[] = {
 	{"file", 'f', "FILE", NULL,
@@ -41,8 +42,32 @@ static const struct option options[] = {
 	{"time", 'T', "SECONDS", NULL, "End after so long."},
 	{"hits", 0, "N", NULL, "End after N results."},
 	{"status", 0, NULL, NULL, "When it ends, tell how each tracepoint did."},
+	{"engine", 0, "ENGINE", "uprobe|agent",
+	 "How hits are made: uprobe, by the kernel, anywhere; agent, by jumps into code of "
+	 "strobe's in the process, at nanoseconds, "
+	 "where an instruction allows it, and by uprobes elsewhere. Default: uprobe."},
 	{"resource", 0, "NAME=VALUE", NULL,
 	 "Tell this with each result. May be given more than once."},
+	{"deep", 0, "URL", NULL,
+	 "Take tracepoints from this server in DEEP's protocol, and send it snapshots: "
+	 "[http://|https://]HOST[:PORT]; TLS and port 43315 if nothing else is said."},
+	{"deep-user", 0, "NAME", NULL, "Basic authorisation: the user."},
+	{"deep-password-file", 0, "FILE", NULL,
+	 "Basic authorisation: the password is the file's first line."},
+	{"deep-percent-space", 0, NULL, NULL,
+	 "Write the authorisation as DEEP's own agent for Python does: \"Basic%20...\"."},
+	{"deep-header", 0, "NAME=VALUE", NULL,
+	 "Send this with each call, such as x-scope-orgid. May be given more than once."},
+	{"deep-interval", 0, "SECONDS", NULL, "Poll the server so often. Default: 10."},
+	{"deep-allow-files", 0, NULL, NULL,
+	 "Let the server's tracepoints hold, snap and record, which write files here."},
+	{"otlp", 0, "URL", NULL,
+	 "Send logs, snapshots, metrics and spans to this OpenTelemetry collector, by OTLP/HTTP: "
+	 "http[s]://HOST:4318."},
+	{"otlp-header", 0, "NAME=VALUE", NULL,
+	 "Send this with each request to it. May be given more than once."},
+	{"ca-file", 0, "FILE", NULL,
+	 "Trust the certificates in FILE (PEM) in place of the system's."},
 };
 
 enum { PAIR_LIMIT = 64, POLL_MS = 200 };
@@ -357,14 +382,17 @@ static int begin(struct watch *watch)
 	}
 	if (error)
 		return command_error(command, NULL, error);
-	if (first == before && !command_has(command, "file"))
+	if (first == before && !command_has(command, "file") && !command_has(command, "deep"))
 		return command_usage(command,
-				     "no tracepoint: give FILE:LINE, FUNCTION, or a file by -f");
+				     "no tracepoint: give FILE:LINE, FUNCTION, a file by -f, or a "
+				     "server by --deep");
 	int status = STATUS_DONE;
 	for (size_t i = first; i < before && !status; i++)
 		status = register_one(watch, command->arguments[i]);
 	if (!status)
 		status = read_file(watch, true);
+	if (!status)
+		status = attach_servers(command, watch->session, watch->program);
 	error = status ? NULL : strobe_watch_take(watch->session, take, watch);
 	return error ? command_error(command, NULL, error) : status;
 }
@@ -387,6 +415,7 @@ static int run(struct command *command)
 		status = take_resource(&watch);
 	if (!status && output && !(watch.output = fopen(output, "ae")))
 		status = command_fail(command, "%s: %s", output, strerror(errno));
+	watch.options.engine = command_option(command, "engine");
 	progress_begin(&watch.progress, "watch", true); // for its signals
 	if (!status)
 		status = begin(&watch);
@@ -395,6 +424,7 @@ static int run(struct command *command)
 		status = follow(&watch);
 		if (command_has(command, "status"))
 			show_status(&watch);
+		show_servers(watch.session, command_has(command, "status"));
 	}
 	if (watch.session)
 		pid = strobe_watch_pid(watch.session);

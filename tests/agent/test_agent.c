@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hits by jumps into code of ours: exact, harmless to threads that run all the time, and taken back without a trace, whoever dies when.
+#include <dirent.h>
+
+#include "target.h"
+
+#include "tracepoint/program.h"
+
+enum { CALLS = 1000, THREADS = 4 };
+
+struct seen {
+	uint64_t count, last_time;
+	bool in_order, right, checked;
+	uint8_t numbers[CALLS];
+};
+
+static void see(void *context, const struct engine_hit *hit)
+{
+	struct seen *seen = context;
+	uint64_t here = (uint64_t)(uintptr_t)hot_function;
+	seen->count++;
+	seen->in_order &= (uint64_t)hit->time_ns >= seen->last_time;
+	seen->last_time = (uint64_t)hit->time_ns;
+	seen->checked &= hit->checked;
+	seen->right &= hit->cookie == 1 && hit->regs.rip == here && hit->regs.rsi == 5 &&
+		       hit->stack_size >= 1000 && hit->tid > 0;
+	if (hit->regs.rdi < CALLS)
+		seen->numbers[hit->regs.rdi]++;
+}
+
+static uint32_t arm(struct target *target, const struct probe_program *condition)
+{
+	struct probe_request request = {.kind = PROBE_AT,
+					.address = (uint64_t)(uintptr_t)hot_function,
+					.cookie = 1,
+					.condition = condition,
+					.stack_bytes = 1000};
+	struct probe_answer answer;
+	CHECK_OK(agent_engine.arm(target->engine, &request, 1, &answer));
+	CHECK_STRING(answer.why, "");
+	CHECK(answer.probe != 0);
+	CHECK_STRING(answer.method, "jump");
+	return answer.probe;
+}
+
+static void collect(struct target *target, struct seen *seen, uint64_t wanted)
+{
+	bool ended;
+	for (unsigned i = 0; seen->count < wanted && i < 400; i++)
+		CHECK_OK(agent_engine.wait(target->engine, 10, see, seen, &ended));
+}
+
+static void test_hits(void)
+{
+	struct target target;
+	static struct seen seen;
+	seen = (struct seen){.in_order = true, .right = true};
+	target_start(&target, THREADS, CALLS);
+	target_watch(&target);
+	uint32_t probe = arm(&target, NULL);
+	CHECK(!target_code_is_ours(&target, (const void *)hot_function, 16));
+	target.page->go = 1;
+	collect(&target, &seen, THREADS * CALLS);
+	CHECK_EQUAL(seen.count, THREADS * CALLS);
+	for (unsigned i = 0; i < CALLS; i++)
+		CHECK_EQUAL(seen.numbers[i], THREADS);
+	CHECK(seen.right);
+	CHECK(seen.in_order);
+	struct engine_totals totals;
+	agent_engine.totals(target.engine, probe, &totals);
+	CHECK_EQUAL(totals.hits, THREADS * CALLS);
+	CHECK_EQUAL(totals.dropped, 0);
+	agent_engine.disarm(target.engine, &probe, 1);
+	CHECK(target_code_is_ours(&target, (const void *)hot_function, 16));
+	target_unwatch(&target);
+	target_end(&target);
+}
+
+/** number (rdi) < 10, as 64 bits */
+static struct probe_program *first_ten(void)
+{
+	static const struct program_step steps[] = {{.op = OP_REGISTER, .a = 5},
+						    {.op = OP_CONST, .value = 10},
+						    {.op = OP_LT},
+						    {.op = OP_END}};
+	struct probe_program *program = malloc(sizeof(*program) + sizeof(steps));
+	program->count = 4;
+	program->stack = 2;
+	memcpy(program->steps, steps, sizeof(steps));
+	return program;
+}
+
+static void test_condition(void)
+{
+	struct target target;
+	static struct seen seen;
+	seen = (struct seen){.in_order = true, .right = true, .checked = true};
+	struct probe_program *condition = first_ten();
+	target_start(&target, THREADS, CALLS);
+	target_watch(&target);
+	uint32_t probe = arm(&target, condition);
+	free(condition);
+	target.page->go = 1;
+	while (target.page->finished < THREADS)
+		usleep(1000);
+	collect(&target, &seen, THREADS * 10 + 1);
+	CHECK_EQUAL(seen.count, THREADS * 10);
+	for (unsigned i = 0; i < CALLS; i++)
+		CHECK_EQUAL(seen.numbers[i], i < 10 ? THREADS : 0);
+	CHECK(seen.checked);
+	struct engine_totals totals;
+	agent_engine.totals(target.engine, probe, &totals);
+	CHECK_EQUAL(totals.condition_false, THREADS * (CALLS - 10));
+	target_unwatch(&target);
+	CHECK(target_code_is_ours(&target, (const void *)hot_function, 16));
+	target_end(&target);
+}
+
+static void test_cycles(void)
+{
+	struct target target;
+	static struct seen seen;
+	seen = (struct seen){.in_order = true, .right = true};
+	struct probe_program *condition = first_ten();
+	bool ended;
+	target_start(&target, THREADS, 0);
+	target_watch(&target);
+	target.page->go = 1;
+	for (unsigned i = 0; i < 1000; i++) {
+		uint32_t probe = arm(&target, i % 2 ? condition : NULL);
+		if (i % 16 == 0)
+			CHECK_OK(agent_engine.wait(target.engine, 1, see, &seen, &ended));
+		agent_engine.disarm(target.engine, &probe, 1);
+		CHECK(target_code_is_ours(&target, (const void *)hot_function, 16));
+	}
+	CHECK(seen.count > 0 && seen.right && seen.in_order);
+	free(condition);
+	target_unwatch(&target);
+	target_end(&target);
+}
+
+/** No check here: it is not this process's case that would end. */
+static void watch_until_killed(struct target *target, unsigned pause_us)
+{
+	char name[20];
+	struct probe_request request = {.address = (uint64_t)(uintptr_t)hot_function, .cookie = 1};
+	struct probe_answer answer;
+	snprintf(name, sizeof(name), "%d", target->pid);
+	if (strobe_view_open(name, NULL, &target->view) ||
+	    strobe_symbols_open(target->view, &target->symbols) ||
+	    agent_engine.open(target->pid, target->symbols, &target->engine))
+		_exit(1); // the one before is still putting things back
+	for (;;) {
+		if (agent_engine.arm(target->engine, &request, 1, &answer) || !answer.probe)
+			_exit(1);
+		usleep(pause_us);
+		agent_engine.disarm(target->engine, &answer.probe, 1);
+	}
+}
+
+/** Killed at any moment, a watcher leaves the target running, its code as it was, and nobody behind. */
+static void test_killed(void)
+{
+	struct target target;
+	unsigned killed = 0;
+	target_start(&target, 2, 0);
+	target.page->go = 1;
+	for (unsigned i = 0; i < 60; i++) {
+		pid_t watcher = fork();
+		if (watcher == 0)
+			watch_until_killed(&target, i * 10);
+		usleep(700 * i);
+		kill(watcher, SIGKILL);
+		int status;
+		waitpid(watcher, &status, 0);
+		killed += WIFSIGNALED(status);
+		usleep(5000 * (i % 4));
+	}
+	printf("# %u killed at work\n", killed);
+	CHECK(killed > 5);
+	bool same = false;
+	for (unsigned i = 0; i < 300 && !same; i++) {
+		usleep(10000);
+		same = target_code_is_ours(&target, (const void *)hot_function, 16);
+	}
+	CHECK(same);
+	target_end(&target);
+}
+
+/** Our child that has this name, or the process that it traces. */
+static pid_t find_surgeon(void)
+{
+	char path[64], children[256] = "";
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	FILE *file = fopen(path, "r");
+	pid_t found = 0;
+	while (file && fscanf(file, "%63s", children) == 1) {
+		char name[64] = "";
+		snprintf(path, sizeof(path), "/proc/%s/comm", children);
+		FILE *comm = fopen(path, "r");
+		if (comm && fgets(name, sizeof(name), comm) &&
+		    strcmp(name, "strobe-surgeon\n") == 0)
+			found = atoi(children);
+		if (comm)
+			fclose(comm);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/** The process that `tracer` traces. */
+static pid_t find_traced(pid_t tracer)
+{
+	DIR *folder = opendir("/proc");
+	struct dirent *entry;
+	pid_t found = 0;
+	while (folder && !found && (entry = readdir(folder))) {
+		char path[300], line[128];
+		int of = 0;
+		snprintf(path, sizeof(path), "/proc/%s/status", entry->d_name);
+		FILE *file = fopen(path, "r");
+		while (file && fgets(line, sizeof(line), file))
+			if (sscanf(line, "TracerPid: %d", &of) == 1 && of == tracer)
+				found = atoi(entry->d_name);
+		if (file)
+			fclose(file);
+	}
+	if (folder)
+		closedir(folder);
+	return found;
+}
+
+/** The process in the target's memory is made anew. */
+static void test_helper_killed(void)
+{
+	struct target target;
+	target_start(&target, 2, 0);
+	target.page->go = 1;
+	target_watch(&target);
+	for (unsigned i = 0; i < 20; i++) {
+		uint32_t probe = arm(&target, NULL);
+		pid_t helper = find_traced(find_surgeon());
+		CHECK(helper > 0 && helper != target.pid);
+		CHECK(kill(helper, SIGKILL) == 0);
+		usleep(1000 * i);
+		agent_engine.disarm(target.engine, &probe, 1);
+		CHECK(target_code_is_ours(&target, (const void *)hot_function, 16));
+	}
+	target_unwatch(&target);
+	CHECK(target_code_is_ours(&target, (const void *)hot_function, 16));
+	target_end(&target);
+}
+
+/** Jumps that nobody takes back are harmless. */
+static void test_surgeon_killed(void)
+{
+	struct target target;
+	static struct seen seen;
+	seen = (struct seen){.in_order = true, .right = true};
+	bool ended;
+	target_start(&target, 2, 0);
+	target.page->go = 1;
+	target_watch(&target);
+	uint32_t probe = arm(&target, NULL);
+	pid_t surgeon = find_surgeon();
+	CHECK(surgeon > 0);
+	CHECK(kill(surgeon, SIGKILL) == 0);
+	usleep(50000);
+	CHECK_OK(agent_engine.wait(target.engine, 100, see, &seen, &ended));
+	CHECK(seen.count > 0 && seen.right && !ended);
+	struct probe_request request = {.address = (uint64_t)(uintptr_t)hot_end - 1};
+	struct probe_answer answer;
+	CHECK_ERROR(agent_engine.arm(target.engine, &request, 1, &answer), STROBE_ERROR_SYSTEM);
+	agent_engine.disarm(target.engine, &probe, 1);
+	target_unwatch(&target);
+	CHECK(!target_code_is_ours(&target, (const void *)hot_function, 16));
+	usleep(50000);
+	target_end(&target);
+}
+
+static void test_refusals(void)
+{
+	struct target target;
+	target_start(&target, 1, 10);
+	target_watch(&target);
+	struct probe_request requests[] = {
+		{.address = 16},
+		{.address = (uint64_t)(uintptr_t)&target},
+		{.kind = PROBE_SIGNAL},
+		{.kind = PROBE_RETURN, .address = (uint64_t)(uintptr_t)hot_function}};
+	struct probe_answer answers[4];
+	CHECK_OK(agent_engine.arm(target.engine, requests, 4, answers));
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(answers[i].probe == 0 && answers[i].why[0]);
+	target_unwatch(&target);
+	target_end(&target);
+}
+
+CHECK_MAIN({"every hit of four threads arrives once, with its registers", test_hits},
+	   {"a condition is evaluated inside", test_condition},
+	   {"armed and disarmed 1,000 times under threads that run", test_cycles},
+	   {"killed at any moment, nothing is left in the code", test_killed},
+	   {"its helper killed, another takes its place", test_helper_killed},
+	   {"killed with its guardian, the jumps that stay do no harm", test_surgeon_killed},
+	   {"what cannot be armed says why", test_refusals}, )
