@@ -72,6 +72,32 @@ static bool needs_order(const struct tracepoint_config *config)
 	return config->stage >= STAGE_METHOD_END || config->span == SPAN_METHOD;
 }
 
+/** A uprobe, also one that waits for a return, may not be where a jump is: the kernel would put back a byte that is not there any
+ *  more. What is there goes over to uprobes. */
+static struct strobe_error *give_way(struct strobe_watch *watch, const struct watch_place *place,
+				     bool uprobe)
+{
+	for (size_t i = 0; uprobe && watch->engine_count > 1 && i < watch->places.count; i++) {
+		struct watch_place *other = watch->places.items[i];
+		if (!other || other == place || other->address != place->address || !other->probe ||
+		    other->engine != 0)
+			continue;
+		disarm_place(watch, other);
+		struct probe_request request = {.address = other->address,
+						.cookie = (uint32_t)i + 1,
+						.stack_bytes = STACK_BYTES_ALL};
+		struct probe_answer answer;
+		struct watch_engine *engine = &watch->engines[watch->engine_count - 1];
+		struct strobe_error *error = engine->ops->arm(engine->engine, &request, 1, &answer);
+		if (error)
+			return error;
+		other->engine = watch->engine_count - 1;
+		other->probe = answer.probe;
+		other->method = answer.method;
+	}
+	return NULL;
+}
+
 /** Arms the place at `index` if it is not: by the first engine that takes it. A condition is the engine's to evaluate where no other
  *  tracepoint is there. */
 static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_entry *entry,
@@ -100,7 +126,7 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 								 : STACK_BYTES,
 	};
 	struct probe_answer answer = {0};
-	struct strobe_error *error = NULL;
+	struct strobe_error *error = give_way(watch, place, needs_order(config));
 	for (unsigned i = needs_order(config) ? watch->engine_count - 1 : 0;
 	     i < watch->engine_count && !answer.probe && !error; i++) {
 		error = watch->engines[i].ops->arm(watch->engines[i].engine, &request, 1, &answer);

@@ -325,6 +325,27 @@ def conditions():
     assert not wrong, wrong
 
 
+def mixed():
+    """a jump gives way where a return is awaited, and the function is as it was afterwards"""
+    path, output = FOLDER / "mixed.yaml", FOLDER / "mixed.jsonl"
+    more = "snapshot: no_collect, fire_count: -1, fire_period: 0"
+    with Target() as target:
+        for span in ("", f"- {{id: span, method_name: deep, span: method, {more}}}\n", ""):
+            path.write_text(f"- {{id: call, method_name: deep, log_msg: '{{n}}', {more}}}\n" + span)
+            output.write_text("")
+            run = subprocess.run([STROBE, "watch", target.pid, "--engine", "agent", "-f", path, "-o", output, "-T", "0.7"],
+                                 capture_output=True, text=True, check=False)
+            if "CAP_BPF" in run.stderr or "uprobe_multi" in run.stderr:
+                raise Skip(run.stderr.strip())
+            assert run.returncode == 0, run
+            results = [json.loads(text) for text in output.read_text().splitlines()]
+            logs = [r["log_msg"] for r in results if r["tracepoint"] == "call"]
+            spans = [r for r in results if r["kind"] == "span"]
+            assert len(logs) > 50 and set(logs) == {"0", "1", "2", "3"}, logs[:20]
+            assert bool(spans) == bool(span) and all(s["name"] == "deep" for s in spans), (span, len(spans))
+            assert target.process.poll() is None
+
+
 def snap():
     """the whole process in a file at a hit"""
     with Target() as target:
@@ -371,7 +392,7 @@ def refusals():
     assert "no process id" in said, said
 
 
-CASES = [logs, snapshots, exact, periods, calls, places, late, configuration, several, triggers, conditions, snap, killed, refusals]
+CASES = [logs, snapshots, exact, periods, calls, places, late, configuration, several, triggers, conditions, mixed, snap, killed, refusals]
 
 
 def main():
