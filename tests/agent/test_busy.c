@@ -69,7 +69,8 @@ static void test_program(char *program)
 	int mem = open(path, O_RDONLY | O_CLOEXEC);
 	CHECK(pread(mem, before, sizeof(before), (off_t)busy.function) == sizeof(before));
 	unsigned armed = 0;
-	for (unsigned round = 0; round < 100; round++) {
+	// On a machine that does other work the functions are seldom on their way while the probes are there.
+	for (unsigned round = 0; round < 100 || (sum.hits <= 1000 && round < 2000); round++) {
 		struct probe_request requests[COUNT];
 		struct probe_answer answers[COUNT];
 		uint32_t probes[COUNT];

@@ -559,31 +559,42 @@ CHURNS = ["thread-churn", "thread-relay", "fork-churn", "exec-churn", "mapping-c
           "poll", "nanosleep", "vfork"]
 
 
+def churn(options, name, rounds):
+    """(good, what was found, whether a call of its own ended in EINTR) of one program."""
+    storm = Storm(options)
+    battery = subprocess.Popen([os.path.join(options.folder, "battery"), "--ms", "3600000", "--slack-ms", "2000",
+                                name], stdout=subprocess.PIPE, text=True)
+    told = [battery.stdout.readline(), battery.stdout.readline()]
+    pid = int(told[-1].split()[2]) if told[-1].startswith("# capture") else 0
+    faults, number = [], 0
+    storm.typical = 0.05
+    watched = Watched(pid, False, name != "exec-churn")
+    known = {pid, battery.pid}
+    while pid and number < rounds and battery.poll() is None and len(faults) < 5:
+        found = storm.round(watched, number, known)
+        if found:
+            faults.append(f"round {number}: {'; '.join(found)[:300]}")
+        number += 1
+    battery.terminate()
+    rest = battery.communicate(timeout=120)[0]
+    good, _ = wait_until(lambda s=storm, k=known: not s.leftovers(k), GRACE)
+    left = [] if good else [f"left: {x}" for x in storm.leftovers(known)]
+    storm.end()
+    notes = faults + left + [line for line in rest.splitlines() if line.startswith(("#", "not ok"))] * (battery.returncode != 0)
+    return (not faults and not left and battery.returncode == 0 and number == rounds, notes,
+            not left and "(Interrupted system call)" in rest)
+
+
 def storm_churn(options, cases, rounds):
     """Rounds on programs that do not hold still, and that look at themselves."""
     for name in options.churns or CHURNS:
-        storm = Storm(options)
-        battery = subprocess.Popen([os.path.join(options.folder, "battery"), "--ms", "3600000", "--slack-ms", "2000",
-                                    name], stdout=subprocess.PIPE, text=True)
-        told = [battery.stdout.readline(), battery.stdout.readline()]
-        pid = int(told[-1].split()[2]) if told[-1].startswith("# capture") else 0
-        faults, number = [], 0
-        storm.typical = 0.05
-        watched = Watched(pid, False, name != "exec-churn")
-        known = {pid, battery.pid}
-        while pid and number < rounds and battery.poll() is None and len(faults) < 5:
-            found = storm.round(watched, number, known)
-            if found:
-                faults.append(f"round {number}: {'; '.join(found)[:300]}")
-            number += 1
-        battery.terminate()
-        rest = battery.communicate(timeout=120)[0]
-        good, _ = wait_until(lambda s=storm, k=known: not s.leftovers(k), GRACE)
-        left = [] if good else [f"left: {x}" for x in storm.leftovers(known)]
-        storm.end()
-        cases.check(not faults and not left and battery.returncode == 0 and number == rounds,
-                    f"{name}: {rounds} captures killed", faults + left +
-                    [line for line in rest.splitlines() if line.startswith(("#", "not ok"))] * (battery.returncode != 0))
+        good, notes, interrupted = churn(options, name, rounds)
+        # Killed in the microseconds between a thread's stop and its call's mending, strobe leaves that one call interrupted, as
+        # strobe-snap(1) says: once in some thousand kills, so not twice in a row.
+        if not good and interrupted:
+            print(f"# {name}: a call ended in EINTR; once more", flush=True)
+            good, notes, _ = churn(options, name, rounds)
+        cases.check(good, f"{name}: {rounds} captures killed", notes)
 
 
 def storm_killed(options, cases, rounds):
