@@ -69,7 +69,8 @@ struct strobe_record_options {
 	 */
 	struct strobe_error *(*place)(void *context, struct strobe_view *view,
 				      struct strobe_record_limits *limits);
-	/** Called some ten times a second; return false to end the recording. NULL = nothing to do. */
+	/** Called some ten times a second; return false to end the recording, and it is not called again.
+	 * NULL = nothing to do. */
 	bool (*progress)(void *context, const struct strobe_record_progress *progress);
 	void *context;
 };

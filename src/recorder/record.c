@@ -119,7 +119,7 @@ static void tell_progress(const struct strobe_record_options *options, struct re
 						  .threads = shared->threads,
 						  .bytes = shared->bytes,
 						  .started = shared->started};
-	if (options->progress && !options->progress(options->context, &progress))
+	if (options->progress && !shared->stop && !options->progress(options->context, &progress))
 		shared->stop = true;
 }
 
