@@ -1,60 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocation number N fails, N = 1, 2, 3, ... until all goes well: each time there is an error or what must be there.
 #include <errno.h>
-#include <stdatomic.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "check.h"
+#include "failing_malloc.h"
 #include "graph/dominators.h"
 #include "graph/store.h"
 #include "made_graph.h"
 
-// Linked with --wrap (mmap() is mmap64() in programs with long offsets): allocations of the library and of this program come here, libc's own do not.
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__real_reallocarray(void *pointer, size_t count, size_t size);
+// mmap() is mmap64() in programs with long offsets.
 void *__real_mmap64(void *start, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size);
 void *__wrap_mmap64(void *start, size_t size, int protection, int flags, int fd, off_t offset);
-
-static atomic_long left; // until one fails; 0 = none does
-
-static bool must_fail(void)
-{
-	long before = atomic_load(&left);
-	while (before > 0 && !atomic_compare_exchange_weak(&left, &before, before - 1))
-		;
-	if (before != 1)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_reallocarray(pointer, count, size);
-}
 
 void *__wrap_mmap64(void *start, size_t size, int protection, int flags, int fd, off_t offset)
 {
@@ -147,10 +106,10 @@ static void run_short(struct strobe_error *(*run)(void), long least)
 	long runs = 0;
 	graph = make();
 	for (bool failed = true; failed; runs++) {
-		atomic_store(&left, runs + 1);
+		allocations_left = runs + 1;
 		struct strobe_error *error = run();
-		failed = atomic_load(&left) == 0;
-		atomic_store(&left, 0);
+		failed = allocations_left == 0;
+		allocations_left = 0;
 		// Of a file that cannot be mapped, mmap() tells.
 		if (error && strobe_error_code(error) != STROBE_ERROR_NO_MEMORY)
 			CHECK_EQUAL(strobe_error_errno(error), ENOMEM);

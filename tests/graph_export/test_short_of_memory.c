@@ -2,57 +2,14 @@
 // Allocation number N fails, N = 1, 2, 3, ... until all goes well: each time there is an error and no file, or the whole file.
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <unistd.h>
 #include <strobe/graph_export.h>
 
 #include "check.h"
+#include "failing_malloc.h"
 #include "graph_export/hand_graph.h"
-
-// Linked with --wrap: allocations of the library and of this program come here, libc's and SQLite's own do not.
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__real_reallocarray(void *pointer, size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size);
-
-static atomic_long left; // until one fails; 0 = none does
-
-static bool must_fail(void)
-{
-	long before = atomic_load(&left);
-	while (before > 0 && !atomic_compare_exchange_weak(&left, &before, before - 1))
-		;
-	if (before != 1)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_reallocarray(pointer, count, size);
-}
 
 static struct hand_graph hand;
 static char folder[64], path[128];
@@ -102,10 +59,10 @@ static void check_format(enum strobe_graph_format format)
 	snprintf(path, sizeof(path), "%s/out", folder);
 	for (long n = 1; failed; n++) {
 		CHECK(n < 100000);
-		atomic_store(&left, n);
+		allocations_left = n;
 		struct strobe_error *error =
 			strobe_graph_export(&hand.graph, format, path, &options);
-		failed = atomic_exchange(&left, 0) == 0;
+		failed = atomic_exchange(&allocations_left, 0) == 0;
 		CHECK_EQUAL(files(), !error);
 		CHECK(failed || !error);
 		if (error)

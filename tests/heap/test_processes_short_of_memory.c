@@ -1,47 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocation number N fails while a process's heap is read, N = 1, 2, 3, ... until all goes well: each time there is an error,
 // or all blocks that there are.
+#include "failing_malloc.h"
 #include "python_holder.h"
-
-// Linked with --wrap: allocations of the library and of this program come here, libc's own do not.
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__real_reallocarray(void *pointer, size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size);
-
-static long left; // until one fails; 0 = none does
-
-static bool must_fail(void)
-{
-	if (left == 0 || --left > 0)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_reallocarray(pointer, count, size);
-}
 
 struct seen {
 	uint64_t count, sum;
@@ -63,12 +24,12 @@ static bool attempt(struct holder *holder, const struct seen *want, long n)
 {
 	struct strobe_heap *heap = NULL;
 	struct seen seen = {0};
-	left = n;
+	allocations_left = n;
 	struct strobe_error *error = strobe_heap_open(holder->symbols, &heap);
 	if (!error)
 		error = strobe_heap_blocks(heap, see, &seen);
-	bool none_failed = left > 0;
-	left = 0;
+	bool none_failed = allocations_left > 0;
+	allocations_left = 0;
 	int code = error ? (int)strobe_error_code(error) : 0;
 	strobe_error_free(error);
 	strobe_heap_close(heap);

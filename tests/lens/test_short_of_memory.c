@@ -1,51 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocation number N fails, N = 1, 2, 3, ...: each time there is an error, or what there is when none fails.
-#include <errno.h>
 #include <strobe/memory.h>
 
+#include "failing_malloc.h"
 #include "lens/table.h"
 #include "symbols/elf_symbols.h"
 #include "symbols/program.h"
-
-// Linked with --wrap: allocations of the library and of this program come here, libc's own do not.
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__real_reallocarray(void *pointer, size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size);
-
-static long left; // until one fails; 0 = none does
-
-static bool must_fail(void)
-{
-	if (left == 0 || --left > 0)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_reallocarray(pointer, count, size);
-}
 
 static const char source[] =
 	"#include <stdlib.h>\n"
@@ -112,10 +72,10 @@ static void fails(void)
 	unsigned failures = 0, answers = 0;
 	for (long n = 1; n < 1000000 && answers < 3; n += n < 300 ? 1 : n / 5) {
 		struct text text cleanup_text = {0};
-		left = n;
+		allocations_left = n;
 		bool told = tell(program.symbols, type, vtable, &text);
-		bool reached = left == 0;
-		left = 0;
+		bool reached = allocations_left == 0;
+		allocations_left = 0;
 		if (!told) {
 			failures++;
 			continue;

@@ -2,7 +2,6 @@
 // Allocation number N fails, N = 1, 2, 3, ... until all goes well: each time there is an error or the whole answer, and nothing
 // is left behind (the sanitizers tell).
 
-#include <errno.h>
 #include <strobe/graph_diff.h>
 #include <strobe/graph_duplicates.h>
 #include <strobe/graph_leaks.h>
@@ -12,47 +11,7 @@
 
 #include "../graph/made_graph.h"
 #include "check.h"
-
-// Linked with --wrap: allocations of the library and of this program come here, libc's own do not.
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__real_reallocarray(void *pointer, size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size);
-
-static long left; // until one fails; 0 = none does
-
-static bool must_fail(void)
-{
-	bool fails = left == 1;
-	left -= left > 0;
-	if (fails)
-		errno = ENOMEM;
-	return fails;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_reallocarray(pointer, count, size);
-}
+#include "failing_malloc.h"
 
 // Threads (in no memory) hold variables, which hold a table, lists and blocks alone; some blocks are lost.
 static struct strobe_graph *graph_of(uint32_t blocks)
@@ -206,10 +165,10 @@ static void run_short(struct strobe_error *(*ask)(const struct work *work), long
 		types[node] &= node % 4 ? ~(uint32_t)NODE_BLOCK : ~(uint32_t)0;
 	long runs = 0;
 	for (bool failed = true; failed; runs++) {
-		left = runs + 1;
+		allocations_left = runs + 1;
 		struct strobe_error *error = ask(&work);
-		failed = left == 0;
-		left = 0;
+		failed = allocations_left == 0;
+		allocations_left = 0;
 		CHECK(!error || strobe_error_code(error) == STROBE_ERROR_NO_MEMORY);
 		CHECK(!error || failed);
 		strobe_error_free(error);

@@ -1,57 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocation number N fails, N = 1, 2, 3, ... until all goes well: each time there is an error or what must be there.
-#include <errno.h>
-#include <stdatomic.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "check.h"
+#include "failing_malloc.h"
 #include "fake_source.h"
 #include "trace/cursor.h"
 #include "trace/rows.h"
-
-// Linked with --wrap: allocations of the library and of this program come here, libc's own do not.
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__real_reallocarray(void *pointer, size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size);
-
-static atomic_long left; // until one fails; 0 = none does
-
-static bool must_fail(void)
-{
-	long before = atomic_load(&left);
-	while (before > 0 && !atomic_compare_exchange_weak(&left, &before, before - 1))
-		;
-	if (before != 1)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_reallocarray(pointer, count, size);
-}
 
 static void check_no_memory(struct strobe_error *error)
 {
@@ -108,10 +64,10 @@ static void run_short(const struct fake_options *options)
 	struct fake_truth truth = fake_truth(fake, 0);
 	long runs = 0;
 	for (bool failed = true; failed; runs++) {
-		atomic_store(&left, runs + 1);
+		allocations_left = runs + 1;
 		struct strobe_error *error = use(fake, &truth);
-		failed = atomic_load(&left) == 0;
-		atomic_store(&left, 0);
+		failed = allocations_left == 0;
+		allocations_left = 0;
 		if (error)
 			check_no_memory(error);
 	}
@@ -164,9 +120,9 @@ static void growth(void)
 		bool grew = false;
 		fake_grow(fake, 2);
 		uint64_t before = strobe_trace_thread(trace, 0)->item_count;
-		atomic_store(&left, n);
+		allocations_left = n;
 		struct strobe_error *error = strobe_trace_refresh(trace, &grew);
-		atomic_store(&left, 0);
+		allocations_left = 0;
 		rows_check(trace);
 		if (error) {
 			check_no_memory(error);

@@ -1,55 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocation number N fails, N = 1, 2, 3, ... until all goes well: a configuration is whole or not there, and a hit that
 // lacks memory is counted or incomplete, and harms nothing.
-#include <errno.h>
-#include <stdatomic.h>
 
 #include "base/text.h"
 #include "check.h"
+#include "failing_malloc.h"
 #include "fake_scope.h"
-
-// Linked with --wrap: allocations of the library and of this program come here, libc's own do not.
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__real_reallocarray(void *pointer, size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size);
-
-static atomic_long left; // until one fails; 0 = none does
-
-static bool must_fail(void)
-{
-	long before = atomic_load(&left);
-	while (before > 0 && !atomic_compare_exchange_weak(&left, &before, before - 1))
-		;
-	if (before != 1)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-void *__wrap_reallocarray(void *pointer, size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_reallocarray(pointer, count, size);
-}
 
 static const struct strobe_pair labels[] = {{"who", "{n}"}, {"fixed", "text"}};
 static const struct strobe_tracepoint_metric metrics[] = {
@@ -110,10 +66,10 @@ static void configurations(void)
 	long runs = 0;
 	for (bool failed = true; failed; runs++) {
 		struct tracepoint_config *config = NULL;
-		atomic_store(&left, runs + 1);
+		allocations_left = runs + 1;
 		struct strobe_error *error = config_new(&written, "test", &config);
-		failed = atomic_load(&left) == 0;
-		atomic_store(&left, 0);
+		failed = allocations_left == 0;
+		allocations_left = 0;
 		if (error) {
 			CHECK_EQUAL(strobe_error_code(error), STROBE_ERROR_NO_MEMORY);
 			CHECK(config == NULL);
@@ -141,10 +97,10 @@ static void long_values(void)
 	long runs = 0;
 	for (bool failed = true; failed; runs++) {
 		struct tracepoint_config *config = NULL;
-		atomic_store(&left, runs + 1);
+		allocations_left = runs + 1;
 		struct strobe_error *error = config_new(&one, "test", &config);
-		failed = atomic_load(&left) == 0;
-		atomic_store(&left, 0);
+		failed = allocations_left == 0;
+		allocations_left = 0;
 		if (error) {
 			CHECK_EQUAL(strobe_error_code(error), STROBE_ERROR_NO_MEMORY);
 			strobe_error_free(error);
@@ -193,12 +149,12 @@ static void hits(void)
 		memset(&world, 0, sizeof(world));
 		fake_begin(&world);
 		CHECK_OK(config_new(&written, "test", &config));
-		atomic_store(&left, runs + 1);
+		allocations_left = runs + 1;
 		struct strobe_error *error = handler_add(world.handler, config);
 		if (!error)
 			use(config);
-		failed = atomic_load(&left) == 0;
-		atomic_store(&left, 0);
+		failed = allocations_left == 0;
+		allocations_left = 0;
 		handler_status(world.handler, config, &status);
 		if (error) {
 			CHECK_EQUAL(strobe_error_code(error), STROBE_ERROR_NO_MEMORY);
