@@ -250,8 +250,12 @@ static void close_agent(void *context)
 		free(agent->sites.items[i].condition);
 	array_fini(&agent->sites);
 	array_fini(&agent->arenas);
-	array_fini(&agent->landing_pages);
+	array_fini(&agent->wanted_pages);
 	array_fini(&agent->landings);
+	hash_fini(&agent->pages);
+	hash_fini(&agent->spots);
+	hash_fini(&agent->armed);
+	hash_fini(&agent->latest);
 	space_fini(&agent->space);
 	int descriptors[] = {agent->mem, agent->timer, agent->process, agent->file};
 	for (size_t i = 0; i < sizeof(descriptors) / sizeof(descriptors[0]); i++)

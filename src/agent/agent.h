@@ -13,9 +13,10 @@
 #include "agent/space.h"
 #include "agent/surgeon.h"
 #include "base/array.h"
+#include "base/hash.h"
 #include "tracepoint/engine.h"
 
-enum { AGENT_RINGS = 4, AGENT_SITE_BYTES = 5, AGENT_LOOK = 48 };
+enum { AGENT_RINGS = 4, AGENT_SITE_BYTES = 8, AGENT_LOOK = 48 };
 
 /** Memory of ours in the target, within reach of some of its code: code, then data. */
 struct agent_arena {
@@ -24,21 +25,40 @@ struct agent_arena {
 	uint64_t hit;				       // inside_hit()
 };
 
+/** A jump of which only the first `size` bytes are ours to choose. */
+struct pun {
+	uint64_t address;
+	unsigned size;			 // 1 to 4; 5 = all are
+	unsigned reach;			 // bytes that may be part of it: 5 and more
+	uint8_t bytes[AGENT_SITE_BYTES]; // as they stand there
+	// Offsets in it at which other instructions begin: somebody (a uprobe, a debugger) may put a breakpoint there, which
+	// changes where the jump leads. There has to be a landing as well.
+	unsigned starts[AGENT_SITE_BYTES], start_count;
+};
+
 /** A site, armed or not: its trampoline stays, and serves again if the same is asked for at the same place. */
 struct agent_site {
 	uint64_t address;
 	bool armed;
-	uint8_t size; // bytes that are changed
-	uint8_t before[AGENT_SITE_BYTES],
-		after[AGENT_SITE_BYTES]; // all of the jump, though `size` are ours
+	uint8_t size;	// bytes that are changed
+	uint8_t extent; // bytes of the jump
+	uint8_t before[AGENT_SITE_BYTES], after[AGENT_SITE_BYTES];
 	const char *method;
-	uint64_t data; // its struct inside_site
-	bool checked;  // its condition is evaluated inside
+	uint64_t data;	 // its struct inside_site
+	uint64_t target; // its trampoline
+	struct pun pun;
+	bool checked; // its condition is evaluated inside
 	unsigned ring;
 	uint32_t cookie, generation, stack_bytes;
 	struct probe_program *condition; // a copy; NULL = none
 	uint64_t hits;
 	struct engine_totals base; // of what was counted before it was armed this time
+	size_t older; // one more than the index of another at the same address; 0 = none
+};
+
+/** A jump that is to be written where a punned one leads. */
+struct landing {
+	uint64_t spot, target;
 };
 
 struct agent {
@@ -52,11 +72,15 @@ struct agent {
 	struct space space;
 	struct ring rings[AGENT_RINGS];
 	ARRAY(struct agent_arena) arenas;
-	ARRAY(uint64_t) landing_pages, landings; // agent_landing.c
+	struct hash pages, spots; // agent_landing.c
+	ARRAY(uint64_t) wanted_pages;
+	ARRAY(struct landing) landings; // not yet written
+	size_t page_count;
 	// Invariant: sites.items[i] is the probe whose number is i + 1.
 	ARRAY(struct agent_site) sites;
-	int file;	     // of the mapping below; -1 = none
-	uint64_t file_start; // its mapping
+	struct hash armed, latest; // by address: one more than an index
+	int file;		   // of the mapping below; -1 = none
+	uint64_t file_start;	   // its mapping
 	struct {
 		uint64_t tsc;
 		int64_t ns;
@@ -78,23 +102,17 @@ struct strobe_error *agent_call(struct agent *agent, long number, const uint64_t
 				const char *what, uint64_t *ret);
 /**
  * Where punned jumps lead (agent_landing.c): the last bytes of their distance are those of the instructions that follow, so that they come
- * down at places not of our choice. There a page is mapped, with a jump to the trampoline.
+ * down at places not of our choice. There a page is mapped, with a jump to the trampoline. Chooses `after`, the jump's bytes, of which
+ * there are `*extent`; 0 = there is no room. The landings are there after landing_map().
  */
-enum { LANDING_STARTS = 2 };
-
-/** A jump of which only the first `size` bytes are ours to choose. */
-struct pun {
-	uint64_t address;
-	unsigned size;			 // 1 to 4
-	uint8_t bytes[AGENT_SITE_BYTES]; // as they stand there
-	// Offsets in it at which other instructions begin: somebody (a uprobe, a debugger) may put a breakpoint there, which
-	// changes where the jump leads. There has to be a landing as well.
-	unsigned starts[LANDING_STARTS], start_count;
-};
-
-/** Finds and maps landings, with jumps to `target`; the jump's bytes are `after`. `*found` = false where there is no room. */
-struct strobe_error *landing_make(struct agent *agent, const struct pun *pun, uint64_t target,
-				  uint8_t after[AGENT_SITE_BYTES], bool *found) STROBE_MUST_CHECK;
+struct strobe_error *landing_choose(struct agent *agent, const struct pun *pun, uint64_t target,
+				    uint8_t after[AGENT_SITE_BYTES], unsigned *extent)
+	STROBE_MUST_CHECK;
+/** Has what was chosen mapped and written. Places that others took meanwhile are not chosen again. */
+struct strobe_error *landing_map(struct agent *agent) STROBE_MUST_CHECK;
+/** All places that such a jump leads to are ours. */
+bool landing_is_there(const struct agent *agent, const struct pun *pun,
+		      const uint8_t after[AGENT_SITE_BYTES], unsigned extent);
 /** agent_sites.c */
 struct strobe_error *agent_arm(void *context, const struct probe_request *requests, size_t count,
 			       struct probe_answer *answers);

@@ -225,11 +225,10 @@ void agent_totals(void *context, uint32_t probe, struct engine_totals *ret)
 {
 	struct agent *agent = context;
 	*ret = (struct engine_totals){0};
-	for (size_t i = 0; i < agent->sites.count; i++) {
+	size_t end = probe && probe < agent->sites.count ? probe : agent->sites.count;
+	for (size_t i = probe ? probe - 1 : 0; i < end; i++) {
 		const struct agent_site *site = &agent->sites.items[i];
 		struct engine_totals counts;
-		if (probe && i + 1 != probe)
-			continue;
 		read_counts(agent, site, &counts);
 		ret->hits += site->hits + counts.dropped - site->base.dropped;
 		ret->dropped += counts.dropped - site->base.dropped;

@@ -10,57 +10,63 @@
 #include "agent/emit.h"
 #include "base/error.h"
 
-enum { JUMP = 5, SPOT = 16, PAGE = 4096, TRIES = 4096, PAGES_MAX = 8192, BREAKPOINT = 0xcc };
-enum { SPOTS_MAX = 1 << LANDING_STARTS };
+enum { JUMP = 5, SPOT = 16, PAGE = 4096, TRIES = 4096, PAGES_MAX = 16384, BREAKPOINT = 0xcc };
+enum { STARTS_MAX = 4, SPOTS_MAX = 1 << STARTS_MAX };
+/** Segment overrides: before a jump they mean nothing. */
+enum { PREFIX = 0x2e };
 
-static bool is_ours(const struct agent *agent, uint64_t page)
-{
-	for (size_t i = 0; i < agent->landing_pages.count; i++)
-		if (agent->landing_pages.items[i] == page)
-			return true;
-	return false;
-}
-
-static bool is_taken(const struct agent *agent, uint64_t spot)
-{
-	for (size_t i = 0; i < agent->landings.count; i++)
-		if (spot < agent->landings.items[i] + SPOT &&
-		    agent->landings.items[i] < spot + SPOT)
-			return true;
-	return false;
-}
+/** What agent->pages has for a page: chosen, or not to be had. */
+static char wanted, mapped, lost;
 
 static bool is_usable(const struct agent *agent, uint64_t spot)
 {
 	uint64_t first = spot & ~(uint64_t)(PAGE - 1),
 		 last = (spot + SPOT - 1) & ~(uint64_t)(PAGE - 1);
-	for (uint64_t page = first; page <= last; page += PAGE)
-		if (!is_ours(agent, page) && !space_is_free(&agent->space, page, page + PAGE))
+	for (uint64_t page = first; page <= last; page += PAGE) {
+		const void *state = hash_get(&agent->pages, page);
+		if (state == &lost || (!state && !space_is_free(&agent->space, page, page + PAGE)))
 			return false;
-	return !is_taken(agent, spot);
+	}
+	// At most one begins within 16 bytes.
+	for (uint64_t near = spot / SPOT - 1; near <= spot / SPOT + 1; near++) {
+		uint64_t other = (uint64_t)(uintptr_t)hash_get(&agent->spots, near);
+		if (other && spot < other + SPOT && other < spot + SPOT)
+			return false;
+	}
+	return true;
+}
+
+/** Starts of instructions within a jump. */
+static unsigned starts_in(const struct pun *pun, unsigned extent)
+{
+	unsigned count = 0;
+	while (count < pun->start_count && pun->starts[count] < extent)
+		count++;
+	return count;
 }
 
 /** Where the jump leads, with breakpoints at the starts in `set`. */
 static uint64_t destination(const struct pun *pun, const uint8_t after[AGENT_SITE_BYTES],
-			    unsigned set)
+			    unsigned extent, unsigned set)
 {
 	uint8_t bytes[AGENT_SITE_BYTES];
 	int32_t distance;
 	memcpy(bytes, after, sizeof(bytes));
-	for (unsigned i = 0; i < pun->start_count; i++)
+	for (unsigned i = 0; set >> i; i++)
 		if (set >> i & 1)
 			bytes[pun->starts[i]] = BREAKPOINT;
-	memcpy(&distance, bytes + 1, sizeof(distance));
-	return pun->address + JUMP + (uint64_t)(int64_t)distance;
+	memcpy(&distance, bytes + extent - sizeof(distance), sizeof(distance));
+	return pun->address + extent + (uint64_t)(int64_t)distance;
 }
 
 /** All places that this choice leads to; false if one is not to be had. */
 static bool find_spots(const struct agent *agent, const struct pun *pun,
-		       const uint8_t after[AGENT_SITE_BYTES], uint64_t spots[SPOTS_MAX])
+		       const uint8_t after[AGENT_SITE_BYTES], unsigned extent,
+		       uint64_t spots[SPOTS_MAX])
 {
-	unsigned count = 1U << pun->start_count;
+	unsigned count = 1U << starts_in(pun, extent);
 	for (unsigned set = 0; set < count; set++) {
-		spots[set] = destination(pun, after, set);
+		spots[set] = destination(pun, after, extent, set);
 		if (!is_usable(agent, spots[set]))
 			return false;
 		for (unsigned i = 0; i < set; i++)
@@ -71,87 +77,141 @@ static bool find_spots(const struct agent *agent, const struct pun *pun,
 	return true;
 }
 
-/** `*mapped` = false if somebody was faster. */
-static struct strobe_error *map_page(struct agent *agent, uint64_t page, bool *mapped)
+static struct strobe_error *take_page(struct agent *agent, uint64_t page)
 {
-	uint64_t got,
-		arguments[6] = {page, PAGE, PROT_READ | PROT_EXEC,
-				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, (uint64_t)-1};
-	*mapped = is_ours(agent, page);
-	if (*mapped || agent->landing_pages.count >= PAGES_MAX)
+	if (hash_get(&agent->pages, page))
 		return NULL;
-	if (!array_reserve(&agent->landing_pages, agent->landing_pages.count + 1))
+	if (!hash_put(&agent->pages, page, &wanted) || !array_push(&agent->wanted_pages, page))
 		return error_no_memory();
-	struct strobe_error *error = agent_call(agent, SYS_mmap, arguments, "landing", &got);
-	if (error) {
-		int errnum = strobe_error_errno(error);
-		if (errnum != EEXIST && errnum != ENOMEM && errnum != EPERM)
-			return error;
-		strobe_error_free(error);
-		return NULL;
-	}
-	*mapped = got == page;
-	if (*mapped)
-		array_push(&agent->landing_pages, page);
-	else if (got != page)
-		return agent_call(agent, SYS_munmap, (uint64_t[6]){got, PAGE}, "landing", &got);
+	agent->page_count++;
 	return NULL;
 }
 
-static struct strobe_error *take_spot(struct agent *agent, uint64_t spot, uint64_t target,
-				      bool *taken)
+static struct strobe_error *take_spot(struct agent *agent, uint64_t spot, uint64_t target)
 {
-	struct strobe_error *error = NULL;
-	uint64_t last = (spot + SPOT - 1) & ~(uint64_t)(PAGE - 1);
-	*taken = true;
-	for (uint64_t page = spot & ~(uint64_t)(PAGE - 1); !error && *taken && page <= last;
-	     page += PAGE)
-		error = map_page(agent, page, taken);
-	if (error || !*taken)
-		return error;
-	if (!array_push(&agent->landings, spot))
-		return error_no_memory();
-	struct emit jump;
-	emit_init(&jump, spot);
-	emit_put_jump(&jump, target);
-	if (pwrite(agent->mem, jump.bytes, jump.size, (off_t)spot) != (ssize_t)jump.size)
-		return error_errno(errno, "memory of process %d", agent->pid);
-	return NULL;
+	struct strobe_error *error = take_page(agent, spot & ~(uint64_t)(PAGE - 1));
+	if (!error)
+		error = take_page(agent, (spot + SPOT - 1) & ~(uint64_t)(PAGE - 1));
+	if (!error && (!hash_put(&agent->spots, spot / SPOT, (void *)(uintptr_t)spot) ||
+		       !array_push(&agent->landings, (struct landing){spot, target})))
+		error = error_no_memory();
+	return error;
 }
 
-static struct strobe_error *take_spots(struct agent *agent, const struct pun *pun,
-				       const uint64_t spots[SPOTS_MAX], uint64_t target,
-				       bool *taken)
+static struct strobe_error *take_spots(struct agent *agent, const struct pun *pun, unsigned extent,
+				       const uint64_t spots[SPOTS_MAX], uint64_t target)
 {
 	struct strobe_error *error = NULL;
-	*taken = true;
-	for (unsigned set = 0; !error && *taken && set < 1U << pun->start_count; set++) {
+	for (unsigned set = 0; !error && set < 1U << starts_in(pun, extent); set++) {
 		bool same = false;
 		for (unsigned i = 0; i < set; i++)
 			same |= spots[i] == spots[set];
 		if (!same)
-			error = take_spot(agent, spots[set], target, taken);
+			error = take_spot(agent, spots[set], target);
 	}
 	return error;
 }
 
-struct strobe_error *landing_make(struct agent *agent, const struct pun *pun, uint64_t target,
-				  uint8_t after[AGENT_SITE_BYTES], bool *found)
+/** With so many prefixes before the jump: other bytes are its distance. */
+static bool choose_with(const struct agent *agent, const struct pun *pun, unsigned prefixes,
+			uint8_t after[AGENT_SITE_BYTES], uint64_t spots[SPOTS_MAX])
 {
-	uint64_t choices = UINT64_C(1) << (8 * (pun->size - 1)), spots[SPOTS_MAX];
+	unsigned free_bytes = pun->size - prefixes - 1, extent = prefixes + JUMP;
+	uint64_t choices = UINT64_C(1) << (8 * free_bytes);
 	// In steps that leave room for others, over as much of the range as can be tried.
 	uint64_t step = choices <= 256 ? 1 : choices <= 65536 ? SPOT : PAGE + SPOT;
-	*found = false;
+	if (starts_in(pun, extent) > STARTS_MAX)
+		return false;
 	for (uint64_t i = 0, choice = 0; i < TRIES && choice < choices; i++, choice += step) {
 		memcpy(after, pun->bytes, AGENT_SITE_BYTES);
-		after[0] = 0xe9;
-		for (unsigned j = 1; j < pun->size; j++)
-			after[j] = (uint8_t)(choice >> (8 * (j - 1)));
-		if (!find_spots(agent, pun, after, spots))
-			continue;
-		struct strobe_error *error = take_spots(agent, pun, spots, target, found);
-		if (error || *found)
-			return error;
+		memset(after, PREFIX, prefixes);
+		after[prefixes] = 0xe9;
+		for (unsigned j = 0; j < free_bytes; j++)
+			after[prefixes + 1 + j] = (uint8_t)(choice >> (8 * j));
+		if (find_spots(agent, pun, after, extent, spots))
+			return true;
 	}
+	return false;
+}
+
+struct strobe_error *landing_choose(struct agent *agent, const struct pun *pun, uint64_t target,
+				    uint8_t after[AGENT_SITE_BYTES], unsigned *extent)
+{
+	uint64_t spots[SPOTS_MAX];
+	*extent = 0;
+	if (agent->page_count >= PAGES_MAX)
+		return NULL;
+	for (unsigned prefixes = 0; prefixes < pun->size && prefixes + JUMP <= pun->reach;
+	     prefixes++)
+		if (choose_with(agent, pun, prefixes, after, spots)) {
+			*extent = prefixes + JUMP;
+			return take_spots(agent, pun, *extent, spots, target);
+		}
 	return NULL;
+}
+
+/** At most a batch. */
+static struct strobe_error *map_pages(struct agent *agent, const uint64_t *pages, size_t count)
+{
+	static _Thread_local struct inside_call calls[SURGEON_BATCH];
+	for (size_t i = 0; i < count; i++)
+		calls[i] = (struct inside_call){
+			.number = SYS_mmap,
+			.arguments = {pages[i], PAGE, PROT_READ | PROT_EXEC,
+				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+				      (uint64_t)-1}};
+	struct strobe_error *error = surgeon_calls(&agent->surgeon, calls, count);
+	for (size_t i = 0; i < count; i++) {
+		bool good = !error && calls[i].result == pages[i];
+		if (!error && !good && calls[i].result < (uint64_t)-4095) {
+			// A kernel that does not know the flag took it for a hint.
+			uint64_t ignored, back[6] = {calls[i].result, PAGE};
+			error = agent_call(agent, SYS_munmap, back, "landing", &ignored);
+		}
+		if (!hash_put(&agent->pages, pages[i], good ? &mapped : &lost) && !error)
+			error = error_no_memory();
+	}
+	return error;
+}
+
+static bool is_mapped(const struct agent *agent, uint64_t spot)
+{
+	return hash_get(&agent->pages, spot & ~(uint64_t)(PAGE - 1)) == &mapped &&
+	       hash_get(&agent->pages, (spot + SPOT - 1) & ~(uint64_t)(PAGE - 1)) == &mapped;
+}
+
+static struct strobe_error *write_landing(const struct agent *agent, const struct landing *landing)
+{
+	struct emit jump;
+	if (!is_mapped(agent, landing->spot))
+		return NULL;
+	emit_init(&jump, landing->spot);
+	emit_put_jump(&jump, landing->target);
+	errno = 0;
+	if (pwrite(agent->mem, jump.bytes, jump.size, (off_t)landing->spot) != (ssize_t)jump.size)
+		return error_errno(errno ? errno : EIO, "memory of process %d", agent->pid);
+	return NULL;
+}
+
+struct strobe_error *landing_map(struct agent *agent)
+{
+	struct strobe_error *error = NULL;
+	for (size_t i = 0; !error && i < agent->wanted_pages.count; i += SURGEON_BATCH) {
+		size_t count = agent->wanted_pages.count - i;
+		error = map_pages(agent, agent->wanted_pages.items + i,
+				  count < SURGEON_BATCH ? count : SURGEON_BATCH);
+	}
+	for (size_t i = 0; !error && i < agent->landings.count; i++)
+		error = write_landing(agent, &agent->landings.items[i]);
+	agent->wanted_pages.count = agent->landings.count = 0;
+	return error;
+}
+
+bool landing_is_there(const struct agent *agent, const struct pun *pun,
+		      const uint8_t after[AGENT_SITE_BYTES], unsigned extent)
+{
+	for (unsigned set = 0; set < 1U << starts_in(pun, extent); set++)
+		if (!is_mapped(agent, destination(pun, after, extent, set)))
+			return false;
+	return true;
 }

@@ -14,7 +14,7 @@
 #include "agent/trampoline.h"
 #include "base/error.h"
 
-enum { JUMP = 5, WORD = 16, SITE_LIMIT = 100000, BREAKPOINT = 0xcc };
+enum { JUMP = 5, WORD = 16, SITE_LIMIT = 100000, BREAKPOINT = 0xcc, LANDING_ROUNDS = 4 };
 
 static bool refuse(struct probe_answer *answer, const char *why)
 {
@@ -58,27 +58,37 @@ static bool read_site(struct agent *agent, uint64_t address, uint8_t bytes[AGENT
 	return true;
 }
 
+/** The one that is armed at an address; NULL = none. */
+static const struct agent_site *armed_at(const struct agent *agent, uint64_t address)
+{
+	uint64_t number = (uint64_t)(uintptr_t)hash_get(&agent->armed, address);
+	const struct agent_site *site = number ? &agent->sites.items[number - 1] : NULL;
+	return site && site->armed ? site : NULL;
+}
+
 /**
  * What was armed near by, and would be in the way: bytes that are part of a jump's distance, though not changed, have to
- * stay as they are. (A breakpoint there is allowed for, see agent_landing.c.)
+ * stay as they are. (A breakpoint there is allowed for, see agent_landing.c.) `*reach`, the bytes that could be part of a jump of ours of
+ * which `size` are changed, is cut to what is free.
  */
-static bool is_in_the_way(struct agent *agent, uint64_t address, unsigned size,
-			  struct probe_answer *answer)
+static bool is_in_the_way(const struct agent *agent, uint64_t address, unsigned size,
+			  unsigned *reach, struct probe_answer *answer)
 {
-	for (size_t i = 0; i < agent->sites.count; i++) {
-		const struct agent_site *site = &agent->sites.items[i];
-		bool ours_in_its = address < site->address + JUMP && site->address < address + size;
-		bool its_in_ours =
-			site->address < address + JUMP && address < site->address + site->size;
-		if (!site->armed || !(ours_in_its || its_in_ours))
-			continue;
-		if (site->address == address)
-			refuse(answer, "a jump of ours is there already");
-		else
-			refuse(answer, "its bytes are part of a jump that is armed");
+	if (armed_at(agent, address)) {
+		refuse(answer, "a jump of ours is there already");
 		return true;
 	}
-	return false;
+	bool in_the_way = false;
+	for (unsigned i = 1; i < AGENT_SITE_BYTES; i++) {
+		const struct agent_site *before = armed_at(agent, address - i);
+		in_the_way |= before && before->extent > i;
+		if (i < *reach && armed_at(agent, address + i))
+			*reach = i;
+	}
+	in_the_way |= *reach < size || *reach < JUMP;
+	if (in_the_way)
+		refuse(answer, "its bytes are part of a jump that is armed");
+	return in_the_way;
 }
 
 static bool same_condition(const struct probe_program *a, const struct probe_program *b)
@@ -98,12 +108,13 @@ static unsigned ring_for(uint32_t stack_bytes)
 /** One that was there before, with all that it needs. */
 static struct agent_site *find_old(struct agent *agent, const struct probe_request *request)
 {
-	for (size_t i = 0; i < agent->sites.count; i++) {
-		struct agent_site *site = &agent->sites.items[i];
-		if (!site->armed && site->data && site->address == request->address &&
-		    site->ring == ring_for(request->stack_bytes) &&
+	uint64_t number = (uint64_t)(uintptr_t)hash_get(&agent->latest, request->address);
+	while (number) {
+		struct agent_site *site = &agent->sites.items[number - 1];
+		if (!site->armed && site->data && site->ring == ring_for(request->stack_bytes) &&
 		    same_condition(site->condition, request->condition))
 			return site;
+		number = site->older;
 	}
 	return NULL;
 }
@@ -143,18 +154,20 @@ static struct strobe_error *write_trampoline(struct agent *agent, struct agent_s
 }
 
 /** The jump's bytes. */
-static struct strobe_error *lead_to(struct agent *agent, struct agent_site *site,
-				    const struct emit *code, const struct pun *pun,
-				    struct probe_answer *answer)
+static struct strobe_error *lead_to(struct agent *agent, struct agent_site *site, uint64_t target,
+				    const struct pun *pun, struct probe_answer *answer)
 {
-	uint32_t distance = (uint32_t)(code->base - (site->address + JUMP));
-	site->after[0] = 0xe9;
-	memcpy(site->after + 1, &distance, sizeof(distance));
-	if (pun->size == JUMP)
+	if (pun->size == JUMP) {
+		uint32_t distance = (uint32_t)(target - (site->address + JUMP));
+		site->extent = JUMP;
+		site->after[0] = 0xe9;
+		memcpy(site->after + 1, &distance, sizeof(distance));
 		return NULL;
-	bool found;
-	struct strobe_error *error = landing_make(agent, pun, code->base, site->after, &found);
-	if (!error && !found)
+	}
+	unsigned extent;
+	struct strobe_error *error = landing_choose(agent, pun, target, site->after, &extent);
+	site->extent = (uint8_t)extent;
+	if (!error && !extent)
 		refuse(answer, "the places that a punned jump could lead to are in use");
 	return error;
 }
@@ -191,7 +204,8 @@ static struct strobe_error *make_jump(struct agent *agent, const struct probe_re
 		refuse(answer, why);
 		return NULL;
 	}
-	error = lead_to(agent, site, &code, pun, answer);
+	site->target = code.base;
+	error = lead_to(agent, site, code.base, pun, answer);
 	if (error || answer->why[0])
 		return error;
 	return write_trampoline(agent, site, arena, &code);
@@ -202,27 +216,29 @@ static bool find_pun(const uint8_t *bytes, size_t size, uint64_t address, unsign
 		     enum relocate_kind kind, struct pun *ret, struct probe_answer *answer)
 {
 	unsigned in_word = WORD - address % WORD;
-	*ret = (struct pun){.address = address, .size = length < JUMP ? length : JUMP};
+	*ret = (struct pun){.address = address,
+			    .size = length < JUMP ? length : JUMP,
+			    .reach = size < AGENT_SITE_BYTES ? (unsigned)size : AGENT_SITE_BYTES};
 	if (ret->size > in_word)
 		ret->size = in_word;
 	if (size < JUMP)
 		return refuse(answer, "the code ends there");
-	memcpy(ret->bytes, bytes, JUMP);
-	for (unsigned at = length; at < JUMP;) {
+	memcpy(ret->bytes, bytes, ret->reach);
+	for (unsigned at = length; at < ret->reach;) {
 		bool reached = kind != RELOCATE_END; // else it is padding
 		unsigned next = relocate_length(bytes + at, size - at, &kind);
-		if (!next || (kind == RELOCATE_ROOM && reached))
-			return refuse(answer, "what follows a short instruction there may be "
-					      "written over by others");
+		if (!next || (kind == RELOCATE_ROOM && reached)) {
+			ret->reach = at;
+			break;
+		}
 		if (!reached)
 			kind = RELOCATE_END;
-		if (ret->start_count >= LANDING_STARTS && bytes[at] != BREAKPOINT)
-			return refuse(answer, "too many short instructions follow");
 		if (bytes[at] != BREAKPOINT)
 			ret->starts[ret->start_count++] = at;
 		at += next;
 	}
-	return true;
+	return ret->reach >= JUMP || refuse(answer, "what follows a short instruction there may be "
+						    "written over by others");
 }
 
 static struct strobe_error *make_site(struct agent *agent, const struct probe_request *request,
@@ -241,18 +257,19 @@ static struct strobe_error *make_site(struct agent *agent, const struct probe_re
 		return NULL;
 	}
 	if (!find_pun(bytes, size, address, length, kind, &pun, answer) ||
-	    is_in_the_way(agent, address, pun.size, answer))
+	    is_in_the_way(agent, address, pun.size, &pun.reach, answer))
 		return NULL;
 	if (!is_as_in_file(agent, space_at(&agent->space, address), address, bytes,
-			   length > JUMP ? length : JUMP)) {
+			   length > pun.reach ? length : pun.reach)) {
 		refuse(answer, "the code there is not what its file has: somebody's breakpoint?");
 		return NULL;
 	}
 	*site = (struct agent_site){.address = address,
 				    .size = (uint8_t)pun.size,
 				    .method = pun.size == JUMP ? "jump" : "punned jump",
-				    .ring = ring_for(request->stack_bytes)};
-	memcpy(site->before, bytes, JUMP);
+				    .ring = ring_for(request->stack_bytes),
+				    .pun = pun};
+	memcpy(site->before, bytes, pun.reach);
 	if (request->condition && !(site->condition = copy_condition(request->condition)))
 		return error_no_memory();
 	return make_jump(agent, request, site, bytes, size, &pun, answer);
@@ -269,13 +286,17 @@ static struct strobe_error *add_site(struct agent *agent, const struct probe_req
 		return NULL;
 	}
 	struct strobe_error *error = make_site(agent, request, &site, answer);
+	site.older = (size_t)(uintptr_t)hash_get(&agent->latest, request->address);
 	if (!error && site.data && !array_push(&agent->sites, site))
 		error = error_no_memory();
-	if (error || !site.data)
+	if (error || !site.data) {
 		free(site.condition);
-	else
-		*ret = &agent->sites.items[agent->sites.count - 1];
-	return error;
+		return error;
+	}
+	if (!hash_put(&agent->latest, request->address, (void *)(uintptr_t)agent->sites.count))
+		return error_no_memory();
+	*ret = &agent->sites.items[agent->sites.count - 1];
+	return NULL;
 }
 
 /** Tells the trampoline whose it is now: what is counted before that is not ours. */
@@ -283,6 +304,8 @@ static struct strobe_error *begin_site(struct agent *agent, struct agent_site *s
 				       const struct probe_request *request)
 {
 	uint64_t number = (uint64_t)(site - agent->sites.items) + 1;
+	if (!hash_put(&agent->armed, site->address, (void *)(uintptr_t)number))
+		return error_no_memory();
 	site->generation++;
 	site->cookie = request->cookie;
 	site->hits = 0;
@@ -308,11 +331,15 @@ static struct strobe_error *begin_site(struct agent *agent, struct agent_site *s
 static bool is_usable_again(struct agent *agent, const struct agent_site *site,
 			    struct probe_answer *answer)
 {
-	uint8_t bytes[JUMP];
-	if (pread(agent->mem, bytes, JUMP, (off_t)site->address) != JUMP ||
-	    memcmp(bytes, site->before, JUMP) != 0)
+	uint8_t bytes[AGENT_SITE_BYTES];
+	unsigned reach = site->extent;
+	if (pread(agent->mem, bytes, reach, (off_t)site->address) != (ssize_t)reach ||
+	    memcmp(bytes, site->before, reach) != 0)
 		return refuse(answer, "the code there is not what it was: somebody's breakpoint?");
-	return !is_in_the_way(agent, site->address, site->size, answer);
+	if (is_in_the_way(agent, site->address, site->size, &reach, answer))
+		return false;
+	return reach == site->extent ||
+	       refuse(answer, "its bytes are part of a jump that is armed");
 }
 
 static struct strobe_error *prepare(struct agent *agent, const struct probe_request *request,
@@ -397,6 +424,50 @@ static struct strobe_error *change_all(struct agent *agent, struct pending *pend
 	return error;
 }
 
+static bool has_landings(const struct agent *agent, const struct agent_site *site)
+{
+	return site->size == JUMP ||
+	       (site->extent && landing_is_there(agent, &site->pun, site->after, site->extent));
+}
+
+/** Has the landings of what is to be armed; another choice where one is not to be had. */
+static struct strobe_error *have_landings(struct agent *agent, struct pending *pending,
+					  size_t *count, struct probe_answer *answers)
+{
+	struct strobe_error *error = landing_map(agent);
+	for (unsigned round = 0; !error && round < LANDING_ROUNDS; round++) {
+		size_t lacking = 0;
+		for (size_t i = 0; !error && i < *count; i++) {
+			struct agent_site *site = &agent->sites.items[pending[i].probe - 1];
+			if (has_landings(agent, site))
+				continue;
+			lacking++;
+			error = lead_to(agent, site, site->target, &site->pun,
+					&answers[pending[i].request]);
+		}
+		if (lacking && !error)
+			error = landing_map(agent);
+		if (!lacking)
+			break;
+	}
+	size_t kept = 0;
+	for (size_t i = 0; !error && i < *count; i++) {
+		struct agent_site *site = &agent->sites.items[pending[i].probe - 1];
+		if (has_landings(agent, site)) {
+			answers[pending[i].request].why[0] = 0;
+			pending[kept++] = pending[i];
+			continue;
+		}
+		site->armed = false;
+		site->data = 0; // of no use again
+		refuse(&answers[pending[i].request],
+		       "the places that a punned jump could lead to are in use");
+	}
+	if (!error)
+		*count = kept;
+	return error;
+}
+
 struct strobe_error *agent_arm(void *context, const struct probe_request *requests, size_t count,
 			       struct probe_answer *answers)
 {
@@ -414,6 +485,8 @@ struct strobe_error *agent_arm(void *context, const struct probe_request *reques
 			pending[pending_count++] = (struct pending){
 				i, (uint32_t)(site - agent->sites.items) + 1, requests[i].address};
 	}
+	if (!error)
+		error = have_landings(agent, pending, &pending_count, answers);
 	if (!error)
 		error = change_all(agent, pending, pending_count, false, answers);
 	if (error && pending) {

@@ -14,6 +14,7 @@
 extern const uint8_t __start_strobe_inside[] __attribute__((visibility("hidden")));
 extern const uint8_t __stop_strobe_inside[] __attribute__((visibility("hidden")));
 extern const uint8_t inside_patch[] __attribute__((visibility("hidden")));
+extern const uint8_t inside_calls[] __attribute__((visibility("hidden")));
 void inside_hit(const struct inside_frame *frame, struct inside_site *site);
 
 // See inside.h. A store is made if the bytes are as they are expected to be.
@@ -59,6 +60,21 @@ __asm__(".pushsection strobe_inside,\"ax\",@progbits\n"
 	"dec %r13\n"
 	"jnz 4b\n"
 	"mov %rbp, %rbx\n"
+	"int3\n"
+	".balign 16\n"
+	"inside_calls:\n"
+	"mov (%r12), %rax\n"
+	"mov 8(%r12), %rdi\n"
+	"mov 16(%r12), %rsi\n"
+	"mov 24(%r12), %rdx\n"
+	"mov 32(%r12), %r10\n"
+	"mov 40(%r12), %r8\n"
+	"mov 48(%r12), %r9\n"
+	"syscall\n"
+	"mov %rax, 56(%r12)\n"
+	"add $64, %r12\n"
+	"dec %r13\n"
+	"jnz inside_calls\n"
 	"int3\n"
 	".popsection\n");
 
@@ -220,4 +236,9 @@ uint64_t inside_hit_offset(void)
 uint64_t inside_patch_offset(void)
 {
 	return (uint64_t)(inside_patch - __start_strobe_inside);
+}
+
+uint64_t inside_calls_offset(void)
+{
+	return (uint64_t)(inside_calls - __start_strobe_inside);
 }

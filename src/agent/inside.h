@@ -89,6 +89,12 @@ struct inside_mapping {
 };
 _Static_assert(sizeof(struct inside_mapping) == 40, "known to inside_patch");
 
+/** A system call. */
+struct inside_call {
+	uint64_t number, arguments[6], result;
+};
+_Static_assert(sizeof(struct inside_call) == 64, "known to inside_calls");
+
 /** The code, in our memory. */
 const uint8_t *inside_code(uint64_t *size);
 /** Offsets in it: inside_hit(frame, site). */
@@ -98,5 +104,7 @@ uint64_t inside_hit_offset(void);
  * all processors notice (rbx = what membarrier(2) answered, or 1), mappings are closed; int3.
  */
 uint64_t inside_patch_offset(void);
+/** And inside_calls: calls are made (r12, r13 = how many); int3. */
+uint64_t inside_calls_offset(void);
 
 #endif

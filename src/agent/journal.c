@@ -148,6 +148,17 @@ static bool store_all(struct journal *journal, const struct code_mappings *mappi
 	return true;
 }
 
+bool journal_calls(struct journal *journal, struct inside_call *calls, size_t count)
+{
+	size_t bytes = count * sizeof(*calls);
+	uint64_t code = journal->patch_code - inside_patch_offset() + inside_calls_offset();
+	int64_t result;
+	return journal->patch_code && count && bytes <= SURGEON_TABLE &&
+	       pwrite(journal->mem, calls, bytes, (off_t)journal->table) == (ssize_t)bytes &&
+	       helper_run(&journal->helper, code, (uint64_t[4]){journal->table, count}, &result) &&
+	       pread(journal->mem, calls, bytes, (off_t)journal->table) == (ssize_t)bytes;
+}
+
 static void forget(struct journal *journal, const struct surgeon_patch *patch)
 {
 	for (size_t i = journal->patches.count; i-- > 0;)

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "agent/helper.h"
+#include "agent/inside.h"
 #include "agent/patch.h"
 #include "base/array.h"
 
@@ -28,6 +29,8 @@ struct journal {
 
 /** Makes patches as surgeon_patch(). False if the helper is gone; what was done says `done`. */
 bool journal_patch(struct journal *journal, struct surgeon_patch *patches, size_t count);
+/** Makes calls as surgeon_calls(). */
+bool journal_calls(struct journal *journal, struct inside_call *calls, size_t count);
 /** Puts everything back, as far as the target is still there. */
 void journal_undo(struct journal *journal);
 

@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-// The table: what it gives to inside_patch, in the target.
+// The table: what it gives to inside_patch or inside_calls, in the target.
 enum { SURGEON_PATCH_MAX = 8, SURGEON_BATCH = 512, SURGEON_TABLE = 32768 };
 
 /** Bytes to be changed at one stroke: within 16 at a multiple of 16. */

@@ -44,7 +44,8 @@ void space_fini(struct space *space)
 	array_fini(&space->list);
 }
 
-const struct space_mapping *space_at(const struct space *space, uint64_t address)
+/** Index of the first that ends behind an address. */
+static size_t first_behind(const struct space *space, uint64_t address)
 {
 	size_t low = 0, high = space->list.count;
 	while (low < high) {
@@ -54,8 +55,14 @@ const struct space_mapping *space_at(const struct space *space, uint64_t address
 		else
 			high = middle;
 	}
-	return low < space->list.count && space->list.items[low].start <= address
-		       ? &space->list.items[low]
+	return low;
+}
+
+const struct space_mapping *space_at(const struct space *space, uint64_t address)
+{
+	size_t index = first_behind(space, address);
+	return index < space->list.count && space->list.items[index].start <= address
+		       ? &space->list.items[index]
 		       : NULL;
 }
 
@@ -100,10 +107,6 @@ bool space_find_near(const struct space *space, uint64_t address, uint64_t size,
 bool space_is_free(const struct space *space, uint64_t start, uint64_t end)
 {
 	uint64_t free_start, free_end;
-	for (size_t i = 0; i <= space->list.count; i++) {
-		gap_before(space, i, &free_start, &free_end);
-		if (start >= free_start && end <= free_end)
-			return true;
-	}
-	return false;
+	gap_before(space, first_behind(space, start), &free_start, &free_end);
+	return start >= free_start && end <= free_end;
 }

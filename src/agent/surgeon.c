@@ -21,7 +21,7 @@
 #include "agent/journal.h"
 #include "base/error.h"
 
-enum request_kind { REQUEST_CALL, REQUEST_TELL, REQUEST_RING, REQUEST_PATCH };
+enum request_kind { REQUEST_CALL, REQUEST_CALLS, REQUEST_TELL, REQUEST_RING, REQUEST_PATCH };
 struct request {
 	enum request_kind kind;
 	uint32_t count;
@@ -36,7 +36,10 @@ struct reply {
 };
 struct message {
 	struct request request;
-	struct surgeon_patch patches[SURGEON_BATCH];
+	union {
+		struct surgeon_patch patches[SURGEON_BATCH];
+		struct inside_call calls[SURGEON_BATCH];
+	};
 };
 
 /** Leaves the caller's terminal, files and habits behind: what is meant for it must not end us before it. */
@@ -114,6 +117,9 @@ static bool serve(struct journal *journal, struct message *message, struct reply
 	case REQUEST_CALL:
 		return helper_call(&journal->helper, (long)request->number, request->arguments,
 				   &reply->result);
+	case REQUEST_CALLS:
+		return request->count <= SURGEON_BATCH &&
+		       journal_calls(journal, message->calls, request->count);
 	case REQUEST_TELL:
 		journal->patch_code = request->arguments[1];
 		journal->table = request->arguments[2];
@@ -127,6 +133,14 @@ static bool serve(struct journal *journal, struct message *message, struct reply
 		       journal_patch(journal, message->patches, request->count);
 	}
 	return false;
+}
+
+/** Of what goes with a request, and with its reply. */
+static size_t items_size(const struct request *request)
+{
+	if (request->kind == REQUEST_PATCH)
+		return request->count * sizeof(struct surgeon_patch);
+	return request->kind == REQUEST_CALLS ? request->count * sizeof(struct inside_call) : 0;
 }
 
 /** Serves until the other end is closed or the target has ended. */
@@ -156,12 +170,8 @@ static void serve_all(struct journal *journal, int socket, int target_fd, pid_t 
 			reply.code =
 				have_helper(journal, target) && serve(journal, &message, &reply);
 		reply.helper = journal->helper.pid;
-		struct iovec parts[] = {
-			{&reply, sizeof(reply)},
-			{message.patches,
-			 message.request.kind == REQUEST_PATCH
-				 ? message.request.count * sizeof(message.patches[0])
-				 : 0}};
+		struct iovec parts[] = {{&reply, sizeof(reply)},
+					{message.patches, items_size(&message.request)}};
 		struct msghdr header = {.msg_iov = parts, .msg_iovlen = 2};
 		if (sendmsg(socket, &header, MSG_NOSIGNAL) < 0)
 			return;
@@ -230,17 +240,17 @@ struct strobe_error *surgeon_open(struct surgeon *surgeon, pid_t target)
 	return error;
 }
 
-static struct strobe_error *ask(struct surgeon *surgeon, const struct request *request,
-				struct surgeon_patch *patches, struct reply *reply)
+static struct strobe_error *ask(struct surgeon *surgeon, const struct request *request, void *items,
+				struct reply *reply)
 {
-	size_t size = request->count * sizeof(*patches);
-	struct iovec out[] = {{(void *)(uintptr_t)request, sizeof(*request)}, {patches, size}};
-	struct iovec in[] = {{reply, sizeof(*reply)}, {patches, size}};
-	struct msghdr header = {.msg_iov = out, .msg_iovlen = patches ? 2 : 1};
+	size_t size = items_size(request);
+	struct iovec out[] = {{(void *)(uintptr_t)request, sizeof(*request)}, {items, size}};
+	struct iovec in[] = {{reply, sizeof(*reply)}, {items, size}};
+	struct msghdr header = {.msg_iov = out, .msg_iovlen = items ? 2 : 1};
 	ssize_t count;
 	while ((count = sendmsg(surgeon->socket, &header, MSG_NOSIGNAL)) < 0 && errno == EINTR)
 		;
-	header = (struct msghdr){.msg_iov = in, .msg_iovlen = patches ? 2 : 1};
+	header = (struct msghdr){.msg_iov = in, .msg_iovlen = items ? 2 : 1};
 	if (count < 0)
 		return lost();
 	while ((count = recvmsg(surgeon->socket, &header, 0)) < 0 && errno == EINTR)
@@ -260,6 +270,13 @@ struct strobe_error *surgeon_call(struct surgeon *surgeon, long number, const ui
 	struct strobe_error *error = ask(surgeon, &request, NULL, &reply);
 	*ret = error ? -ESRCH : reply.result;
 	return error;
+}
+
+struct strobe_error *surgeon_calls(struct surgeon *surgeon, struct inside_call *calls, size_t count)
+{
+	struct request request = {.kind = REQUEST_CALLS, .count = (uint32_t)count};
+	struct reply reply;
+	return ask(surgeon, &request, calls, &reply);
 }
 
 struct strobe_error *surgeon_tell(struct surgeon *surgeon, uint64_t control, uint64_t patch_code,

@@ -12,6 +12,7 @@
 #include <strobe/error.h>
 #include <sys/types.h>
 
+#include "agent/inside.h"
 #include "agent/patch.h"
 
 struct surgeon {
@@ -25,6 +26,9 @@ struct strobe_error *surgeon_open(struct surgeon *surgeon, pid_t target) STROBE_
 /** Makes a system call in the target; `*ret` = what the kernel answered. Errors: SYSTEM (the helper or surgeon is gone). */
 struct strobe_error *surgeon_call(struct surgeon *surgeon, long number, const uint64_t arguments[6],
 				  int64_t *ret) STROBE_MUST_CHECK;
+/** Makes many at once (at most SURGEON_BATCH); possible once surgeon_tell() said where. */
+struct strobe_error *surgeon_calls(struct surgeon *surgeon, struct inside_call *calls, size_t count)
+	STROBE_MUST_CHECK;
 /** Tells of what is to be switched off at the end, and where inside_patch and its table are. 0 = none. */
 struct strobe_error *surgeon_tell(struct surgeon *surgeon, uint64_t control, uint64_t patch_code,
 				  uint64_t table) STROBE_MUST_CHECK;
