@@ -12,7 +12,8 @@
 #include "agent/inside.h"
 #include "process/proc.h"
 
-enum { WORD = 16, ROUNDS = 4, MAPPINGS_MAX = 128, LEAVE_ROUNDS = 1000 };
+enum { WORD = 16, ROUNDS = 4, MAPPINGS_MAX = 128, LEAVE_ROUNDS = 1000, ATTEMPTS = 8 };
+enum outcome { OUTCOME_DONE, OUTCOME_MAPPING_REFUSED, OUTCOME_HELPER_GONE };
 
 struct code_mappings {
 	struct inside_mapping items[MAPPINGS_MAX];
@@ -33,9 +34,23 @@ static bool touches(const struct proc_mapping *mapping, const struct surgeon_pat
 	return false;
 }
 
+/** Mappings that do not become writable. */
+struct refused {
+	uint64_t starts[ATTEMPTS];
+	size_t count;
+};
+
+static bool is_refused(const struct refused *refused, uint64_t start)
+{
+	for (size_t i = 0; i < refused->count; i++)
+		if (refused->starts[i] == start)
+			return true;
+	return false;
+}
+
 /** Whole mappings become writable, so that none is cut into pieces; for other threads nothing changes. */
 static bool find_mappings(struct journal *journal, const struct surgeon_patch *patches,
-			  size_t count, struct code_mappings *ret)
+			  size_t count, const struct refused *refused, struct code_mappings *ret)
 {
 	char name[32];
 	cleanup_text struct text maps = {0};
@@ -48,7 +63,8 @@ static bool find_mappings(struct journal *journal, const struct surgeon_patch *p
 	}
 	const char *at = maps.data;
 	while (proc_next_mapping(&at, &mapping) && ret->count < MAPPINGS_MAX) {
-		if (!mapping.executable || mapping.shared || !touches(&mapping, patches, count))
+		if (!mapping.executable || mapping.shared || is_refused(refused, mapping.start) ||
+		    !touches(&mapping, patches, count))
 			continue;
 		int protection = PROT_EXEC | (mapping.readable ? PROT_READ : 0) |
 				 (mapping.writable ? PROT_WRITE : 0);
@@ -71,12 +87,12 @@ static bool is_writable(const struct code_mappings *mappings, const struct surge
 
 /** One store a word, though several patches may be in it; `owner[i]` is the store of patch i, or -1. */
 static size_t plan(const struct journal *journal, const struct code_mappings *mappings,
-		   const struct surgeon_patch *patches, size_t count, struct inside_store *stores,
+		   struct surgeon_patch *patches, size_t count, struct inside_store *stores,
 		   int *owner)
 {
 	size_t used = 0;
 	for (size_t i = 0; i < count; i++) {
-		const struct surgeon_patch *patch = &patches[i];
+		struct surgeon_patch *patch = &patches[i];
 		uint64_t word = patch->address & ~(uint64_t)(WORD - 1),
 			 offset = patch->address - word;
 		owner[i] = -1;
@@ -93,6 +109,8 @@ static size_t plan(const struct journal *journal, const struct code_mappings *ma
 			used++;
 		}
 		uint8_t *after = (uint8_t *)store->after + offset;
+		if (memcmp(after, patch->after, patch->size) == 0)
+			patch->done = 1; // by a helper that was killed behind it
 		if (memcmp(after, patch->before, patch->size) != 0)
 			continue; // not what was there: left alone
 		memcpy(after, patch->after, patch->size);
@@ -119,8 +137,8 @@ static bool write_table(const struct journal *journal, const struct code_mapping
 		       (ssize_t)bytes;
 }
 
-static bool store_all(struct journal *journal, const struct code_mappings *mappings,
-		      struct surgeon_patch *patches, size_t count)
+static enum outcome store_all(struct journal *journal, const struct code_mappings *mappings,
+			      struct surgeon_patch *patches, size_t count)
 {
 	static struct inside_store stores[SURGEON_BATCH]; // one thread
 	static int owner[SURGEON_BATCH];
@@ -138,14 +156,27 @@ static bool store_all(struct journal *journal, const struct code_mappings *mappi
 		    !helper_run(&journal->helper, journal->patch_code, registers, &result) ||
 		    pread(journal->mem, stores, bytes, (off_t)(journal->table + head)) !=
 			    (ssize_t)bytes)
-			return false;
+			return OUTCOME_HELPER_GONE;
 		if (result == 1)
-			break; // a mapping cannot be opened
+			return OUTCOME_MAPPING_REFUSED;
 		for (size_t i = 0; i < count; i++)
 			if (owner[i] >= 0 && (stores[owner[i]].done & 0xff))
 				patches[i].done = 1;
 	}
-	return true;
+	return OUTCOME_DONE;
+}
+
+/** Which of the table's mappings did not become writable. */
+static void note_refused(const struct journal *journal, const struct code_mappings *mappings,
+			 struct refused *refused)
+{
+	struct inside_mapping answers[MAPPINGS_MAX];
+	size_t bytes = mappings->count * sizeof(answers[0]);
+	if (pread(journal->mem, answers, bytes, (off_t)journal->table) != (ssize_t)bytes)
+		return;
+	for (size_t i = 0; i < mappings->count && refused->count < ATTEMPTS; i++)
+		if (answers[i].result)
+			refused->starts[refused->count++] = answers[i].start;
 }
 
 bool journal_calls(struct journal *journal, struct inside_call *calls, size_t count)
@@ -173,11 +204,17 @@ static void forget(struct journal *journal, const struct surgeon_patch *patch)
 static bool patch_unwritten(struct journal *journal, struct surgeon_patch *patches, size_t count)
 {
 	struct code_mappings mappings;
-	if (!journal->helper.pid)
-		return false;
-	if (!find_mappings(journal, patches, count, &mappings))
-		return journal->helper.pid != 0; // nothing there
-	return store_all(journal, &mappings, patches, count);
+	struct refused refused = {.count = 0};
+	for (unsigned i = 0; i < ATTEMPTS && journal->helper.pid; i++) {
+		if (!find_mappings(journal, patches, count, &refused, &mappings))
+			return journal->helper.pid != 0; // nothing there
+		enum outcome outcome = store_all(journal, &mappings, patches, count);
+		if (outcome != OUTCOME_MAPPING_REFUSED)
+			return outcome == OUTCOME_DONE;
+		if (i > 0) // at first it may just have been unmapped
+			note_refused(journal, &mappings, &refused);
+	}
+	return journal->helper.pid != 0;
 }
 
 bool journal_patch(struct journal *journal, struct surgeon_patch *patches, size_t count)
@@ -195,22 +232,25 @@ bool journal_patch(struct journal *journal, struct surgeon_patch *patches, size_
 	return good;
 }
 
-static void restore_code(struct journal *journal)
+/** False if the helper was lost meanwhile. */
+static bool restore_code(struct journal *journal)
 {
 	static struct surgeon_patch batch[SURGEON_BATCH];
-	while (journal->patches.count && journal->helper.pid) {
-		size_t count = 0;
-		while (count < SURGEON_BATCH && journal->patches.count) {
-			struct surgeon_patch *last =
-				&journal->patches.items[--journal->patches.count];
+	while (journal->patches.count) {
+		size_t count = 0, left = journal->patches.count;
+		while (count < SURGEON_BATCH && left) {
+			const struct surgeon_patch *last = &journal->patches.items[--left];
 			batch[count] = (struct surgeon_patch){
 				.address = last->address, .size = last->size, .undo = 1};
 			memcpy(batch[count].before, last->after, last->size);
 			memcpy(batch[count].after, last->before, last->size);
 			count++;
 		}
-		patch_unwritten(journal, batch, count);
+		if (!patch_unwritten(journal, batch, count))
+			return false;
+		journal->patches.count = left;
 	}
+	return true;
 }
 
 /** Nobody begins to write to a ring any more; waits for those who do. False if some stay. */
@@ -240,15 +280,17 @@ static bool end_recording(struct journal *journal)
 	return true;
 }
 
-void journal_undo(struct journal *journal)
+bool journal_undo(struct journal *journal)
 {
 	int64_t result;
-	restore_code(journal);
+	if (!restore_code(journal))
+		return false;
 	if (!journal->helper.pid || !end_recording(journal))
-		return;
+		return true;
 	for (size_t i = 0; i < journal->rings.count; i++) {
 		uint64_t arguments[6] = {journal->rings.items[i].address,
 					 journal->rings.items[i].size};
 		helper_call(&journal->helper, SYS_munmap, arguments, &result);
 	}
+	return true;
 }

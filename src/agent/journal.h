@@ -31,7 +31,7 @@ struct journal {
 bool journal_patch(struct journal *journal, struct surgeon_patch *patches, size_t count);
 /** Makes calls as surgeon_calls(). */
 bool journal_calls(struct journal *journal, struct inside_call *calls, size_t count);
-/** Puts everything back, as far as the target is still there. */
-void journal_undo(struct journal *journal);
+/** Puts everything back, as far as the target is still there. False if the helper was lost before all the code was: again with another. */
+bool journal_undo(struct journal *journal);
 
 #endif

@@ -21,6 +21,7 @@
 #include "agent/journal.h"
 #include "base/error.h"
 
+enum { UNDO_ATTEMPTS = 10 };
 enum request_kind { REQUEST_CALL, REQUEST_CALLS, REQUEST_TELL, REQUEST_RING, REQUEST_PATCH };
 struct request {
 	enum request_kind kind;
@@ -165,8 +166,8 @@ static void serve_all(struct journal *journal, int socket, int target_fd, pid_t 
 		if (size < (ssize_t)sizeof(message.request))
 			return;
 		struct reply reply = {0};
-		// Twice: that the helper was killed may show only when it is to work.
-		for (unsigned i = 0; i < 2 && !reply.code && target_fd >= 0; i++)
+		// Again: that the helper was killed may show only when it is to work.
+		for (unsigned i = 0; i < 3 && !reply.code && target_fd >= 0; i++)
 			reply.code =
 				have_helper(journal, target) && serve(journal, &message, &reply);
 		reply.helper = journal->helper.pid;
@@ -199,9 +200,13 @@ static void run(int socket, pid_t target)
 	reply.helper = journal.helper.pid;
 	if (send(socket, &reply, sizeof(reply), MSG_NOSIGNAL) == sizeof(reply) && !error)
 		serve_all(&journal, socket, target_fd, target);
-	if (!error && journal.patches.count)
-		have_helper(&journal, target);
-	journal_undo(&journal);
+	for (unsigned i = 0; i < UNDO_ATTEMPTS;
+	     i++) { // a library that is unmapped just then takes the helper along
+		if (!error && journal.patches.count && !have_helper(&journal, target))
+			break;
+		if (journal_undo(&journal))
+			break;
+	}
 	helper_close(&journal.helper);
 	_exit(0);
 }

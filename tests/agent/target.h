@@ -122,9 +122,23 @@ static inline bool target_code_is_ours(const struct target *target, const void *
 	char path[64];
 	snprintf(path, sizeof(path), "/proc/%d/mem", target->pid);
 	int mem = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t count = pread(mem, now, size, (off_t)(uintptr_t)code);
+	bool same = mem >= 0;
+	for (size_t at = 0; same && at < size; at += sizeof(now)) {
+		size_t part = size - at < sizeof(now) ? size - at : sizeof(now);
+		const uint8_t *ours = (const uint8_t *)code + at;
+		same = pread(mem, now, part, (off_t)(uintptr_t)ours) == (ssize_t)part &&
+		       memcmp(now, ours, part) == 0;
+	}
 	close(mem);
-	return count == (ssize_t)size && memcmp(now, code, size) == 0;
+	return same;
+}
+
+extern const uint8_t target_text_start[] __asm__("_init"), target_text_end[] __asm__("etext");
+/** All of the program's. */
+static inline bool target_text_is_ours(const struct target *target)
+{
+	return target_code_is_ours(target, target_text_start,
+				   (size_t)(target_text_end - target_text_start));
 }
 
 #endif
