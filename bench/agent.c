@@ -18,6 +18,7 @@
 enum { CALLS = 1000000, ROUNDS = 11, SITES = 1000 };
 
 uint64_t probed_function(uint64_t number, uint64_t other);
+uint64_t wide_function(uint64_t number, uint64_t other);
 extern const uint8_t many_sites[];
 // The first instruction is one that the kernel has to single-step.
 __asm__(".text\n"
@@ -30,6 +31,13 @@ __asm__(".text\n"
 	"ret\n"
 	".size probed_function, .-probed_function\n"
 	".balign 64\n"
+	".type wide_function,@function\n"
+	"wide_function:\n"
+	"lea 0x123456(%rdi,%rdi,2), %rax\n"
+	"add %rsi, %rax\n"
+	"mov %rax, -8(%rsp)\n"
+	"ret\n"
+	".balign 64\n"
 	"many_sites:\n"
 	".rept 1000\n"
 	"mov $0x1234567, %eax\n"
@@ -38,8 +46,10 @@ __asm__(".text\n"
 	".endr\n");
 
 struct page {
-	volatile uint64_t wanted, done, threads;
+	volatile uint64_t wanted, done;
+	uint64_t function;
 	volatile double ns[ROUNDS];
+	char text[64]; // what the second argument points to
 };
 
 static double now_ns(void)
@@ -57,9 +67,9 @@ static void child(struct page *page)
 		for (unsigned round = 0; round < ROUNDS; round++) {
 			double start = now_ns();
 			for (uint64_t i = 0; i < CALLS; i++)
-				__asm__ volatile("call probed_function"
+				__asm__ volatile("call *%2"
 						 :
-						 : "D"(i), "S"(3UL)
+						 : "D"(i), "S"(page->text), "r"(page->function)
 						 : "rax", "memory", "cc");
 			page->ns[round] = (now_ns() - start) / CALLS;
 		}
@@ -118,7 +128,7 @@ static void with_probe(struct page *page, void *engine, const char *name,
 		       struct probe_request request)
 {
 	struct probe_answer answer;
-	request.address = (uint64_t)(uintptr_t)probed_function;
+	request.address = page->function;
 	must(agent_engine.arm(engine, &request, 1, &answer));
 	if (!answer.probe) {
 		printf("%s: %s\n", name, answer.why);
@@ -164,12 +174,19 @@ int main(void)
 						       {.op = OP_CONST, .value = 1},
 						       {.op = OP_EQ},
 						       {.op = OP_END}};
+	static const struct program_step pointer[] = {{.op = OP_REGISTER, .a = 4},
+						      {.op = OP_LOAD, .a = 4, .b = 1},
+						      {.op = OP_CONST, .value = 1},
+						      {.op = OP_EQ},
+						      {.op = OP_END}};
 	struct page *page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct strobe_view *view;
 	struct strobe_symbols *symbols;
 	void *engine;
 	char name[20];
+	page->function = (uint64_t)(uintptr_t)probed_function;
+	strcpy(page->text, "a string that is copied at the hit");
 	pid_t pid = fork();
 	if (pid == 0)
 		child(page);
@@ -182,10 +199,17 @@ int main(void)
 	printf("opened in %.1f ms\n", (now_ns() - start) / 1e6);
 	with_probe(page, engine, "condition on a register, false",
 		   (struct probe_request){.condition = program_of(signed_compare, 5)});
+	page->function = (uint64_t)(uintptr_t)wide_function;
+	with_probe(page, engine, "condition on a register, false",
+		   (struct probe_request){.condition = program_of(signed_compare, 5)});
 	with_probe(page, engine, "condition on the stack, false",
 		   (struct probe_request){.condition = program_of(on_stack, 5)});
+	with_probe(page, engine, "condition through a pointer, false",
+		   (struct probe_request){.condition = program_of(pointer, 5)});
 	with_probe(page, engine, "every call, registers", (struct probe_request){.cookie = 1});
-	with_probe(page, engine, "every call, and 1 KiB of stack",
+	with_probe(page, engine, "every call, a string, 256 bytes of stack",
+		   (struct probe_request){.cookie = 1, .stack_bytes = 256});
+	with_probe(page, engine, "every call, a string, 1 KiB of stack",
 		   (struct probe_request){.cookie = 1, .stack_bytes = 1024});
 	arm_many(engine);
 	agent_engine.close(engine);

@@ -139,7 +139,7 @@ def main():
     parser.add_argument("--same", action="store_true")
     parser.add_argument("--parent")
     parser.add_argument("--no-shares", action="store_true")
-    parser.add_argument("command", nargs=argparse.REMAINDER)
+    parser.add_argument("command", nargs="*")
     options = parser.parse_args()
     coverage = Coverage(options)
     if not options.no_shares:

@@ -18,7 +18,7 @@
 #include "process/proc.h"
 
 enum {
-	CODE_SIZE = 1 << 20,
+	CODE_SIZE = INSIDE_CODE_SIZE,
 	DATA_SIZE = 8 << 20,
 	CONTROL_SIZE = 4096,
 	ATTEMPTS = 5,
@@ -89,6 +89,7 @@ static struct strobe_error *furnish(struct agent *agent, struct agent_arena *are
 	};
 	uint64_t wipe[6] = {arena->control, DATA_SIZE, MADV_WIPEONFORK};
 	arena->hit = arena->base + inside_hit_offset();
+	arena->load = arena->base + inside_load_offset();
 	arena->code_at = arena->base + ((size + 63) & ~UINT64_C(63));
 	arena->code_end = arena->base + CODE_SIZE;
 	arena->data_at = table + SURGEON_TABLE;
@@ -114,7 +115,7 @@ bool agent_read_space(struct agent *agent)
 
 static bool has_room(const struct agent_arena *arena, uint64_t address)
 {
-	return arena->code_end - arena->code_at >= EMIT_MAX &&
+	return arena->code_end - arena->code_at >= 2 * EMIT_MAX &&
 	       arena->data_end - arena->data_at >= sizeof(struct inside_site) &&
 	       emit_reaches(address, arena->base) && emit_reaches(address, arena->data_end) &&
 	       emit_reaches(arena->base, address + 64) && emit_reaches(arena->code_end, address);

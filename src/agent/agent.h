@@ -22,7 +22,7 @@ enum { AGENT_RINGS = 4, AGENT_SITE_BYTES = 8, AGENT_LOOK = 48 };
 struct agent_arena {
 	uint64_t base, control;
 	uint64_t code_at, code_end, data_at, data_end; // free
-	uint64_t hit;				       // inside_hit()
+	uint64_t hit, load;			       // inside_hit(), inside_load
 };
 
 /** A jump of which only the first `size` bytes are ours to choose. */
@@ -44,8 +44,8 @@ struct agent_site {
 	uint8_t extent; // bytes of the jump
 	uint8_t before[AGENT_SITE_BYTES], after[AGENT_SITE_BYTES];
 	const char *method;
-	uint64_t data;	 // its struct inside_site
-	uint64_t target; // its trampoline
+	uint64_t data;	     // its struct inside_site
+	uint64_t targets[2]; // its trampolines
 	struct pun pun;
 	bool checked; // its condition is evaluated inside
 	unsigned ring;
@@ -102,12 +102,13 @@ struct strobe_error *agent_call(struct agent *agent, long number, const uint64_t
 				const char *what, uint64_t *ret);
 /**
  * Where punned jumps lead (agent_landing.c): the last bytes of their distance are those of the instructions that follow, so that they come
- * down at places not of our choice. There a page is mapped, with a jump to the trampoline. Chooses `after`, the jump's bytes, of which
- * there are `*extent`; 0 = there is no room. The landings are there after landing_map().
+ * down at places not of our choice. There a page is mapped, with a jump to a trampoline: targets[0], or targets[1] where somebody put a breakpoint into
+ * the jump's last bytes. Chooses `after`, the jump's bytes, of which there are `*extent`; 0 = there is no room. The landings are there after
+ * landing_map().
  */
-struct strobe_error *landing_choose(struct agent *agent, const struct pun *pun, uint64_t target,
-				    uint8_t after[AGENT_SITE_BYTES], unsigned *extent)
-	STROBE_MUST_CHECK;
+struct strobe_error *landing_choose(struct agent *agent, const struct pun *pun,
+				    const uint64_t targets[2], uint8_t after[AGENT_SITE_BYTES],
+				    unsigned *extent) STROBE_MUST_CHECK;
 /** Has what was chosen mapped and written. Places that others took meanwhile are not chosen again. */
 struct strobe_error *landing_map(struct agent *agent) STROBE_MUST_CHECK;
 /** All places that such a jump leads to are ours. */

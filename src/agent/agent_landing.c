@@ -70,7 +70,7 @@ static bool find_spots(const struct agent *agent, const struct pun *pun,
 		if (!is_usable(agent, spots[set]))
 			return false;
 		for (unsigned i = 0; i < set; i++)
-			if (spots[i] != spots[set] && spots[i] < spots[set] + SPOT &&
+			if ((spots[i] != spots[set] || i == 0) && spots[i] < spots[set] + SPOT &&
 			    spots[set] < spots[i] + SPOT)
 				return false;
 	}
@@ -99,7 +99,7 @@ static struct strobe_error *take_spot(struct agent *agent, uint64_t spot, uint64
 }
 
 static struct strobe_error *take_spots(struct agent *agent, const struct pun *pun, unsigned extent,
-				       const uint64_t spots[SPOTS_MAX], uint64_t target)
+				       const uint64_t spots[SPOTS_MAX], const uint64_t targets[2])
 {
 	struct strobe_error *error = NULL;
 	for (unsigned set = 0; !error && set < 1U << starts_in(pun, extent); set++) {
@@ -107,7 +107,7 @@ static struct strobe_error *take_spots(struct agent *agent, const struct pun *pu
 		for (unsigned i = 0; i < set; i++)
 			same |= spots[i] == spots[set];
 		if (!same)
-			error = take_spot(agent, spots[set], target);
+			error = take_spot(agent, spots[set], targets[set != 0]);
 	}
 	return error;
 }
@@ -134,8 +134,9 @@ static bool choose_with(const struct agent *agent, const struct pun *pun, unsign
 	return false;
 }
 
-struct strobe_error *landing_choose(struct agent *agent, const struct pun *pun, uint64_t target,
-				    uint8_t after[AGENT_SITE_BYTES], unsigned *extent)
+struct strobe_error *landing_choose(struct agent *agent, const struct pun *pun,
+				    const uint64_t targets[2], uint8_t after[AGENT_SITE_BYTES],
+				    unsigned *extent)
 {
 	uint64_t spots[SPOTS_MAX];
 	*extent = 0;
@@ -145,7 +146,7 @@ struct strobe_error *landing_choose(struct agent *agent, const struct pun *pun, 
 	     prefixes++)
 		if (choose_with(agent, pun, prefixes, after, spots)) {
 			*extent = prefixes + JUMP;
-			return take_spots(agent, pun, *extent, spots, target);
+			return take_spots(agent, pun, *extent, spots, targets);
 		}
 	return NULL;
 }

@@ -128,6 +128,11 @@ static struct probe_program *copy_condition(const struct probe_program *conditio
 	return copy;
 }
 
+static uint64_t round_up(uint64_t address)
+{
+	return (address + WORD - 1) & ~(uint64_t)(WORD - 1);
+}
+
 /** Memory of a module: there as long as its code is. */
 static bool is_mapped(const void *context, uint64_t address, unsigned size)
 {
@@ -135,8 +140,9 @@ static bool is_mapped(const void *context, uint64_t address, unsigned size)
 	return mapping && mapping->readable && mapping->has_file && address + size <= mapping->end;
 }
 
-static struct strobe_error *write_trampoline(struct agent *agent, struct agent_site *site,
-					     struct agent_arena *arena, struct emit *code)
+/** The second, if any, is behind the first. */
+static struct strobe_error *write_trampolines(struct agent *agent, struct agent_site *site,
+					      struct agent_arena *arena, const struct emit code[2])
 {
 	struct inside_site inside = {
 		.control = arena->control,
@@ -144,38 +150,62 @@ static struct strobe_error *write_trampoline(struct agent *agent, struct agent_s
 	};
 	errno = 0;
 	if (pwrite(agent->mem, &inside, offsetof(struct inside_site, shards),
-		   (off_t)arena->data_at) < 0 ||
-	    pwrite(agent->mem, code->bytes, code->size, (off_t)code->base) != (ssize_t)code->size)
+		   (off_t)arena->data_at) < 0)
 		return error_errno(errno ? errno : EIO, "memory of process %d", agent->pid);
+	for (unsigned i = 0; i < 2 && code[i].size; i++) {
+		if (pwrite(agent->mem, code[i].bytes, code[i].size, (off_t)code[i].base) !=
+		    (ssize_t)code[i].size)
+			return error_errno(errno ? errno : EIO, "memory of process %d", agent->pid);
+		arena->code_at = round_up(code[i].base + code[i].size);
+	}
 	site->data = arena->data_at;
 	arena->data_at += sizeof(struct inside_site);
-	arena->code_at = (arena->code_at + code->size + 15) & ~UINT64_C(15);
 	return NULL;
 }
 
 /** The jump's bytes. */
-static struct strobe_error *lead_to(struct agent *agent, struct agent_site *site, uint64_t target,
-				    const struct pun *pun, struct probe_answer *answer)
+static struct strobe_error *lead_to(struct agent *agent, struct agent_site *site,
+				    struct probe_answer *answer)
 {
-	if (pun->size == JUMP) {
-		uint32_t distance = (uint32_t)(target - (site->address + JUMP));
+	if (site->pun.size == JUMP) {
+		uint32_t distance = (uint32_t)(site->targets[0] - (site->address + JUMP));
 		site->extent = JUMP;
 		site->after[0] = 0xe9;
 		memcpy(site->after + 1, &distance, sizeof(distance));
 		return NULL;
 	}
 	unsigned extent;
-	struct strobe_error *error = landing_choose(agent, pun, target, site->after, &extent);
+	struct strobe_error *error =
+		landing_choose(agent, &site->pun, site->targets, site->after, &extent);
 	site->extent = (uint8_t)extent;
 	if (!error && !extent)
 		refuse(answer, "the places that a punned jump could lead to are in use");
 	return error;
 }
 
+/** The instructions within the jump's last bytes are executed in the trampoline as well; but not where one of them has a breakpoint. */
+static bool make_trampolines(struct trampoline *trampoline, struct agent_site *site, uint64_t base,
+			     struct emit code[2], const char **why)
+{
+	unsigned count = site->pun.size < JUMP && site->pun.start_count ? 2 : 1;
+	emit_init(&code[1], base);
+	for (unsigned i = 0; i < count; i++) {
+		emit_init(&code[i], base);
+		trampoline->until = i == 0 && count == 2 ? site->address + JUMP : site->address;
+		if (!trampoline_make(trampoline, &code[i], &site->checked, why))
+			return false;
+		site->targets[i] = base;
+		base = round_up(base + code[i].size);
+	}
+	if (count == 1)
+		site->targets[1] = site->targets[0];
+	return true;
+}
+
 /** The jump at a site, and what it leads to; or the reason in `answer`. */
 static struct strobe_error *make_jump(struct agent *agent, const struct probe_request *request,
 				      struct agent_site *site, const uint8_t *bytes, size_t size,
-				      const struct pun *pun, struct probe_answer *answer)
+				      struct probe_answer *answer)
 {
 	struct agent_arena *arena;
 	const char *why = NULL;
@@ -187,7 +217,7 @@ static struct strobe_error *make_jump(struct agent *agent, const struct probe_re
 			refuse(answer, why);
 		return error;
 	}
-	struct emit code;
+	struct emit code[2];
 	struct trampoline trampoline = {
 		.address = request->address,
 		.instruction = bytes,
@@ -195,20 +225,19 @@ static struct strobe_error *make_jump(struct agent *agent, const struct probe_re
 		.condition = request->condition,
 		.data = arena->data_at,
 		.hit = arena->hit,
+		.load = arena->load,
 		.fsgsbase = agent->fsgsbase,
 		.is_mapped = is_mapped,
 		.context = &agent->space,
 	};
-	emit_init(&code, arena->code_at);
-	if (!trampoline_make(&trampoline, &code, &site->checked, &why)) {
+	if (!make_trampolines(&trampoline, site, arena->code_at, code, &why)) {
 		refuse(answer, why);
 		return NULL;
 	}
-	site->target = code.base;
-	error = lead_to(agent, site, code.base, pun, answer);
+	error = lead_to(agent, site, answer);
 	if (error || answer->why[0])
 		return error;
-	return write_trampoline(agent, site, arena, &code);
+	return write_trampolines(agent, site, arena, code);
 }
 
 /** How much of a jump there is room for at an instruction of `length`, and what follows it. */
@@ -272,7 +301,7 @@ static struct strobe_error *make_site(struct agent *agent, const struct probe_re
 	memcpy(site->before, bytes, pun.reach);
 	if (request->condition && !(site->condition = copy_condition(request->condition)))
 		return error_no_memory();
-	return make_jump(agent, request, site, bytes, size, &pun, answer);
+	return make_jump(agent, request, site, bytes, size, answer);
 }
 
 /** A new one, in the table; NULL if it cannot be. */
@@ -442,8 +471,7 @@ static struct strobe_error *have_landings(struct agent *agent, struct pending *p
 			if (has_landings(agent, site))
 				continue;
 			lacking++;
-			error = lead_to(agent, site, site->target, &site->pun,
-					&answers[pending[i].request]);
+			error = lead_to(agent, site, &answers[pending[i].request]);
 		}
 		if (lacking && !error)
 			error = landing_map(agent);

@@ -194,19 +194,57 @@ static void put_load(struct compiler *compiler, unsigned to, unsigned size, bool
 	emit_put(compiler->code, one, 3);
 }
 
-/** Only what is in the page of the stack that the thread is writing to is surely there. */
-static void put_check(struct compiler *compiler, unsigned address, unsigned size)
+/** A jump by `condition`, to be led somewhere. */
+static size_t put_branch(struct emit *code, uint8_t condition)
+{
+	uint8_t bytes[2] = {0x0f, (uint8_t)(0x80 | condition)};
+	emit_put(code, bytes, 2);
+	emit_put_32(code, 0);
+	return code->size - 4;
+}
+
+/** The kernel reads it for us, which takes 100 times as long, and notices where nothing is. */
+static void put_slow_load(struct compiler *compiler, unsigned to, unsigned size, bool is_signed)
 {
 	struct emit *code = compiler->code;
-	put_rr(code, 0x8b, RCX, address);
+	uint8_t push_size[2] = {0x6a, (uint8_t)size};
+	put_rr(code, 0x8b, RCX, to);
+	emit_put(code, push_size, 2);
+	EMIT(code, "\xe8"); // call
+	emit_put_relative(code, compiler->frame->load, 0);
+	EMIT(code, "\x48\x8d\x64\x24\x08");	// lea 8(%rsp), %rsp
+	exit_by(compiler, 2, compiler->unsure); // jc
+	put_rr(code, 0x8b, to, RCX);
+	if (is_signed)
+		put_extend(compiler, to, size, true);
+}
+
+/** Only what is in the page of the stack that the thread is writing to is surely there. */
+static void put_checked_load(struct compiler *compiler, unsigned to, unsigned size, bool is_signed)
+{
+	struct emit *code = compiler->code;
+	put_rr(code, 0x8b, RCX, to);
 	EMIT(code, "\x48\x31\xe1"		// xor %rsp, %rcx
 		   "\x48\xc1\xe9\x0c");		// shr $12, %rcx
-	exit_by(compiler, 5, compiler->unsure); // jnz
-	put_rr(code, 0x8b, RCX, address);
+	size_t elsewhere = put_branch(code, 5); // jnz
+	put_rr(code, 0x8b, RCX, to);
 	EMIT(code, "\x81\xe1\xff\x0f\0\0" // and $4095, %ecx
 		   "\x81\xf9");		  // cmp $, %ecx
 	emit_put_32(code, (1U << PAGE_BITS) - size);
-	exit_by(compiler, 7, compiler->unsure); // ja
+	size_t beyond = put_branch(code, 7); // ja
+	put_load(compiler, to, size, is_signed);
+	EMIT(code, "\xe9");
+	size_t done = code->size;
+	emit_put_32(code, 0);
+	emit_land(code, elsewhere);
+	emit_land(code, beyond);
+	if (compiler->frame->load) {
+		put_slow_load(compiler, to, size, is_signed);
+	} else {
+		EMIT(code, "\xf9"); // stc
+		exit_by(compiler, 2, compiler->unsure);
+	}
+	emit_land(code, done);
 }
 
 static void compile_load(struct compiler *compiler, const struct program_step *step)
@@ -220,9 +258,10 @@ static void compile_load(struct compiler *compiler, const struct program_step *s
 	bool safe = compiler->constants[top].known && compiler->frame->is_mapped &&
 		    compiler->frame->is_mapped(compiler->frame->context,
 					       compiler->constants[top].value, size);
-	if (!safe)
-		put_check(compiler, to, size);
-	put_load(compiler, to, size, step->b);
+	if (safe)
+		put_load(compiler, to, size, step->b);
+	else
+		put_checked_load(compiler, to, size, step->b);
 	compiler->constants[top].known = false;
 }
 

@@ -15,6 +15,7 @@ extern const uint8_t __start_strobe_inside[] __attribute__((visibility("hidden")
 extern const uint8_t __stop_strobe_inside[] __attribute__((visibility("hidden")));
 extern const uint8_t inside_patch[] __attribute__((visibility("hidden")));
 extern const uint8_t inside_calls[] __attribute__((visibility("hidden")));
+extern const uint8_t inside_load[] __attribute__((visibility("hidden")));
 void inside_hit(const struct inside_frame *frame, struct inside_site *site);
 
 // See inside.h. A store is made if the bytes are as they are expected to be.
@@ -77,6 +78,59 @@ __asm__(".pushsection strobe_inside,\"ax\",@progbits\n"
 	"jnz inside_calls\n"
 	"int3\n"
 	".popsection\n");
+
+#define TEXT_OF(x) #x
+#define TEXT(x) TEXT_OF(x)
+// See inside.h. struct inside_control is INSIDE_CODE_SIZE behind the code's beginning: its pid is at 16, `reads` at 20.
+__asm__(".pushsection strobe_inside,\"ax\",@progbits\n"
+	".balign 16\n"
+	"inside_load:\n"
+	"push %rax\n"
+	"push %rdx\n"
+	"push %rsi\n"
+	"push %rdi\n"
+	"push %r8\n"
+	"push %r9\n"
+	"push %r10\n"
+	"push %r11\n"
+	"mov 72(%rsp), %rdx\n" // how many bytes
+	"push %rdx\n"	       // iovec of the other side
+	"push %rcx\n"
+	"push %rdx\n" // of ours: the word below
+	"push %rdx\n"
+	"push $0\n"
+	"mov %rsp, 8(%rsp)\n"
+	"lea __start_strobe_inside+" TEXT(INSIDE_CODE_SIZE) "(%rip), %rax\n"
+							    "cmpl $0, 20(%rax)\n"
+							    "je 1f\n"
+							    "mov 16(%rax), %edi\n"
+							    "mov $310, %eax\n" // process_vm_readv
+							    "lea 8(%rsp), %rsi\n"
+							    "mov $1, %edx\n"
+							    "lea 24(%rsp), %r10\n"
+							    "mov $1, %r8d\n"
+							    "xor %r9d, %r9d\n"
+							    "syscall\n"
+							    "mov (%rsp), %rcx\n"
+							    "cmp 32(%rsp), %rax\n"
+							    "jne 1f\n"
+							    "clc\n"
+							    "jmp 2f\n"
+							    "1: stc\n"
+							    "2: lea 40(%rsp), %rsp\n"
+							    "pop %r11\n"
+							    "pop %r10\n"
+							    "pop %r9\n"
+							    "pop %r8\n"
+							    "pop %rdi\n"
+							    "pop %rsi\n"
+							    "pop %rdx\n"
+							    "pop %rax\n"
+							    "ret\n"
+							    ".popsection\n");
+_Static_assert(offsetof(struct inside_control, pid) == 16 &&
+		       offsetof(struct inside_control, reads) == 20,
+	       "known to inside_load");
 
 INSIDE_PART uint64_t read_tsc(void)
 {
@@ -241,4 +295,9 @@ uint64_t inside_patch_offset(void)
 uint64_t inside_calls_offset(void)
 {
 	return (uint64_t)(inside_calls - __start_strobe_inside);
+}
+
+uint64_t inside_load_offset(void)
+{
+	return (uint64_t)(inside_load - __start_strobe_inside);
 }

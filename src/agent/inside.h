@@ -4,7 +4,7 @@
 
 // What runs in the target: a trampoline (trampoline.h) calls inside_hit(), which writes a record to a ring that we read. Its code is
 // copied there as it is: it calls nothing, refers to nothing outside of its section, uses no vector registers and no locks, allocates
-// nothing. It makes two system calls that change nothing: gettid(2), and process_vm_readv(2) of its own stack.
+// nothing. It makes two system calls that change nothing: gettid(2), and process_vm_readv(2) of its own memory.
 //
 // The sites' data are private memory of the target that the kernel wipes in forked children (MADV_WIPEONFORK): there
 // `control` is 0, and nothing is recorded. The ring is shared memory, which children never touch.
@@ -16,9 +16,14 @@ enum {
 	INSIDE_LINE = 64,
 	INSIDE_RED_ZONE = 128,
 	INSIDE_RING_HEAD = 4096,
+	INSIDE_CODE_SIZE =
+		1 << 20, // from the code's beginning to the page of struct inside_control
 	// Added to the site's address: its condition was not evaluated, or could not be.
 	INSIDE_UNSURE = 1
 };
+
+/** From the code's beginning to the page of struct inside_control. */
+#define INSIDE_CODE_SIZE 0x100000
 
 /** What a trampoline pushed, lowest address first; the stack was at the end of it plus the red zone. */
 struct inside_frame {
@@ -106,5 +111,10 @@ uint64_t inside_hit_offset(void);
 uint64_t inside_patch_offset(void);
 /** And inside_calls: calls are made (r12, r13 = how many); int3. */
 uint64_t inside_calls_offset(void);
+/**
+ * And inside_load: reads the bytes at rcx, of which there are as many (1 to 8) as the word says that was pushed before the call. rcx = them, the
+ * others 0, and no carry; or carry: they cannot be read. All else is as it was but the flags. There is no handler of faults: the kernel reads.
+ */
+uint64_t inside_load_offset(void);
 
 #endif

@@ -221,18 +221,61 @@ static bool put(struct emit *code, const struct instruction *instruction)
 	}
 }
 
-bool relocate(struct emit *code, const uint8_t *bytes, size_t size, uint64_t address,
-	      const char **why)
+/** What follows it is executed next, and nothing but its bytes is needed. */
+static bool is_simple(const struct instruction *instruction)
+{
+	const char *why;
+	switch (instruction->decoded.meta.category) {
+	case ZYDIS_CATEGORY_CALL:
+	case ZYDIS_CATEGORY_RET:
+	case ZYDIS_CATEGORY_UNCOND_BR:
+	case ZYDIS_CATEGORY_COND_BR:
+		return false;
+	default:
+		return !instruction->decoded.raw.imm[0].is_relative &&
+		       !is_refused(&instruction->decoded, &why);
+	}
+}
+
+static bool decode_at(const uint8_t *bytes, size_t size, uint64_t address, struct instruction *ret)
+{
+	if (!decode(bytes, size, ret))
+		return false;
+	ret->address = address;
+	ret->next = address + ret->decoded.length;
+	return true;
+}
+
+/** The instructions behind the first, up to `until` or to one that is not simple; then a jump to what follows them. */
+static void put_followers(struct emit *code, const uint8_t *bytes, size_t size, uint64_t address,
+			  uint64_t until)
 {
 	struct instruction instruction;
-	if (!decode(bytes, size, &instruction)) {
+	while (address < until && decode_at(bytes, size, address, &instruction) &&
+	       is_simple(&instruction) && put_with_field(code, &instruction, -1)) {
+		bytes += instruction.decoded.length;
+		size -= instruction.decoded.length;
+		address = instruction.next;
+	}
+	emit_put_jump(code, address);
+}
+
+bool relocate(struct emit *code, const uint8_t *bytes, size_t size, uint64_t address,
+	      uint64_t until, const char **why)
+{
+	struct instruction instruction;
+	if (!decode_at(bytes, size, address, &instruction)) {
 		*why = "no instruction can be read there";
 		return false;
 	}
-	instruction.address = address;
-	instruction.next = address + instruction.decoded.length;
 	if (is_refused(&instruction.decoded, why))
 		return false;
 	*why = "its operands cannot be reached from elsewhere";
-	return put(code, &instruction) && !code->failed;
+	if (!is_simple(&instruction) || instruction.next >= until)
+		return put(code, &instruction) && !code->failed;
+	if (!put_with_field(code, &instruction, -1))
+		return false;
+	unsigned length = instruction.decoded.length;
+	put_followers(code, bytes + length, size - length, instruction.next, until);
+	return !code->failed;
 }

@@ -19,9 +19,11 @@ enum relocate_kind {
 unsigned relocate_length(const uint8_t *bytes, size_t size, enum relocate_kind *kind);
 /**
  * Appends what does as the instruction at `address` does, and goes on where that goes on. A call pushes the
- * address behind the original one. Returns false with `*why` (static) if there is no such code.
+ * address behind the original one. Returns false with `*why` (static) if there is no such code. The instructions that follow are taken
+ * along if they begin before `until` and are simple: a thread that comes back into bytes where the processor has learned that a
+ * branch is loses 10 ns.
  */
 bool relocate(struct emit *code, const uint8_t *bytes, size_t size, uint64_t address,
-	      const char **why);
+	      uint64_t until, const char **why);
 
 #endif

@@ -89,7 +89,7 @@ static bool put_hit(struct emit *code, const struct trampoline *trampoline, bool
 	put_record(code, trampoline, unsure);
 	put_leave(code);
 	return relocate(code, trampoline->instruction, trampoline->available, trampoline->address,
-			why);
+			trampoline->until, why);
 }
 
 /** The condition, then what happens where it is false, up to the end. */
@@ -100,6 +100,7 @@ static bool put_conditional(const struct trampoline *trampoline, struct emit *co
 		.saved = depth,
 		.address = trampoline->address,
 		.fsgsbase = trampoline->fsgsbase,
+		.load = trampoline->load,
 		.is_mapped = trampoline->is_mapped,
 		.context = trampoline->context,
 	};
@@ -117,7 +118,7 @@ static bool put_conditional(const struct trampoline *trampoline, struct emit *co
 	put_restore(code, depth);
 	put_leave(code);
 	if (!relocate(code, trampoline->instruction, trampoline->available, trampoline->address,
-		      why))
+		      trampoline->until, why))
 		return false;
 	if (!unsure.count)
 		return true;

@@ -15,9 +15,11 @@ struct trampoline {
 	uint64_t address;		       // of the site
 	const uint8_t *instruction;	       // what stands there
 	size_t available;		       // bytes
+	uint64_t until;			       // instructions that begin before it are taken along
 	const struct probe_program *condition; // NULL = none
 	uint64_t data;			       // its struct inside_site
 	uint64_t hit;			       // inside_hit()
+	uint64_t load;			       // inside_load
 	bool fsgsbase;			       // rdfsbase is to be had
 	// May `size` bytes at an address be read at any time? For what a condition reads.
 	bool (*is_mapped)(const void *context, uint64_t address, unsigned size);
@@ -34,6 +36,7 @@ struct condition_frame {
 	unsigned saved; // registers of the evaluation stack that were pushed, after rax and rcx
 	uint64_t address;
 	bool fsgsbase;
+	uint64_t load; // inside_load; 0 = there is none
 	bool (*is_mapped)(const void *context, uint64_t address, unsigned size);
 	const void *context;
 };

@@ -117,6 +117,107 @@ static void test_condition(void)
 	target_end(&target);
 }
 
+enum { POINTERS = 6, FOLLOW_CALLS = 30000 };
+
+/** Pointers good, bad, and good now and then; the numbers of calls where the condition holds, where it does not, and where nothing can
+ *  be read surely. */
+static void follow_pointers(struct target_page *page)
+{
+	long size = sysconf(_SC_PAGESIZE);
+	uint32_t *good = malloc(64), *other = malloc(64);
+	uint8_t *last = mmap(NULL, 2 * (size_t)size, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	munmap(last + size, (size_t)size);
+	good[2] = 77;
+	other[2] = 78;
+	uint64_t pointers[POINTERS] = {(uintptr_t)good,
+				       (uintptr_t)other,
+				       0,
+				       ~0ULL,
+				       (uintptr_t)last + (uint64_t)size - 10,
+				       0};
+	__atomic_fetch_add(&page->running, 1, __ATOMIC_SEQ_CST);
+	while (!page->go)
+		usleep(100);
+	for (uint64_t i = 0; i < FOLLOW_CALLS; i++) {
+		uint64_t *changing = &pointers[POINTERS - 1];
+		if (*changing) { // the kernel itself may find it or not
+			munmap((void *)*changing, (size_t)size);
+			*changing = 0;
+		} else {
+			*changing = (uintptr_t)mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
+						    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		}
+		for (unsigned j = 0; j < POINTERS; j++)
+			if (hot_function(pointers[j], i) != pointers[j] + i + 3)
+				page->wrong++;
+	}
+	page->finished = 1;
+	while (!page->stop)
+		usleep(1000);
+	_exit(page->wrong != 0);
+}
+
+struct followed {
+	uint64_t checked, unchecked, strange;
+};
+
+static void see_followed(void *context, const struct engine_hit *hit)
+{
+	struct followed *followed = context;
+	if (hit->checked)
+		followed->checked++;
+	else
+		followed->unchecked++;
+	// What is there can be read.
+	followed->strange += hit->checked && hit->regs.rdi < 4096;
+}
+
+/** A load that could fail is made by the kernel, and says so where it does. */
+static void test_pointers(void)
+{
+	static const struct program_step steps[] = {{.op = OP_REGISTER, .a = 5},
+						    {.op = OP_CONST, .value = 8},
+						    {.op = OP_ADD},
+						    {.op = OP_LOAD, .a = 4, .b = 1},
+						    {.op = OP_CONST, .value = 77},
+						    {.op = OP_EQ},
+						    {.op = OP_END}};
+	struct probe_program *program = malloc(sizeof(*program) + sizeof(steps));
+	*program = (struct probe_program){.count = 7, .stack = 2};
+	memcpy(program->steps, steps, sizeof(steps));
+	struct target target = {0};
+	struct followed followed = {0};
+	struct engine_totals totals;
+	target.page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	target.pid = fork();
+	if (target.pid == 0)
+		follow_pointers(target.page);
+	while (!target.page->running)
+		usleep(1000);
+	target_watch(&target);
+	uint32_t probe = arm(&target, program);
+	free(program);
+	target.page->go = 1;
+	bool ended;
+	for (unsigned i = 0; i < 12000 && !target.page->finished; i++)
+		CHECK_OK(agent_engine.wait(target.engine, 5, see_followed, &followed, &ended));
+	for (unsigned i = 0; i < 4; i++)
+		CHECK_OK(agent_engine.wait(target.engine, 20, see_followed, &followed, &ended));
+	agent_engine.totals(target.engine, probe, &totals);
+	printf("# %lu hold, %lu do not, %lu cannot be told, %lu dropped\n",
+	       (unsigned long)followed.checked, (unsigned long)totals.condition_false,
+	       (unsigned long)followed.unchecked, (unsigned long)totals.dropped);
+	// The one that comes and goes is zero while it is there.
+	CHECK_EQUAL(totals.condition_false, FOLLOW_CALLS + FOLLOW_CALLS / 2);
+	CHECK_EQUAL(followed.checked + followed.unchecked + totals.dropped,
+		    FOLLOW_CALLS * 4 + FOLLOW_CALLS / 2);
+	CHECK(followed.checked > 0 && followed.checked <= FOLLOW_CALLS);
+	CHECK(followed.unchecked > 0 && followed.strange == 0);
+	target_unwatch(&target);
+	target_end(&target);
+}
+
 /** Instructions of seven, three, five and one bytes. */
 static unsigned arm_function(struct target *target, const struct probe_program *condition,
 			     uint32_t probes[4])
@@ -336,6 +437,7 @@ static const struct check_case cases[] = {
 	{"armed and disarmed 1,000 times under eight threads that run", test_cycles},
 	{"every hit of four threads arrives once, with its registers", test_hits},
 	{"a condition is evaluated inside", test_condition},
+	{"a condition follows pointers that lead nowhere", test_pointers},
 	{"killed at any moment, nothing is left in the code", test_killed},
 	{"its helper killed, another takes its place", test_helper_killed},
 	{"killed with its guardian, the jumps that stay do no harm", test_surgeon_killed},
