@@ -3,13 +3,13 @@
 """Arms every statement of a program by jumps, while the program's own tests run, and says which method took how many.
 
 usage: coverage.py --build BUILD --program PROGRAM [--at PATH] [--shards N] [--modes false,record] [--same]
-                   [--parent NAME] COMMAND...
+                   [--ignore REGEX] [--parent NAME] COMMAND...
 
 PROGRAM has debug information; its statements are the is_stmt rows of readelf's line table. COMMAND runs its tests; {} in it, and
 the environment's COVERED, stand for a script that starts PROGRAM with one shard of the statements armed: every N-th, so that
-neighbours are not in each other's way. --at: the script takes this path (PROGRAM has to be elsewhere). The judge: COMMAND ends as it does with
-nothing armed, and with --same prints the same lines, numbers aside. --parent: only what a program of that name starts is armed. First each statement
-is armed alone, and the shares told.
+neighbours are not in each other's way. --at: the script takes this path (PROGRAM has to be elsewhere). The judge: COMMAND ends as
+it does with nothing armed, and with --same prints the same lines, numbers and those that match --ignore aside. --parent: only
+what a program of that name starts is armed. First each statement is armed alone, and the shares told.
 """
 import argparse
 import collections
@@ -81,7 +81,8 @@ class Coverage:
         text = done.stdout.decode(errors="replace")
         with open(report + ".out", "w", encoding="utf-8") as file:
             file.write(text)
-        lines = collections.Counter(re.sub(r"[0-9]+", "N", line) for line in text.splitlines())
+        lines = collections.Counter(re.sub(r"[0-9]+", "N", line) for line in text.splitlines()
+                                    if not re.search(self.options.ignore, line))
         time.sleep(1) # the last reports
         reports = []
         if mode and os.path.exists(report):
@@ -138,6 +139,7 @@ def main():
     parser.add_argument("--modes", default="false,record")
     parser.add_argument("--same", action="store_true")
     parser.add_argument("--parent")
+    parser.add_argument("--ignore", default="$.")
     parser.add_argument("--no-shares", action="store_true")
     parser.add_argument("command", nargs="*")
     options = parser.parse_args()

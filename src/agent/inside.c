@@ -198,6 +198,11 @@ INSIDE_PART uint32_t copy_pointees(const struct inside_control *control,
 		uint64_t address = (&frame->r15)[i];
 		if (i == INSIDE_POINTEE_RBP || address < 65536 || address >> 47)
 			continue;
+		uint32_t same = 0;
+		while (same < count && remote[same].base != address)
+			same++;
+		if (same < count)
+			continue; // it is being copied
 		local[count].base = (uint64_t)(to + (uint64_t)i * INSIDE_POINTEE_SIZE);
 		remote[count].base = address;
 		local[count].size = remote[count].size = INSIDE_POINTEE_SIZE;

@@ -127,7 +127,7 @@ static void follow_pointers(struct target_page *page)
 	uint32_t *good = malloc(64), *other = malloc(64);
 	uint8_t *last = mmap(NULL, 2 * (size_t)size, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	munmap(last + size, (size_t)size);
+	mprotect(last + size, (size_t)size, PROT_NONE);
 	good[2] = 77;
 	other[2] = 78;
 	uint64_t pointers[POINTERS] = {(uintptr_t)good,
