@@ -70,7 +70,9 @@ static void test_program(char *program)
 	CHECK(pread(mem, before, sizeof(before), (off_t)busy.function) == sizeof(before));
 	unsigned armed = 0;
 	// On a machine that does other work the functions are seldom on their way while the probes are there.
-	for (unsigned round = 0; round < 100 || (sum.hits <= 1000 && round < 2000); round++) {
+	int64_t begin = patience_begin();
+	for (unsigned round = 0; round < 100 || (sum.hits <= 1000 && patience_lasts(begin));
+	     round++) {
 		struct probe_request requests[COUNT];
 		struct probe_answer answers[COUNT];
 		uint32_t probes[COUNT];
