@@ -402,10 +402,18 @@ static size_t list_polls(struct keeper *keeper)
 	return count;
 }
 
+static bool holds_any(const struct keeper *keeper)
+{
+	for (size_t i = 0; i < keeper->copy_count; i++)
+		if (keeper->copies[i].listener >= 0)
+			return true;
+	return false;
+}
+
 // Until nothing is left to hold.
 static void serve(struct keeper *keeper)
 {
-	for (bool holds = true; holds;) {
+	while (holds_any(keeper)) {
 		size_t count = list_polls(keeper);
 		if (poll(keeper->polls, count, -1) < 0) {
 			if (errno == EINTR || errno == ENOMEM)
@@ -415,14 +423,12 @@ static void serve(struct keeper *keeper)
 		if (keeper->polls[0].revents)
 			return;
 		serve_clients(keeper, &keeper->polls[1 + 2 * keeper->copy_count]);
-		holds = false;
 		for (size_t i = 0; i < keeper->copy_count; i++) {
 			const struct pollfd *polls = &keeper->polls[1 + 2 * i];
 			if (polls[1].revents && keeper->copies[i].clone_fd >= 0)
 				drop(keeper, &keeper->copies[i]); // somebody ended the clone
 			else if (polls[0].revents && keeper->copies[i].listener >= 0)
 				accept_client(keeper, i);
-			holds |= keeper->copies[i].listener >= 0;
 		}
 	}
 }
