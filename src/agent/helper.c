@@ -63,7 +63,7 @@ static struct strobe_error *inject(struct helper *helper, pid_t target, pid_t on
 	threads_fini(&threads);
 	helper->pid = clone.pid;
 	helper->target = target;
-	helper->inner = clone.hidden ? clone_inner_pid(&clone) : 0;
+	helper->inner = clone.inner_pid;
 	helper->syscall_at = clone.gadgets.syscall_ret;
 	return error;
 }

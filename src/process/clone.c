@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "process/chain.h"
+#include "process/dead_stack.h"
 #include "process/proc.h"
 #include "process/seccomp.h"
 
@@ -30,9 +31,6 @@
 #endif
 enum {
 	USER_CS = 0x33,
-	RED_ZONE = 128,
-	HEADROOM = 8192, // below the chain: were we to die, a signal handler may run there
-	GAP = 8192,	 // above it: were we to die, the stack's owner may run on
 	NO_SUCH_PID = 0x7ffffffe,
 	RSEQ_CS_AT = 8,	  // in struct rseq
 	SHARER_CALLS = 8, // see seccomp_lets()
@@ -174,86 +172,6 @@ static struct stopped_thread *choose_one(struct threads *threads)
 			maker = choose(threads);
 	}
 	return maker;
-}
-
-static const struct stopped_thread *leader_of(const struct threads *threads)
-{
-	for (size_t i = 0; i < threads->list.count; i++)
-		if (threads->list.items[i].tid == threads->pid)
-			return &threads->list.items[i];
-	return NULL;
-}
-
-static bool all_zero(int mem_fd, uint64_t start, size_t size)
-{
-	uint8_t *bytes = malloc(size);
-	bool zero = bytes && pread(mem_fd, bytes, size, (off_t)start) == (ssize_t)size;
-	for (size_t i = 0; zero && i < size; i++)
-		zero = bytes[i] == 0;
-	free(bytes);
-	return zero;
-}
-
-/** The low end of the main stack: dead as long as no stack pointer is near. */
-static uint64_t room_on_main_stack(const struct threads *threads, const struct proc_mapping *stack,
-				   size_t size)
-{
-	const struct stopped_thread *leader = leader_of(threads);
-	uint64_t base = (stack->start + HEADROOM + 63) & ~UINT64_C(63);
-	for (size_t i = 0; i < threads->list.count; i++) {
-		const struct stopped_thread *thread = &threads->list.items[i];
-		uint64_t sp = thread->regs.rsp;
-		if (thread->state == THREAD_STOPPED && sp >= stack->start && sp < stack->end &&
-		    sp < base + size + GAP + RED_ZONE)
-			return 0;
-	}
-	bool on_it = leader && leader->state == THREAD_STOPPED &&
-		     leader->regs.rsp >= stack->start && leader->regs.rsp < stack->end;
-	if (base + size > stack->end)
-		return 0;
-	// Where its owner is elsewhere (a coroutine, a program that switches stacks), what is in use
-	// cannot be told from a register: only what was never written to is dead.
-	return on_it || all_zero(threads->mem_fd, stack->start, base + size - stack->start) ? base
-											    : 0;
-}
-
-/** Below the red zone of a thread's own stack, if it surely is one: a guard page below, and the
- *  thread's control block, where libc puts it, above. */
-static uint64_t room_on_own_stack(const struct stopped_thread *thread, const char *maps,
-				  size_t size)
-{
-	struct proc_mapping mapping, before = {0};
-	uint64_t sp = thread->regs.rsp;
-	while (proc_next_mapping(&maps, &mapping)) {
-		if (sp >= mapping.start && sp < mapping.end) {
-			bool guarded =
-				before.end == mapping.start && !before.readable && !before.writable;
-			bool control =
-				thread->regs.fs_base > sp && thread->regs.fs_base < mapping.end;
-			uint64_t base = (sp - RED_ZONE - size - 64) & ~UINT64_C(63);
-			return guarded && control && mapping.writable && !mapping.shared &&
-					       sp - mapping.start > size + RED_ZONE + HEADROOM
-				       ? base
-				       : 0;
-		}
-		before = mapping;
-	}
-	return 0;
-}
-
-static uint64_t find_room(const struct threads *threads, const struct stopped_thread *maker,
-			  const char *maps, size_t size)
-{
-	struct proc_mapping mapping;
-	const char *at = maps;
-	while (proc_next_mapping(&at, &mapping)) {
-		if (proc_mapping_is(&mapping, "[stack]") && mapping.writable && !mapping.shared) {
-			uint64_t base = room_on_main_stack(threads, &mapping, size);
-			if (base)
-				return base;
-		}
-	}
-	return room_on_own_stack(maker, maps, size);
 }
 
 static struct seccomp_data call_data(const struct gadgets *gadgets, int number, uint64_t first)
@@ -643,7 +561,7 @@ bool clone_make(struct clone *clone, struct threads *threads, const char *maps)
 		return refuse(clone, "its code changed meanwhile");
 	struct chain *chain = malloc(sizeof(*chain));
 	size_t size = 6 * chain_link_size() + chain_end_size(clone->maker->xstate_size) + 256;
-	uint64_t base = chain ? find_room(threads, clone->maker, maps, size) : 0;
+	uint64_t base = chain ? dead_stack_find(threads, clone->maker, maps, size) : 0;
 	bool written = base && write_chain(clone, threads, chain, base, &start);
 	free(chain);
 	if (!base)
@@ -673,6 +591,16 @@ static void prefer_for_oom(pid_t pid)
 		close(fd);
 }
 
+/** The clone's id in the target's PID namespace; 0 = it is gone. */
+static pid_t inner_pid(const struct clone *clone)
+{
+	uint64_t ids[PID_LEVELS];
+	size_t count = ids_of(clone->pid, ids, PID_LEVELS);
+	return count >= clone->target_level && clone->target_level > 0
+		       ? (pid_t)ids[clone->target_level - 1]
+		       : 0;
+}
+
 void clone_finish(struct clone *clone, struct threads *threads)
 {
 	struct stopped_thread *maker = clone->maker;
@@ -682,6 +610,8 @@ void clone_finish(struct clone *clone, struct threads *threads)
 			end_chain(clone, threads->mem_fd);
 		threads_release_one(threads, maker);
 	}
+	if (clone->pid && clone->hidden)
+		clone->inner_pid = inner_pid(clone);
 	// (Of processes that share their memory, the kernel would change all.)
 	if (clone->pid && !clone->shares_memory)
 		prefer_for_oom(clone->pid);
@@ -713,7 +643,7 @@ static bool reap_stopped(struct clone *clone, struct threads *threads, uint64_t 
 		return false;
 	struct chain *chain = malloc(sizeof(*chain));
 	size_t size = 2 * chain_link_size() + chain_end_size(clone->maker->xstate_size) + 256;
-	uint64_t base = chain ? find_room(threads, clone->maker, maps.data, size) : 0;
+	uint64_t base = chain ? dead_stack_find(threads, clone->maker, maps.data, size) : 0;
 	bool written = false;
 	if (base) {
 		chain_init(chain, &clone->gadgets, base);
@@ -767,13 +697,18 @@ void clone_reap(pid_t target, pid_t inner)
 	}
 }
 
-pid_t clone_inner_pid(const struct clone *clone)
+bool clone_tend(struct clone *clone)
 {
-	uint64_t ids[PID_LEVELS];
-	size_t count = clone->pid > 0 ? ids_of(clone->pid, ids, PID_LEVELS) : 0;
-	return count >= clone->target_level && clone->target_level > 0
-		       ? (pid_t)ids[clone->target_level - 1]
-		       : 0;
+	int status;
+	if (clone->pid <= 0 || clone->target_level <= 1)
+		return false;
+	if (waitpid(clone->pid, &status, __WALL | __WNOTHREAD | WNOHANG) != clone->pid ||
+	    !(WIFEXITED(status) || WIFSIGNALED(status)))
+		return true;
+	clone->pid = 0;
+	if (clone->inner_pid > 0)
+		clone_reap(clone->target, clone->inner_pid);
+	return false;
 }
 
 void clone_drop(struct clone *clone)
@@ -781,7 +716,6 @@ void clone_drop(struct clone *clone)
 	int status;
 	if (clone->pid <= 0)
 		return;
-	pid_t inner = clone->hidden ? clone_inner_pid(clone) : 0;
 	kill(clone->pid, SIGKILL);
 	for (;;) {
 		pid_t pid = waitpid(clone->pid, &status, __WALL | __WNOTHREAD);
@@ -790,6 +724,6 @@ void clone_drop(struct clone *clone)
 			break;
 	}
 	clone->pid = 0;
-	if (inner > 0)
-		clone_reap(clone->target, inner);
+	if (clone->inner_pid > 0)
+		clone_reap(clone->target, clone->inner_pid);
 }

@@ -35,6 +35,7 @@ struct clone {
 	pid_t target;
 	size_t target_level; // of PID namespaces that the target is seen in from here, 1 = ours alone
 	bool hidden;	     // a child of the target: clone_reap()
+	pid_t inner_pid; // of one that is hidden: its id in the target's PID namespace; 0 = none
 };
 
 /** Before the stop: finds code, and what speaks against a clone (`why` is set then). */
@@ -50,11 +51,12 @@ void clone_finish(struct clone *clone, struct threads *threads);
 /** When all run again: waits a moment until the maker's chain has come to its end, so that a capture
  *  right after this one does not meet it. */
 void clone_await_end(const struct clone *clone);
-/** The clone's id in the target's PID namespace; 0 = it is gone. */
-pid_t clone_inner_pid(const struct clone *clone);
 /** The dead child `inner` (its own idea of the id) of `target`, which does not know of it, is taken away: a thread
  *  stands for some 100 us. Nothing is lost if it cannot be: the kernel keeps a few kilobytes until the target ends. */
 void clone_reap(pid_t target, pid_t inner);
+/** Looks after a clone in a PID namespace below ours: when that ends, its end waits for all who are in it, and the
+ *  clone is gone only when we have waited for it. False: there is nothing to look after (any more). */
+bool clone_tend(struct clone *clone);
 /** Ends the clone; takes it away where it is a hidden child. */
 void clone_drop(struct clone *clone);
 
