@@ -194,6 +194,23 @@ static bool plan_shared(struct plan_builder *builder, struct type *type, uint64_
 	return value != NULL;
 }
 
+/** What an object that a std::function holds is made for: in pairs with its allocator, one within another. */
+static struct type *func_value(struct strobe_symbols *symbols, struct type *type, uint64_t *offset)
+{
+	static const char *const paths[] = {"__f_.__f_.__value_", "__f_.__func_", "__func_",
+					    "__f_"};
+	struct type *value = cplus_argument(symbols, type, 0);
+	struct cplus_member member;
+	for (size_t i = 0; value && i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (!cplus_find(symbols, type, paths[i], &member) ||
+		    !type_equal(symbols, member.type, value))
+			continue;
+		*offset = member.offset;
+		return value;
+	}
+	return NULL;
+}
+
 static const struct cplus_place vector_places[] = {{"__begin_", "[]"}, {NULL, NULL}};
 static const struct cplus_place string_places[] = {
 	{"__r_.__value_.__l.__data_", ".text"}, {"__rep_.__l.__data_", ".text"}, {NULL, NULL}};
@@ -229,6 +246,7 @@ const struct cplus_class cplus_libcxx[] = {
 	{"__optional_destruct_base", plan_optional, NULL, NULL},
 	{"__base", plan_variant, NULL, NULL},
 	{"__shared_ptr_emplace", plan_shared, NULL, shared_value},
+	{"__func", NULL, NULL, func_value},
 	{"unique_ptr", NULL, unique_places, NULL},
 	{"shared_ptr", NULL, shared_places, NULL},
 	{NULL, NULL, NULL, NULL},

@@ -186,20 +186,6 @@ struct deque {
 		buffer_offset; // of the last iterator: where it is, where its buffer begins
 };
 
-/** Reads up to `size` bytes; false if they are not all there. */
-static bool read_memory(const struct lens_memory *memory, uint64_t address, void *buffer,
-			size_t size)
-{
-	for (size_t got = 0, available; got < size; got += available) {
-		const uint8_t *bytes = memory->at(memory->reader, address + got, &available);
-		if (!bytes || !available)
-			return false;
-		available = available < size - got ? available : size - got;
-		memcpy((uint8_t *)buffer + got, bytes, available);
-	}
-	return true;
-}
-
 static bool tell_buffers(const struct lens_memory *memory, const struct deque *deque,
 			 uint64_t first, uint64_t count, uint64_t last_count, lens_visit visit,
 			 void *context)
@@ -208,7 +194,7 @@ static bool tell_buffers(const struct lens_memory *memory, const struct deque *d
 	uint64_t buffers[AT_ONCE];
 	for (uint64_t done = 0; done < count;) {
 		size_t part = count - done < AT_ONCE ? (size_t)(count - done) : AT_ONCE;
-		if (!read_memory(memory, first + done * 8, buffers, part * 8))
+		if (!cplus_read(memory, first + done * 8, buffers, part * 8))
 			return true;
 		for (size_t i = 0; i < part; i++, done++) {
 			struct lens_reference reference = {
@@ -238,11 +224,11 @@ static void walk_deque(const struct lens *lens, const struct lens_memory *memory
 	(void)lens;
 	(void)bytes;
 	(void)size_bytes;
-	if (!read_memory(memory, at + deque->map_offset, &map, 8) || !map ||
-	    !read_memory(memory, at + deque->first_offset, &first, 8) ||
-	    !read_memory(memory, at + deque->last_offset, &last, 8) ||
-	    !read_memory(memory, at + deque->cursor_offset, &cursor, 8) ||
-	    !read_memory(memory, at + deque->buffer_offset, &buffer, 8))
+	if (!cplus_read(memory, at + deque->map_offset, &map, 8) || !map ||
+	    !cplus_read(memory, at + deque->first_offset, &first, 8) ||
+	    !cplus_read(memory, at + deque->last_offset, &last, 8) ||
+	    !cplus_read(memory, at + deque->cursor_offset, &cursor, 8) ||
+	    !cplus_read(memory, at + deque->buffer_offset, &buffer, 8))
 		return;
 	struct lens_reference reference = {
 		.offset = step->offset + deque->map_offset,
@@ -386,33 +372,6 @@ static bool plan_variant(struct plan_builder *builder, struct type *type, uint64
 	return true;
 }
 
-/** Whatever can be called: what it holds is known to its manager alone. */
-static bool plan_function(struct plan_builder *builder, struct type *type, uint64_t offset,
-			  bool maybe)
-{
-	struct cplus_member functor, manager;
-	if (!cplus_find(plan_symbols(builder), type, "_M_functor", &functor) ||
-	    !cplus_find(plan_symbols(builder), type, "_M_manager", &manager))
-		return false;
-	plan_scan(builder, offset + functor.offset,
-		  cplus_size(plan_symbols(builder), functor.type));
-	plan_add(builder, &(struct plan_step){.kind = PLAN_CODE,
-					      .offset = (uint32_t)(offset + manager.offset),
-					      .maybe = maybe});
-	return true;
-}
-
-static bool plan_any(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe)
-{
-	struct cplus_member storage;
-	(void)maybe;
-	if (!cplus_find(plan_symbols(builder), type, "_M_storage", &storage) ||
-	    !cplus_find(plan_symbols(builder), type, "_M_manager", &(struct cplus_member){0}))
-		return false;
-	plan_scan(builder, offset + storage.offset, 8);
-	return true;
-}
-
 static const struct cplus_place vector_places[] = {
 	{"_M_impl._M_start._M_p", "[]"}, {"_M_impl._M_start", "[]"}, {NULL, NULL}};
 static const struct cplus_place string_places[] = {{"_M_dataplus._M_p", ".text"}, {NULL, NULL}};
@@ -432,8 +391,7 @@ static const struct cplus_place map_places[] = {{"_M_t._M_impl._M_header._M_pare
 						{NULL, NULL}};
 static const struct cplus_place unordered_places[] = {
 	{"_M_h._M_buckets", ".buckets"}, {"_M_h._M_before_begin._M_nxt", ".first"}, {NULL, NULL}};
-static const struct cplus_place holder_places[] = {
-	{"_M_u", ".value"}, {"_M_functor", ".functor"}, {"_M_storage", ".value"}, {NULL, NULL}};
+static const struct cplus_place holder_places[] = {{"_M_u", ".value"}, {NULL, NULL}};
 static const struct cplus_place deque_places[] = {{"_M_impl._M_map", "[]"}, {NULL, NULL}};
 static const struct cplus_place node_places[] = {
 	{"_M_next", ".next"}, {"_M_prev", ".prev"},   {"_M_parent", ".parent"},
@@ -472,9 +430,6 @@ const struct cplus_class cplus_libstdcxx[] = {
 	{"_Optional_payload_base", plan_optional, NULL, optional_value},
 	{"variant", NULL, holder_places, NULL},
 	{"_Variant_storage", plan_variant, holder_places, NULL},
-	{"function", NULL, holder_places, NULL},
-	{"_Function_base", plan_function, holder_places, NULL},
-	{"any", plan_any, holder_places, NULL},
 	{"unique_ptr", NULL, unique_places, NULL},
 	{"__shared_ptr", NULL, shared_places, NULL},
 	{NULL, NULL, NULL, NULL},

@@ -39,6 +39,7 @@ struct lens *lens_free(struct lens *lens)
 	hash_fini(&lens->alignments);
 	hash_fini(&lens->extents);
 	hash_fini(&lens->vtables);
+	hash_fini(&lens->held);
 	links_free(lens->links);
 	free(lens->ranges);
 	arena_fini(&lens->arena);

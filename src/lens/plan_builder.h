@@ -52,7 +52,9 @@ bool cplus_container(struct plan_builder *builder, struct type *type, uint64_t o
 /** Whether `type` is the link of a container's nodes and no more (_List_node_base): a pointer to one says nothing of what is
  *  there. */
 bool cplus_is_link(const struct type *type);
-/** The same for names of places in one: "[3]", "[\"key\"]", ".first"; false: it is none. One thread. */
-bool cplus_place_name(struct lens *lens, struct type *type, uint64_t offset, struct text *ret);
+/** The same for names of places in one at `address` (0: not known): "[3]", "[\"key\"]", ".first"; false: it is none. One
+ *  thread. */
+bool cplus_place_name(struct lens *lens, struct type *type, uint64_t address, uint64_t offset,
+		      struct text *ret);
 
 #endif
