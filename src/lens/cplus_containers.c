@@ -157,7 +157,32 @@ bool cplus_container(struct plan_builder *builder, struct type *type, uint64_t o
 	const struct cplus_class *class = find_class(type);
 	if (class && class->plan && class->plan(builder, type, offset, maybe))
 		return true;
-	return cplus_held_plan(builder, type, offset, maybe);
+	return cplus_choice_plan(builder, type, offset, maybe) ||
+	       cplus_held_plan(builder, type, offset, maybe);
+}
+
+bool cplus_content(struct lens *lens, struct type *type, uint64_t address,
+		   struct cplus_content *ret)
+{
+	const struct cplus_class *class = find_class(type);
+	*ret = (struct cplus_content){.called = ""};
+	if (class && class->value)
+		ret->type = class->value(lens_symbols(lens), type, &ret->offset);
+	return ret->type || cplus_choice_content(lens, type, address, ret) ||
+	       cplus_held_content(lens, type, address, ret);
+}
+
+bool cplus_possible_content(struct lens *lens, struct type *type, size_t index, struct type **ret)
+{
+	const struct cplus_class *class = find_class(type);
+	uint64_t offset;
+	*ret = NULL;
+	if (class && class->value)
+		*ret = class->value(lens_symbols(lens), type, &offset);
+	if (*ret)
+		return index == 0;
+	return cplus_choice_possible(lens, type, index, ret) ||
+	       (index == 0 && cplus_held_possible(lens, type));
 }
 
 bool cplus_is_link(const struct type *type)
@@ -195,7 +220,8 @@ bool cplus_place_name(struct lens *lens, struct type *type, uint64_t address, ui
 	uint64_t size = value ? cplus_size(symbols, value) : 0;
 	if (!value || offset < start || offset - start >= size || size > type->size - start ||
 	    (value == type))
-		return cplus_held_place_name(lens, type, address, offset, ret);
+		return cplus_choice_place_name(lens, type, address, offset, ret) ||
+		       cplus_held_place_name(lens, type, address, offset, ret);
 	lens_place_name(lens, lens_type_id(lens, value), address + start, offset - start, ret);
 	return true;
 }

@@ -102,8 +102,8 @@ static bool is_kept_in_place(struct strobe_symbols *symbols, struct type *class,
 /** Whether a class of the library has values of its arguments in itself; others of it move without throwing. */
 static bool has_arguments_inside(const char *name, size_t size)
 {
-	static const char *const names[] = {"pair",	"tuple", "optional", "variant",
-					    "array",	"_Bind", "_Bind_result", "_Not_fn"};
+	static const char *const names[] = {"pair",  "tuple", "optional",     "variant",
+					    "array", "_Bind", "_Bind_result", "_Not_fn"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (strncmp(names[i], name, size) == 0 && !names[i][size])
 			return true;
@@ -372,7 +372,7 @@ bool cplus_held_plan(struct plan_builder *builder, struct type *type, uint64_t o
 	return true;
 }
 
-// Names. The view is read as an object's memory is.
+// Names, and what stands there. The view is read as an object's memory is.
 
 struct view_reader {
 	const struct strobe_view *view;
@@ -385,6 +385,39 @@ static const uint8_t *view_at(void *context, uint64_t address, size_t *available
 	*available =
 		strobe_memory_read(reader->view, address, reader->bytes, sizeof(reader->bytes));
 	return *available ? reader->bytes : NULL;
+}
+
+bool cplus_held_content(struct lens *lens, struct type *type, uint64_t address,
+			struct cplus_content *ret)
+{
+	struct type *base;
+	struct held held;
+	struct found found = {0};
+	const struct holder *holder = find_holder(lens->symbols, type, &held, &base);
+	if (!holder || holder->wrapper)
+		return false;
+	struct view_reader reader = {.view = strobe_symbols_view(lens->symbols)};
+	const struct lens_memory memory = {.at = view_at, .reader = &reader};
+	enum outcome outcome = look_at(lens, &memory, &held, address, &found);
+	if (outcome == OUTCOME_UNKNOWN) {
+		struct strobe_error *error = lens_learn(lens, &found.unknown, 1);
+		lens->failed |= error != NULL;
+		strobe_error_free(error);
+		outcome = error ? OUTCOME_NOTHING : look_at(lens, &memory, &held, address, &found);
+	}
+	bool inside = outcome == OUTCOME_INSIDE;
+	*ret = (struct cplus_content){.type = inside ? lens_type(lens, found.type)->type : NULL,
+				      .offset = found.start,
+				      .called = holder->called};
+	return true;
+}
+
+bool cplus_held_possible(struct lens *lens, struct type *type)
+{
+	struct type *base;
+	struct held held;
+	const struct holder *holder = find_holder(lens->symbols, type, &held, &base);
+	return holder && !holder->wrapper;
 }
 
 bool cplus_held_place_name(struct lens *lens, struct type *type, uint64_t address, uint64_t offset,

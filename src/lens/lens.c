@@ -62,6 +62,11 @@ const struct lens_type *lens_type(const struct lens *lens, uint32_t id)
 	return id == 0 || id > lens->count ? NULL : &lens_entry(lens, id)->type;
 }
 
+bool lens_type_is_open(const struct lens *lens, uint32_t id)
+{
+	return id != 0 && id <= lens->count && lens_entry(lens, id)->flexible;
+}
+
 struct lens_entry *lens_lookup(const struct lens *lens, const char *key, uint64_t fingerprint)
 {
 	struct lens_entry *entry = hash_get(&lens->by_key, fingerprint);

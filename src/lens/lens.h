@@ -100,6 +100,8 @@ uint32_t lens_type_find(struct lens *lens, const char *name, size_t module_index
 
 uint32_t lens_type_count(const struct lens *lens); // ids are 1 to count
 const struct lens_type *lens_type(const struct lens *lens, uint32_t id);
+/** Whether its last member takes what is left of an object, which is then one of it, however long. */
+bool lens_type_is_open(const struct lens *lens, uint32_t id);
 /** The class of a virtual table; false if it is not known yet: collect it for lens_learn(). `*ret` is 0 where it
  *  is known to be none. `*offset_to_top` (bytes, >= 0) is how far the whole object begins before the pointer. */
 bool lens_vtable_type(const struct lens *lens, uint64_t vtable, uint32_t *ret,
