@@ -126,14 +126,14 @@ static void look_at_types(struct strobe_symbols *symbols)
 	if (!error)
 		error = lens_learn_links(lens, links, sizeof(links) / sizeof(links[0]));
 	if (!error)
-		error = lens_learn_vtables(lens, vtables, sizeof(vtables) / sizeof(vtables[0]));
+		error = lens_learn(lens, vtables, sizeof(vtables) / sizeof(vtables[0]));
 	for (uint32_t id = 1; !error && id <= lens_type_count(lens); id++) {
 		struct text name cleanup_text = {0};
 		size_t left = 10000;
 		lens_walk(lens, &memory, id, 0x10000 + id, 10000, 0, id % 2, count_reference, &left,
 			  NULL);
 		for (uint64_t offset = 0; offset < 64; offset += 8)
-			lens_place_name(lens, id, offset, &name);
+			lens_place_name(lens, id, 0, offset, &name);
 	}
 	strobe_error_free(error);
 	lens_free(lens);

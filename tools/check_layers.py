@@ -8,6 +8,7 @@ usage: check_layers.py SOURCE_ROOT
 - a third party's headers only in its folder;
 - a folder that may use "public" (the front ends) includes <strobe/*.h>, libc and its own files, those of
   its subfolders as "SUBFOLDER/NAME.h";
+- a folder's README.md has its five lines, as people and not a formatter of code wrote them;
 - no cycle of folders, nor of modules (a module is FOLDER/NAME.c with FOLDER/NAME.h; a header without
   a source file holds shared declarations and is no module; NAME_PART belongs to NAME where there is
   one). tools/owners.txt lists modules that own
@@ -18,6 +19,7 @@ import re
 import sys
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+README_LINES = ["Purpose", "May use", "May not use", "Threads", "Start at"]
 # Headers by the third party's name in layers.txt.
 THIRD_PARTIES = {
     "libdebuginfod": r"elfutils/debuginfod\.h",
@@ -117,6 +119,14 @@ def check_file(source, path, allowed, owners):
     return problems, uses
 
 
+def check_readme(path):
+    """Yields what is wrong with a folder's README."""
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    heads = [m.group(1) for m in (re.match(r"- \*\*([^*]+)\*\*: \S", x) for x in lines) if m]
+    if heads != README_LINES:
+        yield f"{path}: its lines are not '- **NAME**: TEXT' of {', '.join(README_LINES)}"
+
+
 def find_cycle(graph):
     """One cycle of the graph as a list of nodes, or None."""
     state, trail = {}, []
@@ -156,6 +166,7 @@ def main():
         problems = []
         if folder not in allowed:
             problems.append(f"src/{folder} has no line in tools/layers.txt")
+        problems += check_readme(source / folder / "README.md")
         for path in sorted((source / folder).rglob("*.[ch]")) if not problems else []:
             found, uses = check_file(source, path, allowed, owners)
             problems += found

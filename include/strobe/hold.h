@@ -49,6 +49,16 @@ STROBE_EXPORT struct strobe_error *strobe_hold_take(int pid,
 						    const struct strobe_snapshot_options *options,
 						    const char *name, struct strobe_hold **ret)
 	STROBE_MUST_CHECK;
+/**
+ * Takes copies of `count` processes at one instant, and has one keeper hold them under `names`: each is
+ * found and dropped by its own, and the keeper ends with the last. For each index either `holds[i]` or
+ * `errors[i]` is set, and yours (as of strobe_hold_take()). Errors of all: INVALID (a name that cannot
+ * be, or stands twice), SYSTEM, NO_MEMORY; nothing was taken then. Cost: count^2 comparisons of names.
+ */
+STROBE_EXPORT struct strobe_error *
+strobe_hold_take_all(const int *pids, const char *const *names, size_t count,
+		     const struct strobe_snapshot_options *options, struct strobe_hold **holds,
+		     struct strobe_error **errors) STROBE_MUST_CHECK;
 /** What is known of the copy `name`; `*ret` is the caller's. Errors: NOT_FOUND, INVALID, SYSTEM. */
 STROBE_EXPORT struct strobe_error *strobe_hold_find(const char *name, struct strobe_hold **ret)
 	STROBE_MUST_CHECK;

@@ -62,6 +62,8 @@ static struct strobe_error *inject(struct helper *helper, pid_t target, pid_t on
 		threads_wait_one(threads_alive(&threads), threads_clock_ns() + 1000000, &(int){0});
 	threads_fini(&threads);
 	helper->pid = clone.pid;
+	helper->target = target;
+	helper->inner = clone.inner_pid;
 	helper->syscall_at = clone.gadgets.syscall_ret;
 	return error;
 }
@@ -181,4 +183,6 @@ void helper_close(struct helper *helper)
 			break;
 	}
 	helper->pid = 0;
+	if (helper->inner > 0)
+		clone_reap(helper->target, helper->inner);
 }

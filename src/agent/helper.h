@@ -13,7 +13,8 @@
 #include <sys/types.h>
 
 struct helper {
-	pid_t pid; // 0 = none
+	pid_t pid;	     // 0 = none
+	pid_t target, inner; // where it is a child of the target: clone_reap(); else inner = 0
 	uint64_t syscall_at;
 };
 

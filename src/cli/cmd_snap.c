@@ -178,25 +178,33 @@ static char *choose_file(const struct snap *snap, int pid, const char *name)
 	return path;
 }
 
+// `value` of `option` is to name each of several processes' results.
+static int check_names(const struct snap *snap, const char *option, const char *value,
+		       const char *otherwise)
+{
+	const struct snap_name escapes = {.name = ""};
+	char bad;
+	char *tried = snap_expand(value, &escapes, &bad);
+	if (!tried && bad)
+		return command_usage(snap->command, "%s %s: %%%c is none of %%p %%n %%t %%%%",
+				     option, value, bad);
+	free(tried);
+	if (strcmp(value, "-") == 0 || !strstr(value, "%p"))
+		return command_usage(snap->command,
+				     "%s %s: for several processes give %sa name with %%p in it",
+				     option, value, otherwise);
+	return STATUS_DONE;
+}
+
 static int check_template(const struct snap *snap)
 {
 	const char *output = command_option(snap->command, "output");
-	const struct snap_name escapes = {.name = ""};
-	char bad;
+	const char *hold = command_option(snap->command, "hold");
+	if (snap->several && hold)
+		return check_names(snap, "--hold", hold, "");
 	if (!snap->several || !output || is_directory(output))
 		return STATUS_DONE;
-	char *tried = snap_expand(output, &escapes, &bad);
-	if (!tried && bad)
-		return command_usage(snap->command, "-o %s: %%%c is none of %%p %%n %%t %%%%",
-				     output, bad);
-	free(tried);
-	if (strcmp(output, "-") == 0 || !strstr(output, "%p"))
-		return command_usage(
-			snap->command,
-			"-o %s: for several processes give a directory that exists, or "
-			"a name with %%p in it",
-			output);
-	return STATUS_DONE;
+	return check_names(snap, "-o", output, "a directory that exists, or ");
 }
 
 static void tell(struct snap *snap, const struct snap_result *result)
@@ -327,14 +335,77 @@ static int snap_processes(struct snap *snap, const int *pids, size_t count)
 	return status;
 }
 
+static void tell_held(struct snap *snap, const struct strobe_hold_info *info)
+{
+	struct snap_result result = {
+		.hold = info->name,
+		.pid = info->snapshot.pid,
+		.name = info->process_name,
+		.thread_count = info->snapshot.thread_count,
+		.total_ns = monotonic_ns() - snap->start_ns,
+	};
+	snap_set_info(&result, &info->snapshot);
+	tell(snap, &result);
+}
+
+// Holds all of `pids` under `names`, taken at one instant.
+static int hold_processes(struct snap *snap, const int *pids, char *const *names, size_t count)
+{
+	struct strobe_hold **holds = calloc(count, sizeof(struct strobe_hold *));
+	struct strobe_error **errors = calloc(count, sizeof(struct strobe_error *));
+	struct strobe_error *error = NULL;
+	int status = STATUS_DONE;
+	snap->start_ns = monotonic_ns();
+	if (!holds || !errors)
+		status = command_fail(snap->command, "out of memory");
+	else
+		error = strobe_hold_take_all(pids, (const char *const *)names, count, &snap->take,
+					     holds, errors);
+	if (error)
+		status = command_error(snap->command, NULL, error);
+	for (size_t i = 0; i < count && !status && !error; i++)
+		if (holds[i])
+			tell_held(snap, strobe_hold_info(holds[i]));
+	for (size_t i = 0; holds && errors && i < count; i++) {
+		if (errors[i])
+			status = command_error(snap->command, NULL, errors[i]);
+		strobe_hold_free(holds[i]);
+	}
+	free(holds);
+	free(errors);
+	return status;
+}
+
+// The names that `template` gives `list`; false if memory is short. What is there is the caller's.
+static bool expand_names(const char *template, const struct process_list *list, char **names)
+{
+	bool whole = true;
+	char bad;
+	for (size_t i = 0; i < list->count && whole; i++) {
+		const struct snap_name escapes = {
+			.pid = list->items[i].pid, .name = list->items[i].name, .time = time(NULL)};
+		names[i] = snap_expand(template, &escapes, &bad);
+		whole = names[i] != NULL;
+	}
+	return whole;
+}
+
 static int snap_list(struct snap *snap, const struct process_list *list)
 {
+	const char *hold = command_option(snap->command, "hold");
 	int *pids = calloc(list->count, sizeof(*pids));
-	if (!pids)
-		return command_fail(snap->command, "out of memory");
-	for (size_t i = 0; i < list->count; i++)
+	char **names = calloc(list->count, sizeof(*names));
+	int status = STATUS_DONE;
+	if (!pids || !names || (hold && !expand_names(hold, list, names)))
+		status = command_fail(snap->command, "out of memory");
+	for (size_t i = 0; i < list->count && !status; i++)
 		pids[i] = list->items[i].pid;
-	int status = snap_processes(snap, pids, list->count);
+	if (!status)
+		status = hold ? hold_processes(snap, pids, names, list->count)
+			      : snap_processes(snap, pids, list->count);
+	for (size_t i = 0; names && i < list->count; i++)
+		free(names[i]);
+	free(names);
 	free(pids);
 	return status;
 }
@@ -376,38 +447,29 @@ static int snap_several(struct snap *snap, const char *name, const char *root)
 	return status;
 }
 
-static int snap_hold(struct snap *snap, const char *target, const char *name)
+static int check_hold(const struct snap *snap, const char *name)
 {
 	static const char *const of_files[] = {
 		"output", "contents",	    "compress", "level", "since",     "with-files",
 		"redact", "redact-pattern", "no-fsync", "force", "max-bytes", "max-depth"};
 	struct command *command = snap->command;
-	struct strobe_hold *hold;
-	int pid;
 	for (size_t i = 0; i < sizeof(of_files) / sizeof(of_files[0]); i++)
 		if (command_has(command, of_files[i]))
 			return command_usage(command,
 					     "--%s is for files; a copy that is held is written by "
 					     "strobe snap @%s -o FILE",
 					     of_files[i], name);
-	if (!read_pid(target, &pid))
-		return command_usage(command, "--hold %s: '%s' is no process id", name, target);
-	snap->start_ns = monotonic_ns();
-	struct strobe_error *error = strobe_hold_take(pid, &snap->take, name, &hold);
-	if (error)
-		return command_error(command, NULL, error);
-	const struct strobe_hold_info *info = strobe_hold_info(hold);
-	struct snap_result result = {
-		.hold = name,
-		.pid = pid,
-		.name = info->process_name,
-		.thread_count = info->snapshot.thread_count,
-		.total_ns = monotonic_ns() - snap->start_ns,
-	};
-	snap_set_info(&result, &info->snapshot);
-	tell(snap, &result);
-	strobe_hold_free(hold);
 	return STATUS_DONE;
+}
+
+static int snap_hold(struct snap *snap, const char *target, const char *name)
+{
+	int pid;
+	char *const names[] = {(char *)name};
+	if (!read_pid(target, &pid))
+		return command_usage(snap->command, "--hold %s: '%s' is no process id", name,
+				     target);
+	return hold_processes(snap, &pid, names, 1);
 }
 
 // The name of a program where a target should stand: says which processes have it.
@@ -464,9 +526,10 @@ static int run_chosen(struct snap *snap)
 	const char *target = command->argument_count ? command->arguments[0] : NULL;
 	if (!!name + !!root + !!target != 1)
 		return command_usage(command, "give one of TARGET, --all-of NAME and --tree PID");
-	if (hold && !target)
-		return command_usage(command, "--hold holds one process: give its id");
-	if (hold)
+	int status = hold ? check_hold(snap, hold) : STATUS_DONE;
+	if (status)
+		return status;
+	if (hold && target)
 		return snap_hold(snap, target, hold);
 	progress_begin(&snap->progress, "", command->quiet);
 	return target ? snap_target(snap, target) : snap_several(snap, name, root);
@@ -511,7 +574,9 @@ static const struct option options[] = {
 	 "NAME.PID.core, which is also the default in the current one. For several processes, %p, "
 	 "%n and %t in FILE stand for the process's id, its name, and the time in seconds."},
 	{"hold", 0, "NAME", NULL,
-	 "Write nothing: keep the copy in memory as @NAME until it is dropped (strobe-held)."},
+	 "Write nothing: keep the copy in memory as @NAME until it is dropped (strobe-held). For "
+	 "several processes, %p, %n and %t in NAME stand for the process's id, its name, and the "
+	 "time."},
 	{"force", 0, NULL, NULL, "Replace a file NAME.PID.core that exists."},
 	{"contents", 0, "WHAT", "changed|full|stacks|reachable",
 	 "What of the memory is written: all but what mapped files hold just so (the default), "

@@ -161,14 +161,15 @@ static void claim(struct walker *walker, uint32_t node, uint32_t made)
 		;
 }
 
-static void put_down_vtable(struct walker *walker, uint64_t vtable)
+/** A word that the lens must look up. */
+static void put_down(struct walker *walker, uint64_t word)
 {
-	size_t count = walker->vtables.count;
+	size_t count = walker->unknown.count;
 	// Objects of one class come in rows.
 	for (size_t i = count; i > 0 && count - i < 8; i--)
-		if (walker->vtables.items[i - 1] == vtable)
+		if (walker->unknown.items[i - 1] == word)
 			return;
-	if (!array_push(&walker->vtables, vtable))
+	if (!array_push(&walker->unknown, word))
 		walker->short_of_memory = true;
 }
 
@@ -181,7 +182,7 @@ uint32_t walk_vtable_claim(struct walker *walker, uint32_t node, uint64_t addres
 	    !lens_may_be_vtable(walk->lens, vtable))
 		return 0;
 	if (!lens_vtable_type(walk->lens, vtable, &type, &offset_to_top)) {
-		put_down_vtable(walker, vtable);
+		put_down(walker, vtable);
 		*unknown = true;
 		return 0;
 	}
@@ -385,8 +386,13 @@ bool walk_visit(void *context, const struct lens_reference *reference)
 {
 	struct walker *walker = context;
 	const struct walk *walk = walker->walk;
-	if (reference->target - walk->low >= walk->high - walk->low || reference->code)
+	if (reference->target - walk->low >= walk->high - walk->low || reference->code) {
+		if (reference->unknown) { // then this object is walked again
+			put_down(walker, reference->target);
+			walk_push(walker, walker->from);
+		}
 		return true;
+	}
 	if (walk->guesses_alone && !reference->guessed)
 		return true;
 	if (walker->rescue && !build_is_filtered(walk->build, reference->target))

@@ -169,6 +169,8 @@ uint64_t graph_element_count(const struct strobe_graph *graph, uint32_t node)
 		return known == LENS_COUNT_NONE ? 0 : known;
 	uint32_t type = graph_node_type(graph, node);
 	uint64_t size = type ? graph->graph_types[type].size_bytes : 0;
+	if (type && graph->graph_types[type].flags & GRAPH_TYPE_OPEN)
+		return 1;
 	uint64_t count = size ? graph_node_size(graph, node) / size : 1;
 	return count ? count : 1;
 }

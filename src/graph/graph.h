@@ -43,12 +43,17 @@ struct graph_root {
 enum { ROOT_KIND_NODE = 128 };
 
 /** A type of the stored graph. */
+enum graph_type_flag {
+	GRAPH_TYPE_IN_TYPES = 1, // its DIE is in .debug_types
+	GRAPH_TYPE_OPEN =
+		2, // its last member takes what is left of the object: a node is one of it
+};
 struct graph_type {
 	uint32_t name, language; // offsets in `strings`
 	uint64_t size_bytes;
-	uint32_t module;   // index in the view; UINT32_MAX = the lens's own
-	uint32_t in_types; // place of its DIE: see lens_type_find()
-	uint64_t place;
+	uint32_t module; // index in the view; UINT32_MAX = the lens's own
+	uint32_t flags;	 // enum graph_type_flag
+	uint64_t place;	 // of its DIE: see lens_type_find()
 	uint64_t count, total_bytes;
 };
 

@@ -15,7 +15,7 @@ static struct strobe_error *find_rest(const struct strobe_graph *graph, struct l
 			continue;
 		size_t module = type->module == UINT32_MAX ? SIZE_MAX : type->module;
 		ids[i] = lens_type_find(lens, graph_string(graph, type->name), module, type->place,
-					type->in_types);
+					type->flags & GRAPH_TYPE_IN_TYPES);
 	}
 	return lens_compile(lens);
 }

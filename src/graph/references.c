@@ -166,13 +166,17 @@ static struct strobe_error *walk_object(struct walk *walk, const uint64_t *value
 		return error;
 	const struct lens_memory memory = graph_reader_memory(reader);
 	type = type ? graph_lens_type(graph, type) : 0;
+	if (type && !values)
+		error = lens_learn_object(graph->lens, &memory, type, graph->addresses[walk->node],
+					  graph_node_size(graph, walk->node),
+					  graph_extent(graph, walk->node));
 	if (values)
 		graph_values_walk(graph->lens, &memory, values, count, type, graph->precise,
 				  visit_reference, walk);
-	else
+	else if (!error)
 		walk_memory(walk, &memory, type);
 	graph->walks->depth--;
-	return NULL;
+	return error;
 }
 
 struct strobe_error *graph_walk_node(struct strobe_graph *graph, uint32_t node,
@@ -215,7 +219,7 @@ void graph_place_name(struct strobe_graph *graph, uint32_t node, uint64_t offset
 	if (offset == UINT64_MAX)
 		text_append(&place, "?");
 	else if (type)
-		lens_place_name(graph->lens, type, offset, &place);
+		lens_place_name(graph->lens, type, graph->addresses[node], offset, &place);
 	else
 		text_printf(&place, "+%#llx", (unsigned long long)offset);
 	const char *name = text_string(&place);

@@ -7,7 +7,7 @@
 #include "graph/graph.h"
 
 enum {
-	STORE_VERSION = 1,
+	STORE_VERSION = 2,
 	STORE_ALIGNMENT = 64,
 	STORE_CHUNK = 1 << 20, // of a section, that has a checksum of its own
 	STORE_SUMMARY_COUNT = sizeof(struct strobe_graph_summary) / 8,

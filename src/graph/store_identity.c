@@ -9,7 +9,7 @@
 #include "view/build.h"
 
 enum {
-	BUILDER = 2, // changes whenever the same snapshot gives another graph
+	BUILDER = 3, // changes whenever the same snapshot gives another graph
 	SAMPLES = 64,
 	PAGE = 4096,
 };

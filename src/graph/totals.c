@@ -164,9 +164,10 @@ static void describe(struct build *build, uint32_t id, struct graph_type *ret)
 	ret->language = build_string(build, type->language ? type->language : "");
 	ret->size_bytes = type->size_bytes;
 	ret->module = UINT32_MAX;
+	ret->flags = lens_type_is_open(build->lens, id) ? GRAPH_TYPE_OPEN : 0;
 	if (type->type && type->type->module) {
 		ret->module = (uint32_t)(type->type->module - build->symbols->modules);
-		ret->in_types = type->type->place.in_types;
+		ret->flags |= type->type->place.in_types ? GRAPH_TYPE_IN_TYPES : 0;
 		ret->place = type->type->place.offset;
 	}
 }

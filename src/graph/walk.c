@@ -70,7 +70,7 @@ void walk_fini(struct walk *walk)
 		free(walk->walkers[i].links);
 		array_fini(&walk->walkers[i].counts);
 		array_fini(&walk->walkers[i].singles);
-		array_fini(&walk->walkers[i].vtables);
+		array_fini(&walk->walkers[i].unknown);
 		array_fini(&walk->walkers[i].pending);
 		walk->build->retyped |= walk->walkers[i].retyped;
 	}
@@ -229,7 +229,7 @@ static int order_vtables(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/** Looks up the virtual tables that were met, in order of their addresses: types' numbers come from that. */
+/** Looks up the virtual tables and handlers that were met, in order of their addresses: types' numbers come from that. */
 static struct strobe_error *learn(struct walk *walk)
 {
 	ARRAY(uint64_t) all = {0};
@@ -237,16 +237,16 @@ static struct strobe_error *learn(struct walk *walk)
 	size_t kept = 0;
 	for (unsigned i = 0; i < walk->walker_count; i++) {
 		struct walker *walker = &walk->walkers[i];
-		size_t count = walker->vtables.count;
+		size_t count = walker->unknown.count;
 		if (count && !array_reserve(&all, all.count + count))
 			error = error_no_memory();
 		if (error)
 			break;
 		if (count)
-			memcpy(all.items + all.count, walker->vtables.items,
+			memcpy(all.items + all.count, walker->unknown.items,
 			       count * sizeof(*all.items));
 		all.count += count;
-		walker->vtables.count = 0;
+		walker->unknown.count = 0;
 	}
 	if (all.count)
 		qsort(all.items, all.count, sizeof(*all.items), order_vtables);
@@ -254,7 +254,7 @@ static struct strobe_error *learn(struct walk *walk)
 		if (!kept || all.items[kept - 1] != all.items[i])
 			all.items[kept++] = all.items[i];
 	if (!error && kept)
-		error = lens_learn_vtables(walk->build->lens, all.items, kept);
+		error = lens_learn(walk->build->lens, all.items, kept);
 	array_fini(&all);
 	return error ? error : walk_types_update(walk);
 }
@@ -264,7 +264,7 @@ static struct strobe_error *decide_pending(struct walk *walk)
 {
 	bool any = false;
 	for (unsigned i = 0; i < walk->walker_count; i++)
-		any |= walk->walkers[i].vtables.count != 0;
+		any |= walk->walkers[i].unknown.count != 0;
 	struct strobe_error *error = any ? learn(walk) : NULL;
 	for (unsigned i = 0; !error && i < walk->walker_count; i++) {
 		struct walker *walker = &walk->walkers[i];

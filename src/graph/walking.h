@@ -73,7 +73,7 @@ struct walker {
 	bool retyped;
 	ARRAY(struct walk_count) counts;
 	ARRAY(struct walk_count) singles; // of what has room for more; exact counts are better
-	ARRAY(uint64_t) vtables;	  // not known yet
+	ARRAY(uint64_t) unknown;	  // virtual tables and handlers that the lens must look up
 	uint64_t *
 		links; // a bit a type: pointers to it lead into blocks that are not of it, and `links` is not set
 	ARRAY(uint32_t) pending; // nodes that wait for them

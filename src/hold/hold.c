@@ -122,23 +122,16 @@ static struct strobe_error *find_and_ask(const char *name, enum message_kind kin
 	return error ? error : ask(socket, kind, hold, fds);
 }
 
-struct strobe_error *strobe_hold_take(int pid, const struct strobe_snapshot_options *options,
-				      const char *name, struct strobe_hold **ret)
+// The keeper's answer for one of its copies.
+static struct strobe_error *receive_one(int socket, const char *name, struct strobe_hold **ret)
 {
-	int socket, fds[MESSAGE_FD_LIMIT];
+	int fds[MESSAGE_FD_LIMIT];
 	char label[HOLD_NAME_LIMIT + 2];
-	struct strobe_error *error = place_check_name(name);
-	if (error)
-		return error;
 	struct strobe_hold *hold = hold_new(name);
 	if (!hold)
 		return error_no_memory();
 	snprintf(label, sizeof(label), "@%s", name);
-	error = keeper_start(pid, options, name, &socket);
-	if (!error) {
-		error = message_receive(socket, label, &hold->answer, fds);
-		close(socket);
-	}
+	struct strobe_error *error = message_receive(socket, label, &hold->answer, fds);
 	if (error) {
 		strobe_hold_free(hold);
 		return error;
@@ -147,6 +140,51 @@ struct strobe_error *strobe_hold_take(int pid, const struct strobe_snapshot_opti
 	hold->info.private_bytes = UINT64_MAX;
 	*ret = hold;
 	return NULL;
+}
+
+// The first name that cannot be, or stands twice.
+static struct strobe_error *check_names(const char *const *names, size_t count)
+{
+	struct strobe_error *error = NULL;
+	for (size_t i = 0; i < count && !error; i++) {
+		error = place_check_name(names[i]);
+		for (size_t k = 0; k < i && !error; k++)
+			if (strcmp(names[i], names[k]) == 0)
+				error = error_new(STROBE_ERROR_INVALID,
+						  "@%s: the name of two copies at once", names[i]);
+	}
+	return error;
+}
+
+struct strobe_error *strobe_hold_take_all(const int *pids, const char *const *names, size_t count,
+					  const struct strobe_snapshot_options *options,
+					  struct strobe_hold **holds, struct strobe_error **errors)
+{
+	int socket;
+	for (size_t i = 0; i < count; i++) {
+		holds[i] = NULL;
+		errors[i] = NULL;
+	}
+	struct strobe_error *error = check_names(names, count);
+	if (!error && count > 0)
+		error = keeper_start(&(struct keeper_order){pids, names, count, options}, &socket);
+	if (error || count == 0)
+		return error;
+	for (size_t i = 0; i < count; i++)
+		errors[i] = receive_one(socket, names[i], &holds[i]);
+	close(socket);
+	return NULL;
+}
+
+struct strobe_error *strobe_hold_take(int pid, const struct strobe_snapshot_options *options,
+				      const char *name, struct strobe_hold **ret)
+{
+	struct strobe_hold *hold;
+	struct strobe_error *failed;
+	struct strobe_error *error = strobe_hold_take_all(&pid, &name, 1, options, &hold, &failed);
+	if (!error && !failed)
+		*ret = hold;
+	return error ? error : failed;
 }
 
 struct strobe_error *strobe_hold_find(const char *name, struct strobe_hold **ret)

@@ -22,19 +22,30 @@
 #include "hold/place.h"
 #include "snapshot/take.h"
 
-enum { CLIENT_LIMIT = 64, CONTROL = 3 };
-enum { POLL_LISTENER, POLL_SIGNAL, POLL_CLONE, POLL_CLIENTS };
+enum { CLIENT_LIMIT = 64, CONTROL = 3, BLOCK_BYTES = 512 };
 
-// The keeper's whole state. Invariants: `snapshot` is the copy that `name` stands for as long as
+// One of the keeper's copies. Invariants: `snapshot` is the copy that `name` stands for as long as
 // `listener` is open; `clone_fd` is -1 where the copy is no clone.
-struct keeper {
+struct copy {
 	const char *name;
-	struct place place;
-	int listener, signal_fd, clone_fd;
+	int listener, clone_fd;
 	struct strobe_snapshot *snapshot;
 	struct message_answer answer; // what is known, told to who asks
-	struct pollfd polls[POLL_CLIENTS + CLIENT_LIMIT];
+};
+struct client {
+	int fd;
+	size_t copy; // the index of what it asks about
+};
+// The keeper's whole state. Invariant of serve(): polls[0] is the signals', then two a copy
+// (its listener and its clone; -1 once it is dropped), then one a client.
+struct keeper {
+	struct place place;
+	int signal_fd;
+	struct copy *copies;
+	size_t copy_count;
+	struct client clients[CLIENT_LIMIT];
 	size_t client_count;
+	struct pollfd *polls; // 1 + 2 * copy_count + CLIENT_LIMIT
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -108,27 +119,28 @@ static struct strobe_error *say_in_use(const char *name, int socket)
 }
 
 // Takes the name: from now on who connects waits until the copy is there.
-static struct strobe_error *claim(struct keeper *keeper)
+static struct strobe_error *claim(struct keeper *keeper, struct copy *copy)
 {
 	enum place_state state;
 	int lock, socket;
-	struct strobe_error *error = place_open(true, &keeper->place);
+	struct strobe_error *error = NULL;
+	if (keeper->place.fd < 0)
+		error = place_open(true, &keeper->place);
+	if (!error)
+		error = place_lock(&keeper->place, &lock);
 	if (error)
 		return error;
-	error = place_lock(&keeper->place, &lock);
-	if (error)
-		return error;
-	error = place_connect(&keeper->place, keeper->name, &state, &socket);
+	error = place_connect(&keeper->place, copy->name, &state, &socket);
 	if (!error && state == PLACE_CONNECTED) {
 		// Its keeper may be taking the copy still: others need not wait for that.
 		close(lock);
-		error = say_in_use(keeper->name, socket);
+		error = say_in_use(copy->name, socket);
 		close(socket);
 		return error;
 	}
 	if (!error) {
-		place_remove(&keeper->place, keeper->name);
-		error = place_listen(&keeper->place, keeper->name, &keeper->listener);
+		place_remove(&keeper->place, copy->name);
+		error = place_listen(&keeper->place, copy->name, &copy->listener);
 	}
 	close(lock);
 	return error;
@@ -146,10 +158,10 @@ static void read_name(int pid, char *name, size_t size)
 	name[strcspn(name, "\n")] = '\0';
 }
 
-static void describe(struct keeper *keeper)
+static void describe(struct copy *copy)
 {
-	struct message_answer *answer = &keeper->answer;
-	const struct strobe_snapshot_info *info = strobe_snapshot_info(keeper->snapshot);
+	struct message_answer *answer = &copy->answer;
+	const struct strobe_snapshot_info *info = strobe_snapshot_info(copy->snapshot);
 	answer->pid = info->pid;
 	answer->clone_pid = info->clone_pid;
 	answer->method = info->method;
@@ -167,27 +179,60 @@ static void describe(struct keeper *keeper)
 	}
 }
 
-static struct strobe_error *take(struct keeper *keeper, int pid,
-				 const struct strobe_snapshot_options *options)
+// What is known of a copy before it is taken.
+static struct strobe_error *begin(struct keeper *keeper, struct copy *copy, int pid)
 {
-	struct message_answer *answer = &keeper->answer;
+	struct message_answer *answer = &copy->answer;
 	answer->magic = MESSAGE_MAGIC;
 	answer->keeper_pid = getpid();
 	answer->realtime_ns = clock_ns(CLOCK_REALTIME);
 	answer->boottime_ns = clock_ns(CLOCK_BOOTTIME);
 	read_name(pid, answer->process_name, sizeof(answer->process_name));
-	struct strobe_error *error = claim(keeper);
-	if (!error)
-		error = strobe_snapshot_take(pid, options, &keeper->snapshot);
-	if (error)
-		return error;
-	describe(keeper);
+	return claim(keeper, copy);
+}
+
+static struct strobe_error *finish(struct copy *copy, int pid)
+{
+	struct message_answer *answer = &copy->answer;
+	describe(copy);
 	if (answer->clone_pid > 0)
-		keeper->clone_fd = (int)syscall(SYS_pidfd_open, answer->clone_pid, 0);
-	if (answer->clone_pid > 0 && keeper->clone_fd < 0)
+		copy->clone_fd = (int)syscall(SYS_pidfd_open, answer->clone_pid, 0);
+	if (answer->clone_pid > 0 && copy->clone_fd < 0)
 		return error_errno(errno, "process %d, the copy of process %d", answer->clone_pid,
 				   pid);
 	return NULL;
+}
+
+// Takes, at one instant, the copies that have no error yet.
+static void take_together(struct keeper *keeper, const struct keeper_order *order,
+			  struct strobe_error **errors)
+{
+	size_t count = keeper->copy_count, wanted = 0;
+	struct strobe_snapshot **snapshots = calloc(count, sizeof(struct strobe_snapshot *));
+	struct strobe_error **failed = calloc(count, sizeof(struct strobe_error *));
+	size_t *which = calloc(count, sizeof(*which));
+	int *pids = calloc(count, sizeof(*pids));
+	bool memory = snapshots && failed && which && pids;
+	for (size_t i = 0; i < count && memory; i++)
+		if (!errors[i]) {
+			which[wanted] = i;
+			pids[wanted++] = order->pids[i];
+		}
+	if (memory && wanted == 1)
+		failed[0] = strobe_snapshot_take(pids[0], order->options, &snapshots[0]);
+	else if (memory && wanted > 1)
+		strobe_snapshot_take_all(pids, wanted, order->options, snapshots, failed);
+	for (size_t i = 0; i < wanted; i++) {
+		keeper->copies[which[i]].snapshot = snapshots[i];
+		errors[which[i]] = failed[i];
+	}
+	for (size_t i = 0; i < count && !memory; i++)
+		if (!errors[i])
+			errors[i] = error_no_memory();
+	free(snapshots);
+	free(failed);
+	free(which);
+	free(pids);
 }
 
 /** Private bytes of process `pid`: what exists because of it alone. UINT64_MAX = not known. */
@@ -212,18 +257,18 @@ static uint64_t private_bytes(int pid)
 }
 
 // Opens what a client reads the copy by; returns how many descriptors, 0 if it cannot be.
-static size_t open_copy(const struct keeper *keeper, int *fds)
+static size_t open_copy(const struct copy *copy, int *fds)
 {
 	char path[64];
 	size_t count = 0;
 	// Opened anew for reading: a client cannot change the image, nor move our file position.
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", snapshot_image_fd(keeper->snapshot));
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", snapshot_image_fd(copy->snapshot));
 	fds[count++] = open(path, O_RDONLY | O_CLOEXEC);
-	if (keeper->clone_fd >= 0) {
+	if (copy->clone_fd >= 0) {
 		// We may: we trace it. And as long as we hold it, nobody else has its id.
 		static const char *const parts[] = {"mem", "pagemap", "maps"};
 		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-			snprintf(path, sizeof(path), "/proc/%d/%s", keeper->answer.clone_pid,
+			snprintf(path, sizeof(path), "/proc/%d/%s", copy->answer.clone_pid,
 				 parts[i]);
 			fds[count++] = open(path, O_RDONLY | O_CLOEXEC);
 		}
@@ -234,20 +279,20 @@ static size_t open_copy(const struct keeper *keeper, int *fds)
 	return count;
 }
 
-static bool answer_open(struct keeper *keeper, int client)
+static bool answer_open(struct copy *copy, int client)
 {
 	int fds[MESSAGE_FD_LIMIT] = {-1, -1, -1, -1};
 	bool sent = false;
-	size_t count = open_copy(keeper, fds);
+	size_t count = open_copy(copy, fds);
 	if (count > 0) {
-		sent = message_send(client, &keeper->answer, fds, count);
+		sent = message_send(client, &copy->answer, fds, count);
 	} else {
 		struct message_answer *failed = malloc(sizeof(*failed));
 		if (failed) {
-			*failed = keeper->answer;
+			*failed = copy->answer;
 			message_set_error(failed,
 					  error_errno(errno, "keeper %d cannot open the copy",
-						      keeper->answer.keeper_pid));
+						      copy->answer.keeper_pid));
 			sent = message_send(client, failed, NULL, 0);
 		}
 		free(failed);
@@ -259,128 +304,203 @@ static bool answer_open(struct keeper *keeper, int client)
 }
 
 // The name goes first: who finds it free may take it.
-static void drop(struct keeper *keeper)
+static void drop(struct keeper *keeper, struct copy *copy)
 {
 	int lock;
-	if (keeper->listener >= 0) {
+	if (copy->listener >= 0) {
 		struct strobe_error *error = place_lock(&keeper->place, &lock);
-		place_remove(&keeper->place, keeper->name);
-		close(keeper->listener);
-		keeper->listener = -1;
+		place_remove(&keeper->place, copy->name);
+		close(copy->listener);
+		copy->listener = -1;
 		if (!error)
 			close(lock);
 		strobe_error_free(error);
 	}
-	keeper->snapshot = strobe_snapshot_close(keeper->snapshot);
+	if (copy->clone_fd >= 0)
+		close(copy->clone_fd);
+	copy->clone_fd = -1;
+	copy->snapshot = strobe_snapshot_close(copy->snapshot);
+}
+
+// What exists for this copy alone.
+static uint64_t copy_bytes(const struct copy *copy)
+{
+	struct stat status;
+	if (copy->clone_fd >= 0)
+		return private_bytes(copy->answer.clone_pid);
+	return fstat(snapshot_image_fd(copy->snapshot), &status) == 0
+		       ? (uint64_t)status.st_blocks * BLOCK_BYTES
+		       : UINT64_MAX;
 }
 
 // False: it has told all it wants, or is not one of ours.
-static bool serve_client(struct keeper *keeper, int client, bool *dropped)
+static bool serve_client(struct keeper *keeper, struct client *client)
 {
+	struct copy *copy = &keeper->copies[client->copy];
 	struct message_request request;
-	ssize_t size = recv(client, &request, sizeof(request), MSG_DONTWAIT);
+	ssize_t size = recv(client->fd, &request, sizeof(request), MSG_DONTWAIT);
 	if (size != sizeof(request) || request.magic != MESSAGE_MAGIC)
 		return false;
 	switch (request.kind) {
 	case MESSAGE_INFO:
-		keeper->answer.private_bytes = keeper->clone_fd >= 0
-						       ? private_bytes(keeper->answer.clone_pid)
-						       : private_bytes(getpid());
-		return message_send(client, &keeper->answer, NULL, 0);
+		copy->answer.private_bytes = copy_bytes(copy);
+		return message_send(client->fd, &copy->answer, NULL, 0);
 	case MESSAGE_OPEN:
-		return answer_open(keeper, client);
+		return answer_open(copy, client->fd);
 	case MESSAGE_DROP:
-		drop(keeper);
-		*dropped = true;
-		return message_send(client, &keeper->answer, NULL, 0);
+		drop(keeper, copy);
+		return message_send(client->fd, &copy->answer, NULL, 0);
 	default:
 		return false;
 	}
 }
 
-static void accept_client(struct keeper *keeper)
+static void accept_client(struct keeper *keeper, size_t copy)
 {
-	int peer, client = accept4(keeper->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (client < 0)
+	int peer, fd = accept4(keeper->copies[copy].listener, NULL, NULL,
+			       SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd < 0)
 		return;
-	if (keeper->client_count == CLIENT_LIMIT || !place_peer_trusted(client, &peer)) {
-		close(client);
-		return;
-	}
-	keeper->polls[POLL_CLIENTS + keeper->client_count++] =
-		(struct pollfd){.fd = client, .events = POLLIN};
+	if (keeper->client_count == CLIENT_LIMIT || !place_peer_trusted(fd, &peer))
+		close(fd);
+	else
+		keeper->clients[keeper->client_count++] = (struct client){fd, copy};
 }
 
-// True when the copy was dropped.
-static bool serve_clients(struct keeper *keeper)
+// Clients whose copy is gone go as well.
+static void serve_clients(struct keeper *keeper, const struct pollfd *polls)
 {
-	bool dropped = false;
-	for (size_t i = 0; i < keeper->client_count && !dropped;) {
-		struct pollfd *poll = &keeper->polls[POLL_CLIENTS + i];
-		if (poll->revents && !serve_client(keeper, poll->fd, &dropped)) {
-			close(poll->fd);
-			*poll = keeper->polls[POLL_CLIENTS + --keeper->client_count];
-			continue;
-		}
-		i++;
+	size_t kept = 0;
+	for (size_t i = 0; i < keeper->client_count; i++) {
+		struct client *client = &keeper->clients[i];
+		const struct copy *copy = &keeper->copies[client->copy];
+		bool stays = copy->listener >= 0;
+		if (stays && polls[i].revents)
+			stays = serve_client(keeper, client) && copy->listener >= 0;
+		if (stays)
+			keeper->clients[kept++] = *client;
+		else
+			close(client->fd);
 	}
-	return dropped;
+	keeper->client_count = kept;
 }
 
+// What to wait for; how many.
+static size_t list_polls(struct keeper *keeper)
+{
+	struct pollfd *polls = keeper->polls;
+	size_t count = 0;
+	polls[count++] = (struct pollfd){.fd = keeper->signal_fd, .events = POLLIN};
+	for (size_t i = 0; i < keeper->copy_count; i++) {
+		polls[count++] =
+			(struct pollfd){.fd = keeper->copies[i].listener, .events = POLLIN};
+		polls[count++] =
+			(struct pollfd){.fd = keeper->copies[i].clone_fd, .events = POLLIN};
+	}
+	for (size_t i = 0; i < keeper->client_count; i++)
+		polls[count++] = (struct pollfd){.fd = keeper->clients[i].fd, .events = POLLIN};
+	return count;
+}
+
+static bool holds_any(const struct keeper *keeper)
+{
+	for (size_t i = 0; i < keeper->copy_count; i++)
+		if (keeper->copies[i].listener >= 0)
+			return true;
+	return false;
+}
+
+// Until nothing is left to hold.
 static void serve(struct keeper *keeper)
 {
-	keeper->polls[POLL_LISTENER] = (struct pollfd){.fd = keeper->listener, .events = POLLIN};
-	keeper->polls[POLL_SIGNAL] = (struct pollfd){.fd = keeper->signal_fd, .events = POLLIN};
-	keeper->polls[POLL_CLONE] = (struct pollfd){.fd = keeper->clone_fd, .events = POLLIN};
-	for (;;) {
-		if (poll(keeper->polls, POLL_CLIENTS + keeper->client_count, -1) < 0) {
+	while (holds_any(keeper)) {
+		size_t count = list_polls(keeper);
+		if (poll(keeper->polls, count, -1) < 0) {
 			if (errno == EINTR || errno == ENOMEM)
 				continue;
 			return;
 		}
-		if (keeper->polls[POLL_SIGNAL].revents || keeper->polls[POLL_CLONE].revents)
+		if (keeper->polls[0].revents)
 			return;
-		if (serve_clients(keeper))
-			return;
-		if (keeper->polls[POLL_LISTENER].revents)
-			accept_client(keeper);
+		serve_clients(keeper, &keeper->polls[1 + 2 * keeper->copy_count]);
+		for (size_t i = 0; i < keeper->copy_count; i++) {
+			const struct pollfd *polls = &keeper->polls[1 + 2 * i];
+			if (polls[1].revents && keeper->copies[i].clone_fd >= 0)
+				drop(keeper, &keeper->copies[i]); // somebody ended the clone
+			else if (polls[0].revents && keeper->copies[i].listener >= 0)
+				accept_client(keeper, i);
+		}
 	}
 }
 
-static void keep(int control, int pid, const struct strobe_snapshot_options *options,
-		 const char *name) __attribute__((noreturn));
-static void keep(int control, int pid, const struct strobe_snapshot_options *options,
-		 const char *name)
+static bool keeper_init(struct keeper *keeper, const struct keeper_order *order, int control)
 {
-	struct keeper *keeper = calloc(1, sizeof(*keeper));
-	if (!keeper)
-		_exit(1);
-	keeper->name = name;
-	keeper->place.fd = keeper->listener = keeper->clone_fd = -1;
-	keeper->signal_fd = detach(control);
-	if (keeper->signal_fd < 0)
-		_exit(1);
-	struct strobe_error *error = take(keeper, pid, options);
-	if (error)
-		message_set_error(&keeper->answer, error);
-	bool failed = error != NULL;
-	if (failed)
-		drop(keeper);
-	// Nobody waits for it any more: a copy that nobody asked for is not kept.
-	if (message_send(CONTROL, &keeper->answer, NULL, 0) && !failed) {
-		close(CONTROL);
-		serve(keeper);
+	*keeper = (struct keeper){.place = {.fd = -1}, .copy_count = order->count};
+	keeper->copies = calloc(order->count, sizeof(*keeper->copies));
+	keeper->polls = calloc(1 + 2 * order->count + CLIENT_LIMIT, sizeof(*keeper->polls));
+	if (!keeper->copies || !keeper->polls)
+		return false;
+	for (size_t i = 0; i < order->count; i++) {
+		keeper->copies[i].name = order->names[i];
+		keeper->copies[i].listener = keeper->copies[i].clone_fd = -1;
 	}
-	drop(keeper);
+	keeper->signal_fd = detach(control);
+	return keeper->signal_fd >= 0;
+}
+
+// Tells the caller, who reads as we write. False if nobody reads.
+static bool report(const struct copy *copy)
+{
+	struct pollfd poll_out = {.fd = CONTROL, .events = POLLOUT};
+	while (poll(&poll_out, 1, HOLD_PATIENCE_S * 1000) < 0 && errno == EINTR)
+		;
+	return message_send(CONTROL, &copy->answer, NULL, 0);
+}
+
+// Takes all; false if nobody waits for it any more. A copy that nobody asked for is not kept.
+static bool take(struct keeper *keeper, const struct keeper_order *order)
+{
+	struct strobe_error **errors = calloc(order->count, sizeof(struct strobe_error *));
+	bool waited_for = errors != NULL;
+	if (!errors)
+		return false;
+	for (size_t i = 0; i < order->count; i++)
+		errors[i] = begin(keeper, &keeper->copies[i], order->pids[i]);
+	take_together(keeper, order, errors);
+	for (size_t i = 0; i < order->count; i++) {
+		struct copy *copy = &keeper->copies[i];
+		if (!errors[i])
+			errors[i] = finish(copy, order->pids[i]);
+		if (errors[i]) {
+			message_set_error(&copy->answer, errors[i]);
+			drop(keeper, copy);
+		}
+		waited_for = waited_for && report(copy);
+	}
+	free(errors);
+	return waited_for;
+}
+
+static void keep(int control, const struct keeper_order *order) __attribute__((noreturn));
+static void keep(int control, const struct keeper_order *order)
+{
+	struct keeper keeper;
+	if (!keeper_init(&keeper, order, control))
+		_exit(1);
+	if (take(&keeper, order)) {
+		close(CONTROL);
+		serve(&keeper);
+	}
+	for (size_t i = 0; i < keeper.copy_count; i++)
+		drop(&keeper, &keeper.copies[i]);
 	_exit(0);
 }
 
-struct strobe_error *keeper_start(int pid, const struct strobe_snapshot_options *options,
-				  const char *name, int *ret)
+struct strobe_error *keeper_start(const struct keeper_order *order, int *ret)
 {
 	int sockets[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) != 0)
-		return error_errno(errno, "@%s: socketpair", name);
+		return error_errno(errno, "@%s: socketpair", order->names[0]);
 	// Twice: the keeper is no child of the caller, who would have to wait for it, and no leader of
 	// its session, which could get a terminal.
 	pid_t between = fork();
@@ -388,7 +508,7 @@ struct strobe_error *keeper_start(int pid, const struct strobe_snapshot_options 
 		setsid();
 		pid_t child = fork();
 		if (child == 0)
-			keep(sockets[1], pid, options, name);
+			keep(sockets[1], order);
 		_exit(child < 0 ? errno : 0);
 	}
 	int errnum = errno, status;
@@ -405,5 +525,5 @@ struct strobe_error *keeper_start(int pid, const struct strobe_snapshot_options 
 		return NULL;
 	}
 	close(sockets[0]);
-	return error_errno(errnum, "@%s: fork", name);
+	return error_errno(errnum, "@%s: fork", order->names[0]);
 }

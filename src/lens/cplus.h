@@ -49,4 +49,28 @@ struct cplus_class {
 extern const struct cplus_class cplus_libstdcxx[]; // ends with a NULL name
 extern const struct cplus_class cplus_libcxx[];
 
+/** Reads `size` bytes while an object is walked; false if they are not all there. */
+bool cplus_read(const struct lens_memory *memory, uint64_t address, void *buffer, size_t size);
+
+// cplus_choices.c
+
+/** As cplus_container(), cplus_content() and cplus_place_name(), for what is there at times. */
+bool cplus_choice_plan(struct plan_builder *builder, struct type *type, uint64_t offset,
+		       bool maybe);
+bool cplus_choice_content(struct lens *lens, struct type *type, uint64_t address,
+			  struct cplus_content *ret);
+bool cplus_choice_possible(struct lens *lens, struct type *type, size_t index, struct type **ret);
+bool cplus_choice_place_name(struct lens *lens, struct type *type, uint64_t address,
+			     uint64_t offset, struct text *ret);
+
+// cplus_held.c
+
+/** The same for what is held in std::function and the like. */
+bool cplus_held_plan(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe);
+bool cplus_held_content(struct lens *lens, struct type *type, uint64_t address,
+			struct cplus_content *ret);
+bool cplus_held_possible(struct lens *lens, struct type *type);
+bool cplus_held_place_name(struct lens *lens, struct type *type, uint64_t address, uint64_t offset,
+			   struct text *ret);
+
 #endif

@@ -120,6 +120,18 @@ void cplus_counted(struct plan_builder *builder, uint64_t offset, uint64_t count
 					      .maybe = maybe});
 }
 
+bool cplus_read(const struct lens_memory *memory, uint64_t address, void *buffer, size_t size)
+{
+	for (size_t got = 0, available; got < size; got += available) {
+		const uint8_t *bytes = memory->at(memory->reader, address + got, &available);
+		if (!bytes || !available)
+			return false;
+		available = available < size - got ? available : size - got;
+		memcpy((uint8_t *)buffer + got, bytes, available);
+	}
+	return true;
+}
+
 /** The library that a class is of. */
 static const struct cplus_class *classes_of(const struct type *type)
 {
@@ -143,7 +155,34 @@ static const struct cplus_class *find_class(const struct type *type)
 bool cplus_container(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe)
 {
 	const struct cplus_class *class = find_class(type);
-	return class && class->plan && class->plan(builder, type, offset, maybe);
+	if (class && class->plan && class->plan(builder, type, offset, maybe))
+		return true;
+	return cplus_choice_plan(builder, type, offset, maybe) ||
+	       cplus_held_plan(builder, type, offset, maybe);
+}
+
+bool cplus_content(struct lens *lens, struct type *type, uint64_t address,
+		   struct cplus_content *ret)
+{
+	const struct cplus_class *class = find_class(type);
+	*ret = (struct cplus_content){.called = ""};
+	if (class && class->value)
+		ret->type = class->value(lens_symbols(lens), type, &ret->offset);
+	return ret->type || cplus_choice_content(lens, type, address, ret) ||
+	       cplus_held_content(lens, type, address, ret);
+}
+
+bool cplus_possible_content(struct lens *lens, struct type *type, size_t index, struct type **ret)
+{
+	const struct cplus_class *class = find_class(type);
+	uint64_t offset;
+	*ret = NULL;
+	if (class && class->value)
+		*ret = class->value(lens_symbols(lens), type, &offset);
+	if (*ret)
+		return index == 0;
+	return cplus_choice_possible(lens, type, index, ret) ||
+	       (index == 0 && cplus_held_possible(lens, type));
 }
 
 bool cplus_is_link(const struct type *type)
@@ -163,14 +202,8 @@ bool cplus_is_link(const struct type *type)
 	return false;
 }
 
-/** Goes on in a value of `type`, which must be smaller than what it is in. */
-static bool name_value(struct lens *lens, struct type *type, uint64_t offset, struct text *ret)
-{
-	lens_place_name(lens, lens_type_id(lens, type), offset, ret);
-	return true;
-}
-
-bool cplus_place_name(struct lens *lens, struct type *type, uint64_t offset, struct text *ret)
+bool cplus_place_name(struct lens *lens, struct type *type, uint64_t address, uint64_t offset,
+		      struct text *ret)
 {
 	const struct cplus_class *class = find_class(type);
 	struct strobe_symbols *symbols = lens_symbols(lens);
@@ -187,6 +220,8 @@ bool cplus_place_name(struct lens *lens, struct type *type, uint64_t offset, str
 	uint64_t size = value ? cplus_size(symbols, value) : 0;
 	if (!value || offset < start || offset - start >= size || size > type->size - start ||
 	    (value == type))
-		return false;
-	return name_value(lens, value, offset - start, ret);
+		return cplus_choice_place_name(lens, type, address, offset, ret) ||
+		       cplus_held_place_name(lens, type, address, offset, ret);
+	lens_place_name(lens, lens_type_id(lens, value), address + start, offset - start, ret);
+	return true;
 }

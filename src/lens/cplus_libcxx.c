@@ -123,54 +123,6 @@ static bool plan_node(struct plan_builder *builder, struct type *type, uint64_t 
 	return true;
 }
 
-static bool plan_optional(struct plan_builder *builder, struct type *type, uint64_t offset,
-			  bool maybe)
-{
-	struct cplus_member engaged, value;
-	if (!cplus_find(plan_symbols(builder), type, "__engaged_", &engaged) ||
-	    !cplus_find(plan_symbols(builder), type, "__val_", &value))
-		return false;
-	size_t number =
-		plan_add(builder, &(struct plan_step){.kind = PLAN_IF,
-						      .offset = (uint32_t)(offset + engaged.offset),
-						      .width = 1,
-						      .mask = 0xff,
-						      .a = 1,
-						      .b = 1});
-	plan_value(builder, value.type, offset + value.offset, maybe);
-	plan_end(builder, number);
-	return true;
-}
-
-/** __variant_detail::__base<trait, alternatives...>: each alternative begins where the union does. */
-static bool plan_variant(struct plan_builder *builder, struct type *type, uint64_t offset,
-			 bool maybe)
-{
-	enum { ALTERNATIVES = 256 };
-	struct strobe_symbols *symbols = plan_symbols(builder);
-	struct cplus_member data, index;
-	struct type *value;
-	if (!cplus_find(symbols, type, "__data", &data) ||
-	    !cplus_find(symbols, type, "__index", &index))
-		return false;
-	uint64_t width = cplus_size(symbols, index.type);
-	for (unsigned i = 0; i < ALTERNATIVES && width >= 1 && width <= 8 &&
-			     (value = cplus_argument(symbols, type, i));
-	     i++) {
-		size_t number = plan_add(
-			builder, &(struct plan_step){.kind = PLAN_IF,
-						     .offset = (uint32_t)(offset + index.offset),
-						     .width = (uint8_t)width,
-						     .mask = UINT64_MAX,
-						     .a = i,
-						     .b = i});
-		if (cplus_size(symbols, value) <= type->size - data.offset)
-			plan_value(builder, value, offset + data.offset, maybe);
-		plan_end(builder, number);
-	}
-	return true;
-}
-
 /** What std::make_shared() makes: the value stands behind the counts, as bytes. */
 static struct type *shared_value(struct strobe_symbols *symbols, struct type *type,
 				 uint64_t *offset)
@@ -192,6 +144,23 @@ static bool plan_shared(struct plan_builder *builder, struct type *type, uint64_
 	if (value)
 		plan_value(builder, value, offset + start, maybe);
 	return value != NULL;
+}
+
+/** What an object that a std::function holds is made for: in pairs with its allocator, one within another. */
+static struct type *func_value(struct strobe_symbols *symbols, struct type *type, uint64_t *offset)
+{
+	static const char *const paths[] = {"__f_.__f_.__value_", "__f_.__func_", "__func_",
+					    "__f_"};
+	struct type *value = cplus_argument(symbols, type, 0);
+	struct cplus_member member;
+	for (size_t i = 0; value && i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (!cplus_find(symbols, type, paths[i], &member) ||
+		    !type_equal(symbols, member.type, value))
+			continue;
+		*offset = member.offset;
+		return value;
+	}
+	return NULL;
 }
 
 static const struct cplus_place vector_places[] = {{"__begin_", "[]"}, {NULL, NULL}};
@@ -226,9 +195,8 @@ const struct cplus_class cplus_libcxx[] = {
 	{"__tree_node", plan_node, node_places, NULL},
 	{"__hash_table", plan_table, table_places, NULL},
 	{"__hash_node", plan_node, node_places, NULL},
-	{"__optional_destruct_base", plan_optional, NULL, NULL},
-	{"__base", plan_variant, NULL, NULL},
 	{"__shared_ptr_emplace", plan_shared, NULL, shared_value},
+	{"__func", NULL, NULL, func_value},
 	{"unique_ptr", NULL, unique_places, NULL},
 	{"shared_ptr", NULL, shared_places, NULL},
 	{NULL, NULL, NULL, NULL},

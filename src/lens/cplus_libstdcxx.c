@@ -186,20 +186,6 @@ struct deque {
 		buffer_offset; // of the last iterator: where it is, where its buffer begins
 };
 
-/** Reads up to `size` bytes; false if they are not all there. */
-static bool read_memory(const struct lens_memory *memory, uint64_t address, void *buffer,
-			size_t size)
-{
-	for (size_t got = 0, available; got < size; got += available) {
-		const uint8_t *bytes = memory->at(memory->reader, address + got, &available);
-		if (!bytes || !available)
-			return false;
-		available = available < size - got ? available : size - got;
-		memcpy((uint8_t *)buffer + got, bytes, available);
-	}
-	return true;
-}
-
 static bool tell_buffers(const struct lens_memory *memory, const struct deque *deque,
 			 uint64_t first, uint64_t count, uint64_t last_count, lens_visit visit,
 			 void *context)
@@ -208,7 +194,7 @@ static bool tell_buffers(const struct lens_memory *memory, const struct deque *d
 	uint64_t buffers[AT_ONCE];
 	for (uint64_t done = 0; done < count;) {
 		size_t part = count - done < AT_ONCE ? (size_t)(count - done) : AT_ONCE;
-		if (!read_memory(memory, first + done * 8, buffers, part * 8))
+		if (!cplus_read(memory, first + done * 8, buffers, part * 8))
 			return true;
 		for (size_t i = 0; i < part; i++, done++) {
 			struct lens_reference reference = {
@@ -238,11 +224,11 @@ static void walk_deque(const struct lens *lens, const struct lens_memory *memory
 	(void)lens;
 	(void)bytes;
 	(void)size_bytes;
-	if (!read_memory(memory, at + deque->map_offset, &map, 8) || !map ||
-	    !read_memory(memory, at + deque->first_offset, &first, 8) ||
-	    !read_memory(memory, at + deque->last_offset, &last, 8) ||
-	    !read_memory(memory, at + deque->cursor_offset, &cursor, 8) ||
-	    !read_memory(memory, at + deque->buffer_offset, &buffer, 8))
+	if (!cplus_read(memory, at + deque->map_offset, &map, 8) || !map ||
+	    !cplus_read(memory, at + deque->first_offset, &first, 8) ||
+	    !cplus_read(memory, at + deque->last_offset, &last, 8) ||
+	    !cplus_read(memory, at + deque->cursor_offset, &cursor, 8) ||
+	    !cplus_read(memory, at + deque->buffer_offset, &buffer, 8))
 		return;
 	struct lens_reference reference = {
 		.offset = step->offset + deque->map_offset,
@@ -325,94 +311,6 @@ static bool plan_storage(struct plan_builder *builder, struct type *type, uint64
 	return value != NULL;
 }
 
-/** The payload is called that in the optional, and in its base. */
-static struct type *optional_value(struct strobe_symbols *symbols, struct type *type,
-				   uint64_t *offset)
-{
-	struct cplus_member payload;
-	struct type *value = cplus_argument(symbols, type, 0);
-	if (!value || (!cplus_find(symbols, type, "_M_payload._M_payload", &payload) &&
-		       !cplus_find(symbols, type, "_M_payload", &payload)))
-		return NULL;
-	*offset = payload.offset;
-	return value;
-}
-
-static bool plan_optional(struct plan_builder *builder, struct type *type, uint64_t offset,
-			  bool maybe)
-{
-	struct cplus_member engaged;
-	uint64_t start;
-	struct type *value = optional_value(plan_symbols(builder), type, &start);
-	if (!value || !cplus_find(plan_symbols(builder), type, "_M_engaged", &engaged))
-		return false;
-	size_t number =
-		plan_add(builder, &(struct plan_step){.kind = PLAN_IF,
-						      .offset = (uint32_t)(offset + engaged.offset),
-						      .width = 1,
-						      .mask = 0xff,
-						      .a = 1,
-						      .b = 1});
-	plan_value(builder, value, offset + start, maybe);
-	plan_end(builder, number);
-	return true;
-}
-
-static bool plan_variant(struct plan_builder *builder, struct type *type, uint64_t offset,
-			 bool maybe)
-{
-	enum { ALTERNATIVES = 256 };
-	struct strobe_symbols *symbols = plan_symbols(builder);
-	struct cplus_member storage, index;
-	struct type *value;
-	if (!cplus_find(symbols, type, "_M_u", &storage) ||
-	    !cplus_find(symbols, type, "_M_index", &index))
-		return false;
-	uint64_t width = cplus_size(symbols, index.type);
-	if (width < 1 || width > 8)
-		return false;
-	for (unsigned i = 0; i < ALTERNATIVES && (value = cplus_argument(symbols, type, i)); i++) {
-		size_t number = plan_add(
-			builder, &(struct plan_step){.kind = PLAN_IF,
-						     .offset = (uint32_t)(offset + index.offset),
-						     .width = (uint8_t)width,
-						     .mask = UINT64_MAX,
-						     .a = i,
-						     .b = i});
-		if (cplus_size(symbols, value) <= type->size - storage.offset)
-			plan_value(builder, value, offset + storage.offset, maybe);
-		plan_end(builder, number);
-	}
-	return true;
-}
-
-/** Whatever can be called: what it holds is known to its manager alone. */
-static bool plan_function(struct plan_builder *builder, struct type *type, uint64_t offset,
-			  bool maybe)
-{
-	struct cplus_member functor, manager;
-	if (!cplus_find(plan_symbols(builder), type, "_M_functor", &functor) ||
-	    !cplus_find(plan_symbols(builder), type, "_M_manager", &manager))
-		return false;
-	plan_scan(builder, offset + functor.offset,
-		  cplus_size(plan_symbols(builder), functor.type));
-	plan_add(builder, &(struct plan_step){.kind = PLAN_CODE,
-					      .offset = (uint32_t)(offset + manager.offset),
-					      .maybe = maybe});
-	return true;
-}
-
-static bool plan_any(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe)
-{
-	struct cplus_member storage;
-	(void)maybe;
-	if (!cplus_find(plan_symbols(builder), type, "_M_storage", &storage) ||
-	    !cplus_find(plan_symbols(builder), type, "_M_manager", &(struct cplus_member){0}))
-		return false;
-	plan_scan(builder, offset + storage.offset, 8);
-	return true;
-}
-
 static const struct cplus_place vector_places[] = {
 	{"_M_impl._M_start._M_p", "[]"}, {"_M_impl._M_start", "[]"}, {NULL, NULL}};
 static const struct cplus_place string_places[] = {{"_M_dataplus._M_p", ".text"}, {NULL, NULL}};
@@ -432,8 +330,6 @@ static const struct cplus_place map_places[] = {{"_M_t._M_impl._M_header._M_pare
 						{NULL, NULL}};
 static const struct cplus_place unordered_places[] = {
 	{"_M_h._M_buckets", ".buckets"}, {"_M_h._M_before_begin._M_nxt", ".first"}, {NULL, NULL}};
-static const struct cplus_place holder_places[] = {
-	{"_M_u", ".value"}, {"_M_functor", ".functor"}, {"_M_storage", ".value"}, {NULL, NULL}};
 static const struct cplus_place deque_places[] = {{"_M_impl._M_map", "[]"}, {NULL, NULL}};
 static const struct cplus_place node_places[] = {
 	{"_M_next", ".next"}, {"_M_prev", ".prev"},   {"_M_parent", ".parent"},
@@ -468,13 +364,6 @@ const struct cplus_class cplus_libstdcxx[] = {
 	{"unordered_multimap", NULL, unordered_places, NULL},
 	{"unordered_set", NULL, unordered_places, NULL},
 	{"unordered_multiset", NULL, unordered_places, NULL},
-	{"optional", NULL, NULL, optional_value},
-	{"_Optional_payload_base", plan_optional, NULL, optional_value},
-	{"variant", NULL, holder_places, NULL},
-	{"_Variant_storage", plan_variant, holder_places, NULL},
-	{"function", NULL, holder_places, NULL},
-	{"_Function_base", plan_function, holder_places, NULL},
-	{"any", plan_any, holder_places, NULL},
 	{"unique_ptr", NULL, unique_places, NULL},
 	{"__shared_ptr", NULL, shared_places, NULL},
 	{NULL, NULL, NULL, NULL},

@@ -39,6 +39,7 @@ struct lens *lens_free(struct lens *lens)
 	hash_fini(&lens->alignments);
 	hash_fini(&lens->extents);
 	hash_fini(&lens->vtables);
+	hash_fini(&lens->held);
 	links_free(lens->links);
 	free(lens->ranges);
 	arena_fini(&lens->arena);
@@ -59,6 +60,11 @@ uint32_t lens_type_count(const struct lens *lens)
 const struct lens_type *lens_type(const struct lens *lens, uint32_t id)
 {
 	return id == 0 || id > lens->count ? NULL : &lens_entry(lens, id)->type;
+}
+
+bool lens_type_is_open(const struct lens *lens, uint32_t id)
+{
+	return id != 0 && id <= lens->count && lens_entry(lens, id)->flexible;
 }
 
 struct lens_entry *lens_lookup(const struct lens *lens, const char *key, uint64_t fingerprint)

@@ -60,6 +60,7 @@ struct lens_reference {
 	bool code;	  // points to a function: a leaf
 	bool tagged;	  // tag bits were taken off
 	bool outside; // the word is not in the object itself but in memory that it describes (see plan.h)
+	bool unknown; // what is there depends on a word, `target`, that lens_learn() must look up first; `code` is set
 };
 /** Space for elements that a container holds but does not use: its block has a type and nothing in it. */
 #define LENS_COUNT_NONE UINT64_MAX
@@ -78,9 +79,14 @@ struct strobe_symbols *lens_symbols(const struct lens *lens);
 uint32_t lens_type_id(struct lens *lens, struct type *type);
 /** Compiles all registered types, and all that they lead to, until there is nothing new. */
 struct strobe_error *lens_compile(struct lens *lens) STROBE_MUST_CHECK;
-/** Looks up virtual tables that lens_vtable_type() did not know, registers and compiles their classes. */
-struct strobe_error *lens_learn_vtables(struct lens *lens, const uint64_t *vtables, size_t count)
+/** Looks up virtual tables that lens_vtable_type() did not know, and what references said is unknown; registers and compiles
+ *  their types. */
+struct strobe_error *lens_learn(struct lens *lens, const uint64_t *words, size_t count)
 	STROBE_MUST_CHECK;
+/** The same of all that a walk of that object (as lens_walk()) would find unknown. */
+struct strobe_error *lens_learn_object(struct lens *lens, const struct lens_memory *memory,
+				       uint32_t type, uint64_t address, uint64_t size_bytes,
+				       uint64_t count) STROBE_MUST_CHECK;
 /** Looks through all debug information for structures that have a member of one of the types `links` and are larger
  *  than that, registers and compiles them: for container_of. What it found for others before stays. */
 struct strobe_error *lens_learn_links(struct lens *lens, const uint32_t *links, size_t count)
@@ -94,7 +100,9 @@ uint32_t lens_type_find(struct lens *lens, const char *name, size_t module_index
 
 uint32_t lens_type_count(const struct lens *lens); // ids are 1 to count
 const struct lens_type *lens_type(const struct lens *lens, uint32_t id);
-/** The class of a virtual table; false if it is not known yet: collect it for lens_learn_vtables(). `*ret` is 0 where it
+/** Whether its last member takes what is left of an object, which is then one of it, however long. */
+bool lens_type_is_open(const struct lens *lens, uint32_t id);
+/** The class of a virtual table; false if it is not known yet: collect it for lens_learn(). `*ret` is 0 where it
  *  is known to be none. `*offset_to_top` (bytes, >= 0) is how far the whole object begins before the pointer. */
 bool lens_vtable_type(const struct lens *lens, uint64_t vtable, uint32_t *ret,
 		      uint64_t *offset_to_top);
@@ -120,8 +128,9 @@ void lens_walk(const struct lens *lens, const struct lens_memory *memory, uint32
 	       uint64_t address, uint64_t size_bytes, uint64_t count, bool precise,
 	       lens_visit visit, void *context, uint64_t *unreadable);
 
-/** The name of the place at `offset` of an object of `type`, as it continues a path: ".next", ".buffers[3]", "[2].key";
- *  "+0x18" where no type tells. One thread at a time. */
-void lens_place_name(struct lens *lens, uint32_t type, uint64_t offset, struct text *ret);
+/** The name of the place at `offset` of an object of `type` at `address` (0: not known), as it continues a path: ".next",
+ *  ".buffers[3]", "[2].key"; "+0x18" where no type tells. One thread at a time. */
+void lens_place_name(struct lens *lens, uint32_t type, uint64_t address, uint64_t offset,
+		     struct text *ret);
 
 #endif

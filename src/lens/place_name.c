@@ -205,6 +205,15 @@ static bool enter_virtual_base(struct lens *lens, struct position *position)
 	return true;
 }
 
+/** What a member is called; GCC puts "__" before what a lambda captures. */
+static const char *member_name(struct lens *lens, struct type *type,
+			       const struct type_member *member)
+{
+	bool mangled = strncmp(member->name, "__", 2) == 0 && member->name[2] &&
+		       type_closure_name(lens->symbols, type);
+	return member->name + (mangled ? 2 : 0);
+}
+
 /** Goes on into a member, or a virtual base; false where there is none. */
 static bool enter_structure(struct lens *lens, struct position *position, struct text *ret)
 {
@@ -212,17 +221,19 @@ static bool enter_structure(struct lens *lens, struct position *position, struct
 	if (!member)
 		return !position->in_virtual && enter_virtual_base(lens, position);
 	position->offset -= member->offset_bits / 8;
+	struct type *type = position->type;
 	position->type = member->type;
 	if (member->base)
 		return true;
 	if (member->name && *member->name)
-		text_printf(ret, ".%s", member->name);
+		text_printf(ret, ".%s", member_name(lens, type, member));
 	position->whole = NULL;
 	position->in_virtual = false;
 	return true;
 }
 
-static void name_in(struct lens *lens, struct type *type, uint64_t offset, struct text *ret)
+static void name_in(struct lens *lens, struct type *type, uint64_t address, uint64_t offset,
+		    struct text *ret)
 {
 	struct strobe_symbols *symbols = lens->symbols;
 	struct position at = {.type = type, .offset = offset};
@@ -235,7 +246,8 @@ static void name_in(struct lens *lens, struct type *type, uint64_t offset, struc
 				at.whole_offset = at.offset;
 			}
 			if (language_is_cplus(type->language) &&
-			    cplus_place_name(lens, type, at.offset, ret))
+			    cplus_place_name(lens, type, address ? address + offset - at.offset : 0,
+					     at.offset, ret))
 				return;
 			if (!enter_structure(lens, &at, ret))
 				break;
@@ -252,7 +264,8 @@ static void name_in(struct lens *lens, struct type *type, uint64_t offset, struc
 	name_rest(at.offset, ret);
 }
 
-void lens_place_name(struct lens *lens, uint32_t type, uint64_t offset, struct text *ret)
+void lens_place_name(struct lens *lens, uint32_t type, uint64_t address, uint64_t offset,
+		     struct text *ret)
 {
 	if (type == 0 || type > lens->count) {
 		text_printf(ret, "+0x%" PRIx64, offset);
@@ -262,12 +275,13 @@ void lens_place_name(struct lens *lens, uint32_t type, uint64_t offset, struct t
 	uint64_t size = entry->type.size_bytes;
 	if (size > 0 && offset >= size && !entry->flexible) {
 		text_printf(ret, "[%" PRIu64 "]", offset / size);
+		address += address ? offset - offset % size : 0;
 		offset %= size;
 	}
 	if (entry->place_name)
 		entry->place_name(lens, entry->data, offset, ret);
 	else if (entry->type.type && !entry->storage)
-		name_in(lens, entry->type.type, offset, ret);
+		name_in(lens, entry->type.type, address, offset, ret);
 	else
 		name_rest(offset, ret);
 }

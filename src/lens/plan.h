@@ -49,7 +49,8 @@ struct plan_step {
 	uint32_t stride;
 	/** PLAN_CALL. Reads what it needs through `memory`, tells by `visit`; bounded whatever stands there. `bytes` are
 	 *  the element's from its start (or that of the enclosing repeat) at `address` on, `size_bytes` of them to the
-	 *  object's end at most; NULL where they are not in a row. They are valid until the first read. */
+	 *  object's end at most; NULL where they are not in a row. They are valid until the first read. References are
+	 *  counted from `address` on; of guesses only those are passed on that are asked for. */
 	void (*call)(const struct lens *lens, const struct lens_memory *memory,
 		     const struct plan_step *step, uint64_t address, const uint8_t *bytes,
 		     uint64_t size_bytes,

@@ -151,6 +151,15 @@ static bool is_plain(const struct lens_entry *entry)
 	return true;
 }
 
+/** See lens_entry.holds. */
+static bool holds(const struct lens_entry *entry)
+{
+	for (uint32_t i = 0; i < entry->plan.step_count; i++)
+		if (entry->plan.steps[i].call == cplus_held_walk)
+			return true;
+	return false;
+}
+
 static struct strobe_error *compile(struct lens *lens, struct lens_entry *entry)
 {
 	struct plan_builder builder = {.lens = lens, .entry = entry, .tail = true};
@@ -171,6 +180,7 @@ static struct strobe_error *compile(struct lens *lens, struct lens_entry *entry)
 		(struct plan){.step_count = (uint32_t)count, .leaf = count == 0, .steps = steps};
 	entry->flexible = builder.flexible;
 	entry->plain = is_plain(entry);
+	entry->holds = holds(entry);
 	entry->type.plan = &entry->plan;
 	return NULL;
 }

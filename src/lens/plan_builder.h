@@ -49,10 +49,24 @@ void *plan_memory(struct plan_builder *builder, size_t size);
  * it contains, in place of its members' (cplus_containers.c). False: it is none, and nothing was added.
  */
 bool cplus_container(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe);
+/** A value in a class where its members tell of none, or of one that is there at times. */
+struct cplus_content {
+	struct type *type; // NULL: there is none now
+	uint64_t offset;
+	const char *called; // how a path goes on: ".value"
+};
+/** Whether the class at `address` is one of those, and what stands in it (cplus_containers.c); false: its members tell. One
+ *  thread. What memory was short for, lens_compile() reports. */
+bool cplus_content(struct lens *lens, struct type *type, uint64_t address,
+		   struct cplus_content *ret);
+/** The types that cplus_content() may tell of, by number; false past the last. `*ret` is NULL where it may be any. */
+bool cplus_possible_content(struct lens *lens, struct type *type, size_t index, struct type **ret);
 /** Whether `type` is the link of a container's nodes and no more (_List_node_base): a pointer to one says nothing of what is
  *  there. */
 bool cplus_is_link(const struct type *type);
-/** The same for names of places in one: "[3]", "[\"key\"]", ".first"; false: it is none. One thread. */
-bool cplus_place_name(struct lens *lens, struct type *type, uint64_t offset, struct text *ret);
+/** The same for names of places in one at `address` (0: not known): "[3]", "[\"key\"]", ".first"; false: it is none. One
+ *  thread. */
+bool cplus_place_name(struct lens *lens, struct type *type, uint64_t address, uint64_t offset,
+		      struct text *ret);
 
 #endif

@@ -182,20 +182,23 @@ static bool scan(struct walk *walk, uint64_t offset, uint64_t end, bool maybe)
 
 struct stop {
 	struct walk *walk;
+	uint64_t base; // offset that references are told from
 	bool stopped;
 };
 
 static bool visit_call(void *context, const struct lens_reference *reference)
 {
 	struct stop *stop = context;
-	if (!stop->stopped)
-		stop->stopped = !stop->walk->visit(stop->walk->context, reference);
+	struct lens_reference placed = *reference;
+	placed.offset += stop->base;
+	if (!stop->stopped && !(reference->guessed && stop->walk->precise))
+		stop->stopped = !stop->walk->visit(stop->walk->context, &placed);
 	return !stop->stopped;
 }
 
 static bool call(struct walk *walk, const struct plan_step *step, uint64_t base)
 {
-	struct stop stop = {.walk = walk};
+	struct stop stop = {.walk = walk, .base = base};
 	const uint8_t *bytes = NULL;
 	if (base >= walk->size)
 		return true;

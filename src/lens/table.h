@@ -25,6 +25,14 @@ struct lens_entry {
 	bool flexible; // its last member takes what is left of the object
 	bool plain;    // its steps are pointers of known type within its size, to others
 	bool storage;  // characters: memory in which anything may be
+	bool holds;    // some of its steps may find words that lens_learn() must look up
+};
+
+/** What a function tells that handles values of any type. */
+struct known_held {
+	uint32_t type; // 0: it is no such function, or the type is not described
+	bool inside;   // the value stands in the holder itself
+	bool empty;    // ... or there is none
 };
 
 /** A stretch of a module's memory where virtual tables may be. */
@@ -38,16 +46,18 @@ struct lens {
 	struct arena arena;
 	struct lens_entry *pages[LENS_TYPE_LIMIT >> LENS_PAGE_SHIFT];
 	uint32_t count;
-	uint32_t compiled;	   // types with ids up to this one
-	bool failed;		   // memory was short since lens_compile() told so
-	struct hash by_type;	   // struct type -> its entry
-	struct hash by_key;	   // fingerprint -> first entry with it
-	struct hash by_name;	   // hash of a name -> the first entry called so
-	uint32_t named;		   // types that are in it
-	struct hash alignments;	   // struct type -> its alignment, in bytes
-	struct hash extents;	   // struct type -> bytes that it takes as a base, plus 1
-	struct hash vtables;	   // address -> struct known_vtable (vtables.c)
-	struct lens_range *ranges; // where virtual tables may be: sorted
+	uint32_t compiled;	       // types with ids up to this one
+	bool failed;		       // memory was short since lens_compile() told so
+	struct hash by_type;	       // struct type -> its entry
+	struct hash by_key;	       // fingerprint -> first entry with it
+	struct hash by_name;	       // hash of a name -> the first entry called so
+	uint32_t named;		       // types that are in it
+	struct hash alignments;	       // struct type -> its alignment, in bytes
+	struct hash extents;	       // struct type -> bytes that it takes as a base, plus 1
+	struct hash vtables;	       // address -> struct known_vtable (vtables.c)
+	struct hash held;	       // address of a handler -> struct known_held
+	uint64_t code_begin, code_end; // of all modules
+	struct lens_range *ranges;     // where virtual tables may be: sorted
 	size_t range_count;
 	struct links *links; // containers_of.c
 };
@@ -73,6 +83,18 @@ uint64_t lens_member_extent(struct lens *lens, const struct type_member *member)
 void plan_object(struct plan_builder *builder, struct type *type);
 /** Finds where virtual tables may be. */
 struct strobe_error *lens_find_ranges(struct lens *lens) STROBE_MUST_CHECK;
+/** Whether something may be code of a module, by its address. */
+static inline bool lens_may_be_code(const struct lens *lens, uint64_t address)
+{
+	return address >= lens->code_begin && address < lens->code_end;
+}
+/** What a handler is of (cplus_held.c), and the step that asks. */
+void cplus_held_look_up(struct lens *lens, uint64_t handler, struct known_held *ret);
+void cplus_held_walk(const struct lens *lens, const struct lens_memory *memory,
+		     const struct plan_step *step, uint64_t address, const uint8_t *bytes,
+		     uint64_t size_bytes,
+		     bool (*visit)(void *context, const struct lens_reference *reference),
+		     void *context);
 struct links *links_free(struct links *links);
 
 #endif

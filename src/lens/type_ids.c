@@ -130,6 +130,8 @@ static struct lens_entry *structure_entry(struct lens *lens, struct type *type, 
 	if (type->declaration || !type->size_known)
 		return NULL;
 	struct budget budget = {ID_MEMBER_LIMIT};
+	if (!type->name && !alias)
+		alias = type_closure_name(lens->symbols, type);
 	const char *key = type->name ? type->name : alias ? alias : "{...}";
 	struct lens_entry *entry =
 		intern(lens, key, hash_structure(lens, type, key, 0, &budget), type, &known);

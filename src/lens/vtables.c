@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Virtual tables: what an object of C++ is by the pointer it begins with.
+// What an object of C++ is by a word in it: a pointer to a virtual table, or to what handles a value.
 #include <stdlib.h>
 #include <string.h>
 #include <strobe/memory.h>
@@ -44,6 +44,15 @@ struct strobe_error *lens_find_ranges(struct lens *lens)
 		}
 	if (ranges.count > 1)
 		qsort(ranges.items, ranges.count, sizeof(*ranges.items), compare_ranges);
+	lens->code_begin = modules ? UINT64_MAX : 0;
+	for (size_t i = 0; i < modules; i++) {
+		const struct strobe_module *module =
+			strobe_view_module(strobe_symbols_view(lens->symbols), i);
+		if (module->start < lens->code_begin)
+			lens->code_begin = module->start;
+		if (module->end > lens->code_end)
+			lens->code_end = module->end;
+	}
 	lens->ranges = ranges.items;
 	lens->range_count = ranges.count;
 	return NULL;
@@ -103,17 +112,60 @@ static uint32_t look_up(struct lens *lens, uint64_t vtable, uint64_t *to_top)
 	return lens_type_id(lens, class);
 }
 
-struct strobe_error *lens_learn_vtables(struct lens *lens, const uint64_t *vtables, size_t count)
+static struct strobe_error *learn_vtable(struct lens *lens, uint64_t vtable)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (hash_get(&lens->vtables, vtables[i]))
-			continue;
-		struct known_vtable *known = arena_alloc(&lens->arena, sizeof(*known));
-		if (!known)
-			return error_no_memory();
-		known->type = look_up(lens, vtables[i], &known->to_top);
-		if (!hash_put(&lens->vtables, vtables[i], known))
-			return error_no_memory();
+	if (hash_get(&lens->vtables, vtable))
+		return NULL;
+	struct known_vtable *known = arena_alloc(&lens->arena, sizeof(*known));
+	if (!known)
+		return error_no_memory();
+	known->type = look_up(lens, vtable, &known->to_top);
+	return hash_put(&lens->vtables, vtable, known) ? NULL : error_no_memory();
+}
+
+static struct strobe_error *learn_handler(struct lens *lens, uint64_t handler)
+{
+	if (hash_get(&lens->held, handler))
+		return NULL;
+	struct known_held *known = arena_alloc(&lens->arena, sizeof(*known));
+	if (!known)
+		return error_no_memory();
+	cplus_held_look_up(lens, handler, known);
+	return hash_put(&lens->held, handler, known) ? NULL : error_no_memory();
+}
+
+struct strobe_error *lens_learn(struct lens *lens, const uint64_t *words, size_t count)
+{
+	struct strobe_error *error = NULL;
+	for (size_t i = 0; i < count && !error; i++)
+		error = lens_may_be_vtable(lens, words[i]) ? learn_vtable(lens, words[i])
+							   : learn_handler(lens, words[i]);
+	return error ? error : lens_compile(lens);
+}
+
+typedef ARRAY(uint64_t) word_array;
+
+static bool take_unknown(void *context, const struct lens_reference *reference)
+{
+	word_array *words = context;
+	return !reference->unknown || array_push(words, reference->target);
+}
+
+struct strobe_error *lens_learn_object(struct lens *lens, const struct lens_memory *memory,
+				       uint32_t type, uint64_t address, uint64_t size_bytes,
+				       uint64_t count)
+{
+	enum { ROUND_LIMIT = 8 }; // what is held may hold in turn
+	struct strobe_error *error = NULL;
+	bool more = type && type <= lens->compiled && lens_entry(lens, type)->holds;
+	for (unsigned i = 0; i < ROUND_LIMIT && more && !error; i++) {
+		word_array words = {0};
+		lens_walk(lens, memory, type, address, size_bytes, count, true, take_unknown,
+			  &words, NULL);
+		more = words.count > 0;
+		if (more)
+			error = lens_learn(lens, words.items, words.count);
+		array_fini(&words);
 	}
-	return lens_compile(lens);
+	return error;
 }

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "process/chain.h"
+#include "process/dead_stack.h"
 #include "process/proc.h"
 #include "process/seccomp.h"
 
@@ -30,15 +31,15 @@
 #endif
 enum {
 	USER_CS = 0x33,
-	RED_ZONE = 128,
-	HEADROOM = 8192, // below the chain: were we to die, a signal handler may run there
-	GAP = 8192,	 // above it: were we to die, the stack's owner may run on
 	NO_SUCH_PID = 0x7ffffffe,
 	RSEQ_CS_AT = 8,	  // in struct rseq
 	SHARER_CALLS = 8, // see seccomp_lets()
+	PID_LEVELS = 33,  // of PID namespaces: the kernel's limit is 32 below the first
 };
 static const uint64_t helper_flags = CLONE_VM | CLONE_FS | CLONE_PARENT_SETTID;
 static const uint64_t clone_flags = 0; // and no exit signal
+// Seizing one thread for the call that takes a dead child away.
+enum { REAP_TRIES = 20, REAP_STOP_LIMIT_MS = 200 };
 static const int64_t millisecond_ns = 1000000;
 // What is left of a chain takes some 100 us, and longer only where there is no processor for it. Who is
 // asked to stop before it got one has not come any further: each time it is given twice as long.
@@ -59,22 +60,40 @@ static bool refuse(struct clone *clone, const char *format, ...)
 	return false;
 }
 
-/** The last number of a line like "NSpid: 4711 1": the process's own idea of its id. */
-static uint64_t innermost(const char *status, const char *field)
+/** The numbers of a line like "NSpid: 4711 1": a process's ids, from our namespace to its own. How many. */
+static size_t ids_of(pid_t pid, uint64_t *ids, size_t limit)
 {
+	char name[32];
+	cleanup_text struct text status = {0};
 	const char *at;
-	uint64_t number = 0;
-	size_t size = proc_field(status, field, &at);
-	for (const char *end = at + size; at && at < end;) {
+	size_t count = 0, size;
+	snprintf(name, sizeof(name), "%d/status", (int)pid);
+	if (proc_read(name, &status) || !status.size)
+		return 0;
+	size = proc_field(status.data, "NSpid", &at);
+	for (const char *end = at + size; at && at < end && count < limit;) {
 		char *next;
-		unsigned long long value = strtoull(at, &next, 10);
+		ids[count] = strtoull(at, &next, 10);
 		if (next == at)
 			break;
-		number = value;
-		at = next;
-		at += strspn(at, " \t");
+		count++;
+		at = next + strspn(next, " \t");
 	}
-	return number;
+	return count;
+}
+
+/** True if its children are born into another PID namespace than its own: the first of them would be its
+ *  init, and nothing could be born there after its end. */
+static bool children_elsewhere(pid_t pid)
+{
+	char names[2][64], links[2][64] = {"", ""};
+	snprintf(names[0], sizeof(names[0]), "/proc/%d/ns/pid", (int)pid);
+	snprintf(names[1], sizeof(names[1]), "/proc/%d/ns/pid_for_children", (int)pid);
+	for (unsigned i = 0; i < 2; i++)
+		if (readlink(names[i], links[i], sizeof(links[i]) - 1) <= 0)
+			// Where no child was born yet, the second cannot be read.
+			return i == 1;
+	return strcmp(links[0], links[1]) != 0;
 }
 
 void clone_prepare(struct clone *clone, const struct threads *threads)
@@ -90,8 +109,12 @@ void clone_prepare(struct clone *clone, const struct threads *threads)
 		refuse(clone, "it runs with shadow stacks");
 		return;
 	}
-	if (innermost(status.data, "NSpid") == 1) {
-		refuse(clone, "it is the init of its PID namespace, whose orphans it would adopt");
+	uint64_t ids[PID_LEVELS];
+	clone->target = threads->pid;
+	clone->target_level = ids_of(threads->pid, ids, PID_LEVELS);
+	clone->hidden = clone->target_level > 0 && ids[clone->target_level - 1] == 1;
+	if (children_elsewhere(threads->pid)) {
+		refuse(clone, "its children are born into another PID namespace");
 		return;
 	}
 	if (syscall(SYS_close_range, ~0U, ~0U, 0) != 0) {
@@ -151,86 +174,6 @@ static struct stopped_thread *choose_one(struct threads *threads)
 	return maker;
 }
 
-static const struct stopped_thread *leader_of(const struct threads *threads)
-{
-	for (size_t i = 0; i < threads->list.count; i++)
-		if (threads->list.items[i].tid == threads->pid)
-			return &threads->list.items[i];
-	return NULL;
-}
-
-static bool all_zero(int mem_fd, uint64_t start, size_t size)
-{
-	uint8_t *bytes = malloc(size);
-	bool zero = bytes && pread(mem_fd, bytes, size, (off_t)start) == (ssize_t)size;
-	for (size_t i = 0; zero && i < size; i++)
-		zero = bytes[i] == 0;
-	free(bytes);
-	return zero;
-}
-
-/** The low end of the main stack: dead as long as no stack pointer is near. */
-static uint64_t room_on_main_stack(const struct threads *threads, const struct proc_mapping *stack,
-				   size_t size)
-{
-	const struct stopped_thread *leader = leader_of(threads);
-	uint64_t base = (stack->start + HEADROOM + 63) & ~UINT64_C(63);
-	for (size_t i = 0; i < threads->list.count; i++) {
-		const struct stopped_thread *thread = &threads->list.items[i];
-		uint64_t sp = thread->regs.rsp;
-		if (thread->state == THREAD_STOPPED && sp >= stack->start && sp < stack->end &&
-		    sp < base + size + GAP + RED_ZONE)
-			return 0;
-	}
-	bool on_it = leader && leader->state == THREAD_STOPPED &&
-		     leader->regs.rsp >= stack->start && leader->regs.rsp < stack->end;
-	if (base + size > stack->end)
-		return 0;
-	// Where its owner is elsewhere (a coroutine, a program that switches stacks), what is in use
-	// cannot be told from a register: only what was never written to is dead.
-	return on_it || all_zero(threads->mem_fd, stack->start, base + size - stack->start) ? base
-											    : 0;
-}
-
-/** Below the red zone of a thread's own stack, if it surely is one: a guard page below, and the
- *  thread's control block, where libc puts it, above. */
-static uint64_t room_on_own_stack(const struct stopped_thread *thread, const char *maps,
-				  size_t size)
-{
-	struct proc_mapping mapping, before = {0};
-	uint64_t sp = thread->regs.rsp;
-	while (proc_next_mapping(&maps, &mapping)) {
-		if (sp >= mapping.start && sp < mapping.end) {
-			bool guarded =
-				before.end == mapping.start && !before.readable && !before.writable;
-			bool control =
-				thread->regs.fs_base > sp && thread->regs.fs_base < mapping.end;
-			uint64_t base = (sp - RED_ZONE - size - 64) & ~UINT64_C(63);
-			return guarded && control && mapping.writable && !mapping.shared &&
-					       sp - mapping.start > size + RED_ZONE + HEADROOM
-				       ? base
-				       : 0;
-		}
-		before = mapping;
-	}
-	return 0;
-}
-
-static uint64_t find_room(const struct threads *threads, const struct stopped_thread *maker,
-			  const char *maps, size_t size)
-{
-	struct proc_mapping mapping;
-	const char *at = maps;
-	while (proc_next_mapping(&at, &mapping)) {
-		if (proc_mapping_is(&mapping, "[stack]") && mapping.writable && !mapping.shared) {
-			uint64_t base = room_on_main_stack(threads, &mapping, size);
-			if (base)
-				return base;
-		}
-	}
-	return room_on_own_stack(maker, maps, size);
-}
-
 static struct seccomp_data call_data(const struct gadgets *gadgets, int number, uint64_t first)
 {
 	struct seccomp_data data = {
@@ -240,6 +183,13 @@ static struct seccomp_data call_data(const struct gadgets *gadgets, int number, 
 		.args = {first},
 	};
 	return data;
+}
+
+/** Of the clone proper, or of what stands for it. */
+static uint64_t flags_of(const struct clone *clone)
+{
+	return (clone->shares_memory ? (uint64_t)CLONE_VM : clone_flags) |
+	       (clone->hidden ? (uint64_t)CLONE_PARENT : 0);
 }
 
 static bool seccomp_lets(struct clone *clone, const struct stopped_thread *thread)
@@ -252,7 +202,7 @@ static bool seccomp_lets(struct clone *clone, const struct stopped_thread *threa
 	const struct gadgets *gadgets = &clone->gadgets;
 	struct seccomp_data calls[] = {
 		call_data(gadgets, SYS_clone, helper_flags),
-		call_data(gadgets, SYS_clone, clone_flags),
+		call_data(gadgets, SYS_clone, flags_of(clone)),
 		call_data(gadgets, SYS_wait4, 1),
 		call_data(gadgets, SYS_rt_sigreturn, 0),
 		call_data(gadgets, SYS_exit_group, 0),
@@ -308,20 +258,11 @@ void clone_end_last(struct threads *threads)
 	}
 }
 
-/** Writes the chain: links of the maker, the helper and the clone. */
-static bool write_chain(struct clone *clone, const struct threads *threads, struct chain *chain,
-			uint64_t base, struct user_regs_struct *start)
+/** Adds the chain's last links: `clone->end`, and before it `clone->forget`. */
+static void add_ends(struct clone *clone, const struct threads *threads, struct chain *chain)
 {
 	const struct stopped_thread *maker = clone->maker;
-	chain_init(chain, &clone->gadgets, base);
-	struct chain_call end_call = {.number = SYS_exit_group};
-	struct chain_call close_call = {.number = SYS_close_range, .arguments = {0, UINT32_MAX}};
-	uint64_t exit_link = chain_add_call(chain, &end_call, base);
-	struct chain_call second = {
-		.number = SYS_clone,
-		.arguments = {clone->shares_memory ? (uint64_t)CLONE_VM : clone_flags, exit_link}};
-	uint64_t second_link = chain_add_call(chain, &second, exit_link);
-	uint64_t helper_link = chain_add_call(chain, &close_call, second_link);
+	uint64_t base = chain->base;
 	struct user_regs_struct last = maker->running;
 	struct restart_scratch scratch = {.address = chain_position(chain)};
 	chain->size += sizeof(scratch.words);
@@ -339,6 +280,21 @@ static bool write_chain(struct clone *clone, const struct threads *threads, stru
 	struct chain_call forget = {.number = SYS_rt_sigtimedwait,
 				    .arguments = {forgotten_at, 0, forgotten_at + 8, 8}};
 	clone->forget = chain_add_call(chain, &forget, clone->end);
+}
+
+/** Writes the chain: links of the maker, the helper and the clone. */
+static bool write_chain(struct clone *clone, const struct threads *threads, struct chain *chain,
+			uint64_t base, struct user_regs_struct *start)
+{
+	const struct stopped_thread *maker = clone->maker;
+	chain_init(chain, &clone->gadgets, base);
+	struct chain_call end_call = {.number = SYS_exit_group};
+	struct chain_call close_call = {.number = SYS_close_range, .arguments = {0, UINT32_MAX}};
+	uint64_t exit_link = chain_add_call(chain, &end_call, base);
+	struct chain_call second = {.number = SYS_clone, .arguments = {flags_of(clone), exit_link}};
+	uint64_t second_link = chain_add_call(chain, &second, exit_link);
+	uint64_t helper_link = chain_add_call(chain, &close_call, second_link);
+	add_ends(clone, threads, chain);
 	struct chain_call wait_call = {.number = SYS_wait4,
 				       .arguments = {NO_SUCH_PID, 0, __WALL, 0}};
 	uint64_t wait_link = chain_add_call(chain, &wait_call, clone->end);
@@ -527,6 +483,21 @@ static bool stop_at_trap(struct clone *clone)
 	return false;
 }
 
+/** The maker makes `call` under our hand, and gets its registers back by ptrace, at a trap. Were we to die
+ *  meanwhile, the chain's end does that. `regs` are its registers now, and then those after the call. */
+static bool call_exactly(struct clone *clone, const struct chain_call *call,
+			 struct user_regs_struct *regs)
+{
+	struct stopped_thread *maker = clone->maker;
+	int status;
+	chain_start(&clone->gadgets, call, clone->forget, regs);
+	if (!set_registers(maker->tid, regs) || !step(clone, PTRACE_SYSCALL, &status) ||
+	    !step(clone, PTRACE_SYSCALL, &status) || !get_registers(maker->tid, regs) ||
+	    !stop_at_trap(clone))
+		return false;
+	return set_mask(maker->tid, maker->blocked) && set_registers(maker->tid, &maker->running);
+}
+
 /**
  * rt_sigreturn would cost the maker its restart block, and with it the rest of its nanosleep() or
  * poll(): so it waits for the helper under our hand, and gets its registers back by ptrace at a
@@ -537,18 +508,13 @@ static bool finish_exactly(struct clone *clone, int mem_fd)
 {
 	struct stopped_thread *maker = clone->maker;
 	struct user_regs_struct regs;
-	int status;
 	if (!stop_at_trap(clone) || !get_registers(maker->tid, &regs))
 		return false;
 	uint64_t id = 0;
 	if (pread(mem_fd, &id, sizeof(id), (off_t)clone->id_at) != sizeof(id))
 		return false;
 	struct chain_call call = {.number = SYS_wait4, .arguments = {id, 0, __WALL, 0}};
-	chain_start(&clone->gadgets, &call, clone->forget, &regs);
-	if (!set_registers(maker->tid, &regs) || !step(clone, PTRACE_SYSCALL, &status) ||
-	    !step(clone, PTRACE_SYSCALL, &status) || !stop_at_trap(clone))
-		return false;
-	return set_mask(maker->tid, maker->blocked) && set_registers(maker->tid, &maker->running);
+	return call_exactly(clone, &call, &regs);
 }
 
 /** Lets the chain run to its end while we watch: a group stop would freeze it half way. */
@@ -595,7 +561,7 @@ bool clone_make(struct clone *clone, struct threads *threads, const char *maps)
 		return refuse(clone, "its code changed meanwhile");
 	struct chain *chain = malloc(sizeof(*chain));
 	size_t size = 6 * chain_link_size() + chain_end_size(clone->maker->xstate_size) + 256;
-	uint64_t base = chain ? find_room(threads, clone->maker, maps, size) : 0;
+	uint64_t base = chain ? dead_stack_find(threads, clone->maker, maps, size) : 0;
 	bool written = base && write_chain(clone, threads, chain, base, &start);
 	free(chain);
 	if (!base)
@@ -625,6 +591,16 @@ static void prefer_for_oom(pid_t pid)
 		close(fd);
 }
 
+/** The clone's id in the target's PID namespace; 0 = it is gone. */
+static pid_t inner_pid(const struct clone *clone)
+{
+	uint64_t ids[PID_LEVELS];
+	size_t count = ids_of(clone->pid, ids, PID_LEVELS);
+	return count >= clone->target_level && clone->target_level > 0
+		       ? (pid_t)ids[clone->target_level - 1]
+		       : 0;
+}
+
 void clone_finish(struct clone *clone, struct threads *threads)
 {
 	struct stopped_thread *maker = clone->maker;
@@ -634,6 +610,8 @@ void clone_finish(struct clone *clone, struct threads *threads)
 			end_chain(clone, threads->mem_fd);
 		threads_release_one(threads, maker);
 	}
+	if (clone->pid && clone->hidden)
+		clone->inner_pid = inner_pid(clone);
 	// (Of processes that share their memory, the kernel would change all.)
 	if (clone->pid && !clone->shares_memory)
 		prefer_for_oom(clone->pid);
@@ -653,6 +631,86 @@ void clone_await_end(const struct clone *clone)
 		nanosleep(&pause, NULL);
 }
 
+/** In the stop of one thread: it takes the dead child `inner` away. */
+static bool reap_stopped(struct clone *clone, struct threads *threads, uint64_t inner)
+{
+	char name[32];
+	cleanup_text struct text maps = {0};
+	snprintf(name, sizeof(name), "%d/maps", (int)threads_alive(threads));
+	clone->maker = choose(threads);
+	if (!clone->gadgets.found || !clone->maker || proc_read(name, &maps) || !maps.size ||
+	    !gadgets_check(threads->mem_fd, &clone->gadgets))
+		return false;
+	struct chain *chain = malloc(sizeof(*chain));
+	size_t size = 2 * chain_link_size() + chain_end_size(clone->maker->xstate_size) + 256;
+	uint64_t base = chain ? dead_stack_find(threads, clone->maker, maps.data, size) : 0;
+	bool written = false;
+	if (base) {
+		chain_init(chain, &clone->gadgets, base);
+		add_ends(clone, threads, chain);
+		written = pwrite(threads->mem_fd, chain->bytes, chain->size, (off_t)base) ==
+			  (ssize_t)chain->size;
+	}
+	free(chain);
+	struct chain_call call = {.number = SYS_wait4,
+				  .arguments = {inner, 0, WNOHANG | __WALL, 0}};
+	struct user_regs_struct regs = clone->maker->running;
+	return written && set_mask(clone->maker->tid, ~UINT64_C(0)) &&
+	       call_exactly(clone, &call, &regs) && (pid_t)regs.rax == (pid_t)inner;
+}
+
+/** False: not now. */
+static bool reap_once(pid_t target, pid_t only, uint64_t inner)
+{
+	struct threads threads;
+	struct clone clone = {0};
+	struct strobe_error *error = threads_seize_one(&threads, target, only, REAP_STOP_LIMIT_MS);
+	if (!error) {
+		clone_prepare(&clone, &threads);
+		threads_interrupt(&threads);
+		error = threads_wait(&threads);
+	}
+	bool reaped = false;
+	if (!error) {
+		clone_end_last(&threads);
+		reaped = reap_stopped(&clone, &threads, inner);
+		threads_release(&threads, NULL);
+	} else {
+		threads_give_up(&threads);
+	}
+	for (unsigned i = 0; i < REAP_STOP_LIMIT_MS && threads_tend(&threads); i++)
+		threads_wait_one(threads_alive(&threads), threads_clock_ns() + millisecond_ns,
+				 &(int){0});
+	threads_fini(&threads);
+	strobe_error_free(error);
+	return reaped;
+}
+
+void clone_reap(pid_t target, pid_t inner)
+{
+	struct timespec pause = {.tv_nsec = 5 * millisecond_ns};
+	for (unsigned i = 0; i < REAP_TRIES && kill(target, 0) == 0; i++) {
+		// Its first thread if that can; any other may, but to find one all have to stand.
+		if (reap_once(target, i % 2 == 0 ? target : 0, (uint64_t)inner))
+			return;
+		nanosleep(&pause, NULL);
+	}
+}
+
+bool clone_tend(struct clone *clone)
+{
+	int status;
+	if (clone->pid <= 0 || clone->target_level <= 1)
+		return false;
+	if (waitpid(clone->pid, &status, __WALL | __WNOTHREAD | WNOHANG) != clone->pid ||
+	    !(WIFEXITED(status) || WIFSIGNALED(status)))
+		return true;
+	clone->pid = 0;
+	if (clone->inner_pid > 0)
+		clone_reap(clone->target, clone->inner_pid);
+	return false;
+}
+
 void clone_drop(struct clone *clone)
 {
 	int status;
@@ -666,4 +724,6 @@ void clone_drop(struct clone *clone)
 			break;
 	}
 	clone->pid = 0;
+	if (clone->inner_pid > 0)
+		clone_reap(clone->target, clone->inner_pid);
 }

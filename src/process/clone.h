@@ -7,7 +7,9 @@
 //
 // The thread clones a helper that shares its memory, which clones the clone proper and exits; the
 // thread waits for the helper. So the clone is nobody's child that the process could meet in a
-// wait: it belongs to init. The helper has a table of descriptors of its own, which it empties before
+// wait: it belongs to init. Where the process itself is the init of its PID namespace, it is the clone's
+// parent, but one that is not told of its end, and does not meet it but by __WALL and __WCLONE; when it
+// has ended, a thread takes it away. The helper has a table of descriptors of its own, which it empties before
 // it makes the clone, all while the process stands: the clone never holds a file open. It never runs
 // code of the target.
 
@@ -30,6 +32,10 @@ struct clone {
 	uint64_t forget; // the one before, which takes away a SIGTRAP that our death left
 	uint64_t id_at;	 // where the kernel wrote the helper's id, as the target's namespace has it
 	pid_t helper;
+	pid_t target;
+	size_t target_level; // of PID namespaces that the target is seen in from here, 1 = ours alone
+	bool hidden;	     // a child of the target: clone_reap()
+	pid_t inner_pid; // of one that is hidden: its id in the target's PID namespace; 0 = none
 };
 
 /** Before the stop: finds code, and what speaks against a clone (`why` is set then). */
@@ -45,7 +51,13 @@ void clone_finish(struct clone *clone, struct threads *threads);
 /** When all run again: waits a moment until the maker's chain has come to its end, so that a capture
  *  right after this one does not meet it. */
 void clone_await_end(const struct clone *clone);
-/** Ends the clone. */
+/** The dead child `inner` (its own idea of the id) of `target`, which does not know of it, is taken away: a thread
+ *  stands for some 100 us. Nothing is lost if it cannot be: the kernel keeps a few kilobytes until the target ends. */
+void clone_reap(pid_t target, pid_t inner);
+/** Looks after a clone in a PID namespace below ours: when that ends, its end waits for all who are in it, and the
+ *  clone is gone only when we have waited for it. False: there is nothing to look after (any more). */
+bool clone_tend(struct clone *clone);
+/** Ends the clone; takes it away where it is a hidden child. */
 void clone_drop(struct clone *clone);
 
 #endif

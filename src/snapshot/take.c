@@ -16,7 +16,12 @@
 #include "snapshot/image.h"
 #include "snapshot/store.h"
 
-enum { DEFAULT_STOP_LIMIT_MS = 200, TEND_INTERVAL_MS = 5, PEERS_LIMIT_MS = 50 };
+enum {
+	DEFAULT_STOP_LIMIT_MS = 200,
+	THREADS_INTERVAL_MS = 5,
+	CLONES_INTERVAL_MS = 100,
+	PEERS_LIMIT_MS = 50
+};
 #define DEFAULT_SHARED_BUDGET (UINT64_C(8) << 20)
 
 /** One of the copies that a taker holds. */
@@ -135,12 +140,15 @@ static size_t drop_some(struct taker *taker)
 	return left;
 }
 
-static bool tend(struct taker *taker)
+/** After how many ms what is left is to be looked at again; 0 = nothing is. */
+static int tend(struct taker *taker)
 {
-	bool left = false;
-	for (size_t i = 0; i < taker->count; i++)
-		left = threads_tend(&taker->frozen[i].threads) || left;
-	return left;
+	bool threads = false, clones = false;
+	for (size_t i = 0; i < taker->count; i++) {
+		threads = threads_tend(&taker->frozen[i].threads) || threads;
+		clones = clone_tend(&taker->frozen[i].clone) || clones;
+	}
+	return threads ? THREADS_INTERVAL_MS : clones ? CLONES_INTERVAL_MS : 0;
 }
 
 static void *run_taker(void *argument)
@@ -155,10 +163,11 @@ static void *run_taker(void *argument)
 	size_t left = drop_some(taker);
 	pthread_cond_broadcast(&taker->changed);
 	while (left) {
-		if (tend(taker)) {
+		int pause_ms = tend(taker);
+		if (pause_ms) {
 			struct timespec until;
 			clock_gettime(CLOCK_REALTIME, &until);
-			until.tv_nsec += TEND_INTERVAL_MS * 1000000;
+			until.tv_nsec += pause_ms * 1000000;
 			until.tv_sec += until.tv_nsec / 1000000000;
 			until.tv_nsec %= 1000000000;
 			pthread_cond_timedwait(&taker->changed, &taker->lock, &until);

@@ -113,6 +113,10 @@ static bool take_reference(void *context, const struct lens_reference *reference
 static void walk(struct reach *reach, uint32_t type, uint64_t address, uint64_t size,
 		 uint64_t count, bool precise)
 {
+	struct strobe_error *error =
+		lens_learn_object(reach->lens, &reach->reader, type, address, size, count);
+	reach->short_of_memory |= error != NULL;
+	strobe_error_free(error);
 	lens_walk(reach->lens, &reach->reader, type, address, size, count, precise, take_reference,
 		  reach, NULL);
 }
@@ -250,7 +254,7 @@ static void look_again(struct reach *reach)
 	if (!reach->waiting.count || reach->short_of_memory)
 		return;
 	struct strobe_error *error =
-		lens_learn_vtables(reach->lens, reach->vtables.items, reach->vtables.count);
+		lens_learn(reach->lens, reach->vtables.items, reach->vtables.count);
 	reach->short_of_memory |= error != NULL;
 	strobe_error_free(error);
 	for (size_t i = 0;

@@ -81,3 +81,23 @@ struct strobe_error *code_lines_for_each(struct strobe_symbols *symbols, const c
 				 file);
 	return NULL;
 }
+
+bool code_line_at(struct strobe_symbols *symbols, uint64_t address, struct code_line *ret)
+{
+	struct symbols_module *module = symbols_module_at(symbols, address);
+	if (!module || !module->dwarf)
+		return false;
+	uint64_t bias = module->module->bias, end;
+	GUARD(module->debug_path);
+	struct unit *unit = unit_at(module, address - bias);
+	const struct line_row *row = unit ? line_table_find(unit, address - bias, &end) : NULL;
+	if (!row || !row->line)
+		return false;
+	*ret = (struct code_line){.file = unit_file(unit, row->file),
+				  .line = row->line,
+				  .statement = row->statement,
+				  .start = row->address + bias,
+				  .end = end + bias,
+				  .module_index = module->index};
+	return true;
+}

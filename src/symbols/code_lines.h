@@ -23,5 +23,7 @@ typedef bool (*code_line_visit)(void *context, const struct code_line *line);
  *  files that it matches in whole trailing components. Errors: NOT_FOUND (no unit has `file`). */
 struct strobe_error *code_lines_for_each(struct strobe_symbols *symbols, const char *file,
 					 code_line_visit visit, void *context) STROBE_MUST_CHECK;
+/** The row that strobe_line_at() tells of; false if there is none, or it has no line. */
+bool code_line_at(struct strobe_symbols *symbols, uint64_t address, struct code_line *ret);
 
 #endif

@@ -48,8 +48,8 @@ bool language_is_cxx(int language)
 	}
 }
 
-/** The DIE that declares `die`: its origin's specification, where the scopes are. */
-static struct unit *declaring(struct unit *unit, Dwarf_Die *die)
+// Its origin's specification, where the scopes are.
+struct unit *die_declaration(struct unit *unit, Dwarf_Die *die)
 {
 	for (int i = 0; i < ORIGIN_LIMIT; i++) {
 		Dwarf_Attribute attribute;
@@ -95,7 +95,7 @@ static void append_scopes(struct unit *unit, uint64_t offset, bool deep, struct 
 	    !skim_libdw(unit, parent, &scope))
 		return;
 	Dwarf_Die declared = scope;
-	struct unit *where = declaring(unit, &declared);
+	struct unit *where = die_declaration(unit, &declared);
 	const char *name = plain_name(&declared);
 	bool named = name && *name;
 	if (!named && dwarf_tag(&declared) == DW_TAG_namespace)
@@ -140,7 +140,7 @@ const char *die_scoped_name(struct unit *unit, Dwarf_Die *die)
 	if (!name || !language_has_scopes(unit->language))
 		return name;
 	Dwarf_Die declared = *die;
-	struct unit *where = declaring(unit, &declared);
+	struct unit *where = die_declaration(unit, &declared);
 	struct text text = {0};
 	// Methods of classes within functions have no linkage name, nearly all others have.
 	Dwarf_Attribute attribute;

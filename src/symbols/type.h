@@ -181,7 +181,23 @@ struct type_method {
 /** The first method of that name, one with code before others; false if `class` has none. */
 bool type_method(struct strobe_symbols *symbols, struct type *class, const char *name,
 		 struct type_method *ret);
-/** Type argument `index` (from 0; values do not count, those of a pack do, one by one) of a class template's instance;
+/** Whether somebody wrote a constructor for a class, as far as debug information tells. */
+bool type_declares_constructor(struct strobe_symbols *symbols, struct type *class);
+/** What code is: a method of a class. */
+struct type_code {
+	struct type *class; // complete
+	struct type
+		*function; // the method, as declared; NULL where only its symbol tells what it is
+	const char *name;  // "f" of "ns::C::f"; lives as long as the symbols
+};
+/** The method whose code begins at run-time `address`; false if there is none there, or its class is not described. */
+bool type_code_at(struct strobe_symbols *symbols, uint64_t address, struct type_code *ret);
+/** What Clang calls the class of a lambda, "(lambda at x.cpp:24:14)", for GCC, which gives it no name; NULL if `type` is none or
+ *  has a name. From the symbols' arena. */
+const char *type_closure_name(struct strobe_symbols *symbols, struct type *type);
+/** The constant that debug information has of a static member; false if it has none. */
+bool type_member_constant(const struct type_member *member, int64_t *ret);
+/** Type argument `index` (from 0; values do not count, those of a pack do, one by one) of a template's instance;
  *  NULL past the last. void is a type. */
 struct type *type_template_argument(struct strobe_symbols *symbols, struct type *type,
 				    size_t index);

@@ -49,6 +49,10 @@ struct compiled_type *type_new(struct strobe_symbols *symbols, enum type_kind ki
 bool type_die(struct type *type, struct unit **unit, Dwarf_Die *die);
 /** An instance of a class template in `module`, however its arguments are spelled; NULL if none. */
 struct type *type_instance(struct symbols_module *module, const char *name);
+/** The class of a demangled name, in that module (SIZE_MAX: none) before others, however its arguments are spelled, within a
+ *  function too; NULL if none. */
+struct type *type_class_anywhere(struct strobe_symbols *symbols, size_t module_index,
+				 const char *name);
 /** The type that stands for what is damaged or nested too deep. */
 struct type *type_unknown(struct strobe_symbols *symbols);
 /** A constant of either sign; false for any other class of attribute. */

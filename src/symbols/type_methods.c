@@ -118,6 +118,26 @@ static bool find_code(struct strobe_symbols *symbols, struct unit *unit, Dwarf_D
 	return definition.found;
 }
 
+bool type_declares_constructor(struct strobe_symbols *symbols, struct type *class)
+{
+	struct unit *unit;
+	Dwarf_Die die, child;
+	class = type_strip(symbols, class);
+	if (!type_die(class, &unit, &die))
+		return false;
+	GUARD(unit->module->debug_path);
+	const char *name = die_name(&die);
+	size_t size = name ? strcspn(name, "<") : 0;
+	for (bool more = size && children_first(&die, &child); more; more = children_next(&child)) {
+		const char *called =
+			dwarf_tag(&child) == DW_TAG_subprogram ? die_name(&child) : NULL;
+		if (called && strncmp(called, name, size) == 0 && !called[size] &&
+		    !die_flag(&child, DW_AT_artificial))
+			return true;
+	}
+	return false;
+}
+
 bool type_method(struct strobe_symbols *symbols, struct type *class, const char *name,
 		 struct type_method *ret)
 {

@@ -5,7 +5,7 @@
 #include "symbols/children.h"
 #include "symbols/type_die.h"
 
-// Arguments of class templates.
+// Arguments of templates.
 
 /** Named limits: arguments looked at; packs within each other (there is one level in C++). */
 enum { ARGUMENT_LIMIT = 1000 };
@@ -27,16 +27,14 @@ static bool find_in(Dwarf_Die *die, size_t *left, Dwarf_Die *ret)
 	return false;
 }
 
-struct type *type_template_argument(struct strobe_symbols *symbols, struct type *type, size_t index)
+/** Argument `index` of what `die` is an instance of. */
+static struct type *argument_of(struct unit *unit, Dwarf_Die *die, size_t index)
 {
-	struct unit *unit;
-	Dwarf_Die die, child, found;
+	Dwarf_Die child, found;
 	size_t left = index, seen = 0;
-	type = type_complete(symbols, type);
-	if (index >= ARGUMENT_LIMIT || !type_die(type, &unit, &die))
+	if (index >= ARGUMENT_LIMIT)
 		return NULL;
-	GUARD(unit->module->debug_path);
-	for (bool more = children_first(&die, &child); more && seen < ARGUMENT_LIMIT;
+	for (bool more = children_first(die, &child); more && seen < ARGUMENT_LIMIT;
 	     more = children_next(&child), seen++) {
 		unsigned tag = (unsigned)dwarf_tag(&child);
 		if (tag == DW_TAG_GNU_template_parameter_pack && find_in(&child, &left, &found))
@@ -45,4 +43,15 @@ struct type *type_template_argument(struct strobe_symbols *symbols, struct type 
 			return type_of_die(unit, &child);
 	}
 	return NULL;
+}
+
+struct type *type_template_argument(struct strobe_symbols *symbols, struct type *type, size_t index)
+{
+	struct unit *unit;
+	Dwarf_Die die;
+	type = type_complete(symbols, type);
+	if (!type_die(type, &unit, &die))
+		return NULL;
+	GUARD(unit->module->debug_path);
+	return argument_of(unit, &die, index);
 }

@@ -77,9 +77,8 @@ static struct type *find_class(struct symbols_module *module, const char *name)
 	return found ? found : find_local(module, name);
 }
 
-/** The class in the module of its virtual table, else in any other. */
-static struct type *find_anywhere(struct strobe_symbols *symbols, size_t module_index,
-				  const char *name)
+struct type *type_class_anywhere(struct strobe_symbols *symbols, size_t module_index,
+				 const char *name)
 {
 	struct type *found = find_class(symbols_module(symbols, module_index), name);
 	for (size_t i = 0; i < symbols->module_count && !found; i++)
@@ -123,6 +122,34 @@ static char *name_from_type_information(struct strobe_symbols *symbols, uint64_t
 	return name;
 }
 
+/** An instance of the template that `name` is one of, by its methods: arguments that have no name ("main::{lambda()#1}") are
+ *  spelled by nobody as by anybody else. Some entries are of base classes. */
+static struct type *find_by_methods(struct strobe_symbols *symbols, uint64_t vtable,
+				    const char *name)
+{
+	enum { ENTRY_LIMIT = 16 };
+	size_t size = strcspn(name, "<");
+	uint64_t address;
+	if (!name[size])
+		return NULL;
+	for (unsigned i = 0; i < ENTRY_LIMIT && read_word(symbols, vtable + i * 8, &address); i++) {
+		struct type_code code;
+		if (!address || !type_code_at(symbols, address, &code))
+			continue;
+		const char *class = code.class->name;
+		if (class && strncmp(class, name, size + 1) == 0 && code.class->vtable)
+			return code.class;
+	}
+	return NULL;
+}
+
+static struct type *find_class_of(struct strobe_symbols *symbols, uint64_t vtable,
+				  size_t module_index, const char *name)
+{
+	struct type *found = type_class_anywhere(symbols, module_index, name);
+	return found ? found : find_by_methods(symbols, vtable, name);
+}
+
 static struct type *find_type(struct strobe_symbols *symbols, uint64_t vtable)
 {
 	static const char words[] = "vtable for ";
@@ -132,10 +159,13 @@ static struct type *find_type(struct strobe_symbols *symbols, uint64_t vtable)
 	if (!mapping)
 		return NULL;
 	if (known && strncmp(symbol.name, words, sizeof(words) - 1) == 0)
-		return find_anywhere(symbols, symbol.module_index, symbol.name + sizeof(words) - 1);
+		return find_class_of(symbols, vtable, symbol.module_index,
+				     symbol.name + sizeof(words) - 1);
 	char *name = name_from_type_information(symbols, vtable);
-	struct type *found =
-		name ? find_anywhere(symbols, known ? symbol.module_index : SIZE_MAX, name) : NULL;
+	struct type *found = NULL;
+	if (name)
+		found = find_class_of(symbols, vtable, known ? symbol.module_index : SIZE_MAX,
+				      name);
 	free(name);
 	return found;
 }

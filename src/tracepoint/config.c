@@ -204,16 +204,16 @@ static bool take_span(struct reader *reader, const char *value)
 
 static bool take_stage(struct reader *reader, const char *value)
 {
-	static const char *const words[] = {
-		"line_start",	  "line_end", "line_capture", "method_start", "method_end",
-		"method_capture", NULL};
+	static const char *const words[] = {"line_start",     "line_end",	  "line_capture",
+					    "line_exception", "method_start",	  "method_end",
+					    "method_capture", "method_exception", NULL};
 	unsigned number;
 	if (!take_word(value, words, &number))
 		return false;
 	reader->config->stage = (enum stage)(STAGE_LINE_START + number);
 	reader->has_stage = true;
-	reader->stage_is_method = reader->config->stage >= STAGE_METHOD_START;
-	return true;
+	reader->stage_is_method = config_is_method(reader->config);
+	return !config_is_of_exceptions(reader->config);
 }
 
 static bool take_method_name(struct reader *reader, const char *value)
@@ -402,7 +402,8 @@ static const struct argument {
 	{"method_name", take_method_name, ""},
 	{"span", take_span, "line or method"},
 	{"stage", take_stage,
-	 "line_start, line_end, line_capture, method_start, method_end or method_capture"},
+	 "line_start, line_end, line_capture, line_exception, or method_start, method_end, "
+	 "method_capture, method_exception"},
 	{"max_string_length", take_max_string_length, ""},
 	{"max_collection_size", take_max_collection_size, ""},
 	{"max_variables", take_max_variables, ""},
@@ -583,6 +584,21 @@ static struct strobe_error *settle(struct reader *reader)
 		return error_new(STROBE_ERROR_INVALID, "it has a line, but no path");
 	if (!reader->has_stage)
 		config->stage = method ? STAGE_METHOD_START : STAGE_LINE_START;
+	if (config->span == SPAN_LINE && config_is_method(config))
+		return error_new(STROBE_ERROR_INVALID,
+				 "span line goes with the stages of a line, not with those of a "
+				 "method or with a method_name");
+	if (config->span == SPAN_METHOD && !config_is_method(config))
+		return error_new(STROBE_ERROR_INVALID,
+				 "span method goes with the stages of a method, not with those "
+				 "of a line");
+	if (config->span != SPAN_NONE && config_is_of_exceptions(config))
+		return error_new(STROBE_ERROR_INVALID,
+				 "an exception has no span: use the stages start, end or capture");
+	if (!config_is_method(config) && !config->path)
+		return error_new(STROBE_ERROR_INVALID, "the stages of a line need a path");
+	if (!config_is_method(config) && config->line == 0)
+		return error_new(STROBE_ERROR_INVALID, "the stages of a line need a line");
 	if (!read_time(reader->window_start, &config->window_start_ns))
 		return error_new(STROBE_ERROR_INVALID,
 				 "window_start: '%.50s' is no time since 1970",

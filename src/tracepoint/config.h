@@ -13,9 +13,11 @@ enum stage {
 	STAGE_LINE_START,
 	STAGE_LINE_END,
 	STAGE_LINE_CAPTURE,
+	STAGE_LINE_EXCEPTION,
 	STAGE_METHOD_START,
 	STAGE_METHOD_END,
-	STAGE_METHOD_CAPTURE
+	STAGE_METHOD_CAPTURE,
+	STAGE_METHOD_EXCEPTION
 };
 enum frame_type { FRAME_SINGLE, FRAME_ALL, FRAME_NO };
 enum stack_type { STACK_WHOLE, STACK_NO };
@@ -82,6 +84,32 @@ struct tracepoint_config {
 	const struct strobe_tracepoint *written;			 // a copy, to be echoed
 	bool short_of_memory;						 // while it was read
 };
+
+/** Is it of a function, not of a line? */
+static inline bool config_is_method(const struct tracepoint_config *config)
+{
+	return config->stage >= STAGE_METHOD_START;
+}
+/** Does it collect when the line or call ends, and only then? */
+static inline bool config_is_of_end(const struct tracepoint_config *config)
+{
+	return config->stage == STAGE_LINE_END || config->stage == STAGE_METHOD_END;
+}
+/** Does it collect at the beginning, and add how it ended? */
+static inline bool config_captures(const struct tracepoint_config *config)
+{
+	return config->stage == STAGE_LINE_CAPTURE || config->stage == STAGE_METHOD_CAPTURE;
+}
+/** Does the end of the line or call matter? */
+static inline bool config_waits_for_end(const struct tracepoint_config *config)
+{
+	return config_is_of_end(config) || config_captures(config) || config->span != SPAN_NONE;
+}
+/** Is it about exceptions and signals that come up there? */
+static inline bool config_is_of_exceptions(const struct tracepoint_config *config)
+{
+	return config->stage == STAGE_LINE_EXCEPTION || config->stage == STAGE_METHOD_EXCEPTION;
+}
 
 /** Reads one. An argument that is unknown, or whose value has no meaning, is refused by name, except numbers that DEEP takes its
  *  default for (fire_count, fire_period and the limits). Errors: INVALID, SYNTAX, NO_MEMORY. */

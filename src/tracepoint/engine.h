@@ -29,6 +29,7 @@ struct probe_request {
 		condition; // NULL = always. An engine that cannot run it reports all hits as not checked
 	const struct probe_program *copies; // memory to be copied at the hit; NULL = none
 	uint32_t stack_bytes;		    // of the stack from sp on
+	bool below; // and some below it, as chunks: what a function that is about to return had there
 	bool waits; // the thread waits at the hit until engine_release(), or for at most 1 s
 };
 struct probe_answer {

@@ -9,7 +9,13 @@
 #include "tracepoint/config.h"
 #include "tracepoint/result.h"
 
-enum event_kind { EVENT_LINE, EVENT_CALL, EVENT_RETURN, EVENT_EXCEPTION };
+enum event_kind {
+	EVENT_LINE,
+	EVENT_LINE_END, // the thread is at a statement of another line of the frame, or leaves that
+	EVENT_CALL,
+	EVENT_RETURN,
+	EVENT_EXCEPTION, // an exception comes up there, or a signal is delivered
+};
 
 /** A variable table being filled: one a hit, whatever tracepoints share it. */
 struct variable_table;
@@ -29,16 +35,23 @@ struct scope_ops {
 		      struct result *result, struct variable_name *ret, const char **why);
 	/** Frames, innermost first, with variables as the configuration says. */
 	bool (*frames)(void *scope, const struct tracepoint_config *config, struct result *result);
-	/** What was returned or thrown, as a watch; false if that is not known. */
+	/** What was returned or thrown, as a watch whose expression is its name, "return" or "exception"; false if that is not known. */
 	bool (*outcome)(void *scope, const struct config_limits *limits, struct result *result,
 			struct variable_name *ret);
+	/** From now on expressions and frames are meant in this call, which has not ended yet. False if it is not on the stack. */
+	bool (*enter)(void *scope, uint64_t frame);
+	/** The type of what was thrown, and what it says of itself (NULL: nothing), in `arena`. False if nothing was. */
+	bool (*thrown)(void *scope, struct arena *arena, const char **type, const char **what);
 };
 struct event {
 	enum event_kind kind;
 	int pid, tid;
 	const char *thread_name;
 	int64_t time_ns, wall_ns; // CLOCK_MONOTONIC, and since 1970
-	uint64_t frame; // matches a call with its return; unique among what a thread has open
+	uint64_t frame;	 // matches a call with its return; unique among what a thread has open
+	bool repeats;	 // of a line: control may come back to its beginning without having left it
+	const char *how; // of a RETURN, LINE_END that is none in truth: why it ends now; NULL
+	char *context; // 33 bytes for the hit's context, "" at first: where one hit is several events; NULL
 	const char *file, *function;
 	uint32_t line;
 	const struct scope_ops *ops;
@@ -72,7 +85,13 @@ void handler_remove(struct handler *handler, const struct tracepoint_config *con
  *  conditions, actions. `checked` has a bit for each whose condition the engine evaluated already. */
 void handler_event(struct handler *handler, const struct event *event,
 		   struct tracepoint_config *const *at_place, size_t count, uint64_t checked);
-/** A thread ended, or the program did: what was open in it is closed, and says so. */
+/** An exception leaves the calls of the event's thread whose frames are above `from` and up to `to`, and the lines in the frame
+ *  `landing` that catches it: they end, and it is their outcome. */
+void handler_unwind(struct handler *handler, const struct event *event, uint64_t from, uint64_t to,
+		    uint64_t landing);
+/** Is there a call or line of this thread whose end is waited for, in this frame (0: in any)? */
+bool handler_awaits(const struct handler *handler, int tid, uint64_t frame);
+/** A thread ended, or (0) the session did: what was open in it is closed, and says so. */
 void handler_thread_end(struct handler *handler, int tid, int64_t time_ns);
 /** Looks which threads that have calls open are no more: they end when that is seen a second time, so that hits on their way come first. */
 void handler_miss_threads(struct handler *handler, bool (*lives)(void *context, int tid),

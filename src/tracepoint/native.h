@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "tracepoint/native_scope.h"
 
+struct code_map;
 struct lazy_source;
 struct strobe_view;
 
@@ -19,6 +20,7 @@ struct native_program {
 	const struct lazy_source *source; // the same, of the view
 	struct strobe_view *view;
 	struct strobe_symbols *symbols;
+	struct code_map *code;	   // of the view, made when it is first needed
 	uint8_t registers[27 * 8]; // struct user_regs_struct
 	uint64_t maps_hash;
 	char *root; // what file names are shortened by; NULL = nothing

@@ -10,6 +10,7 @@
 #include "symbols/code_lines.h"
 #include "symbols/code_sites.h"
 #include "tracepoint/native.h"
+#include "tracepoint/native_exits.h"
 
 /** Named limits: places of one tracepoint; lines that it moves on to where its own has no code. */
 enum { PLACE_LIMIT = 10000, MOVE_LIMIT = 200, SCOPE_LIMIT = 64 };
@@ -27,6 +28,7 @@ struct search {
 	uint32_t line; // the nearest so far, from the wanted one on
 	const char *file;
 	bool several_files, failed;
+	const char *why; // ends that could not be found
 };
 
 static bool add_place(struct native_program *program, const struct native_place *place)
@@ -81,6 +83,34 @@ static uint64_t scope_at(struct native_program *program, uint64_t address, const
 	return count ? scopes[0].entity * 31 + scopes[0].start : 0;
 }
 
+/** Where a thread that came to `from` leaves it, by all the ways there are. */
+static void add_exits(struct search *search, struct native_place *from, struct native_exits *exits,
+		      struct strobe_error *error)
+{
+	struct native_place place = *from;
+	place.is_end = true;
+	for (size_t i = 0; !error && i < exits->items.count && !search->failed; i++) {
+		place.address = exits->items.items[i].address;
+		place.leave = exits->items.items[i].leave;
+		search->failed = !add_place(search->program, &place);
+	}
+	from->repeats = exits->repeats;
+	if (exits->why)
+		search->why = exits->why;
+	search->failed |= error != NULL;
+	strobe_error_free(error);
+	native_exits_fini(exits);
+}
+
+static bool add_line(struct search *search, struct native_place *place)
+{
+	struct native_exits exits = {0};
+	if (config_waits_for_end(search->config))
+		add_exits(search, place, &exits,
+			  native_line_exits(search->program, place->address, false, &exits));
+	return !search->failed && add_place(search->program, place);
+}
+
 /** One place for each function, and each inlined copy, that has code of the line: where that begins. */
 static bool add_rows(struct search *search)
 {
@@ -98,7 +128,7 @@ static bool add_rows(struct search *search)
 			known = scope && seen.items[j] == scope;
 		if (known)
 			continue;
-		search->failed = !array_push(&seen, scope) || !add_place(program, &place);
+		search->failed = !array_push(&seen, scope) || !add_line(search, &place);
 	}
 	array_fini(&seen);
 	return !search->failed;
@@ -119,19 +149,7 @@ static uint64_t after_prologue(struct native_program *program, uint64_t entry)
 	return line.end > entry ? line.end : entry;
 }
 
-/** Does the call itself matter, and its end? */
-static bool wants_call(const struct tracepoint_config *config)
-{
-	return config->stage != STAGE_METHOD_END;
-}
-
-static bool wants_return(const struct tracepoint_config *config)
-{
-	return config->stage == STAGE_METHOD_END || config->stage == STAGE_METHOD_CAPTURE ||
-	       config->span == SPAN_METHOD;
-}
-
-static bool add_function(struct search *search, uint64_t entry, bool inlined)
+static bool add_function(struct search *search, uint64_t entry, bool inlined, const char *name)
 {
 	struct native_program *program = search->program;
 	struct strobe_line line;
@@ -141,17 +159,19 @@ static bool add_function(struct search *search, uint64_t entry, bool inlined)
 		scope_at(program, entry, &place.function, &place.inlined_in);
 	else if (strobe_function_at(program->symbols, entry, &function))
 		place.function = function.name;
+	if (name)
+		place.function = name;
 	if (strobe_line_at(program->symbols, entry, &line)) {
 		place.file = line.file;
 		place.line = line.line;
 	}
-	// A span, and an end, are matched with their call.
-	if (wants_call(search->config) || wants_return(search->config))
-		search->failed |= !add_place(program, &place);
-	place.is_return = true;
-	place.address = entry;
-	if (wants_return(search->config) && !inlined)
-		search->failed |= !add_place(program, &place);
+	struct native_exits exits = {0};
+	if (config_waits_for_end(search->config))
+		add_exits(search, &place, &exits,
+			  inlined ? native_line_exits(program, entry, true, &exits)
+				  : native_function_exits(program, entry, &exits));
+	place.repeats = false;
+	search->failed |= !add_place(program, &place);
 	return !search->failed;
 }
 
@@ -167,12 +187,11 @@ static bool see_site(void *context, const struct code_site *site)
 {
 	struct search *search = context;
 	struct strobe_function function;
-	if (search->config->path) {
-		code_site_function(search->program->symbols, site, &function);
-		if (!function.file || !matches(function.file, search->config->path))
-			return true;
-	}
-	return add_function(search, site->entry, site->inlined);
+	code_site_function(search->program->symbols, site, &function);
+	if (search->config->path &&
+	    (!function.file || !matches(function.file, search->config->path)))
+		return true;
+	return add_function(search, site->entry, site->inlined, function.name);
 }
 
 /** The functions that have code of the line. */
@@ -187,7 +206,7 @@ static void functions_of_rows(struct search *search)
 		    function.start == last)
 			continue;
 		last = function.start;
-		add_function(search, function.start, false);
+		add_function(search, function.start, false, NULL);
 	}
 }
 
@@ -197,6 +216,13 @@ static const char *say(const struct tracepoint_config *config, const char *forma
 	struct arena *arena = (struct arena *)(uintptr_t)&config->arena;
 	const char *text = arena_printf(arena, "%s '%s'", format, name);
 	return text ? text : format;
+}
+
+static const char *say_ends(const struct tracepoint_config *config, const char *what)
+{
+	struct arena *arena = (struct arena *)(uintptr_t)&config->arena;
+	const char *text = arena_printf(arena, "some of its ends are not noticed: %s", what);
+	return text ? text : what;
 }
 
 static struct strobe_error *find_line(struct search *search, uint32_t *moved_to, const char **why)
@@ -213,7 +239,7 @@ static struct strobe_error *find_line(struct search *search, uint32_t *moved_to,
 		return error;
 	if (!search->rows.count)
 		*why = say(config, "no code at that line, nor soon after it, in", config->path);
-	else if (config->stage >= STAGE_METHOD_START)
+	else if (config_is_method(config))
 		functions_of_rows(search);
 	else
 		add_rows(search);
@@ -246,20 +272,14 @@ struct strobe_error *native_places(struct native_program *program,
 	program->place_count = 0;
 	*moved_to = 0;
 	*why = NULL;
-	if (config->stage == STAGE_LINE_END || config->stage == STAGE_LINE_CAPTURE ||
-	    config->span == SPAN_LINE) {
-		*why = "the end of a line cannot be noticed: stage line_start and the method_ "
-		       "stages can";
-		*ret = program->places;
-		*count = 0;
-		return NULL;
-	}
-	if (config->method_name)
+	if (config_is_method(config) && config->method_name)
 		error = find_method(&search, why);
 	else
 		error = find_line(&search, moved_to, why);
 	if (!error && search.failed)
 		error = error_no_memory();
+	if (!error && !*why && search.why)
+		*why = say_ends(config, search.why);
 	array_fini(&search.rows);
 	*ret = program->places;
 	*count = error ? 0 : program->place_count;

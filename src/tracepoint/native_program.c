@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "code/code_map.h"
 #include "tracepoint/native.h"
 #include "view/build.h"
 
@@ -153,6 +154,7 @@ static struct strobe_error *look(struct native_program *program, struct text *ma
 		strobe_view_close(view);
 		return error;
 	}
+	program->code = code_map_free(program->code);
 	strobe_symbols_close(program->symbols);
 	strobe_view_close(program->view);
 	program->view = view;
@@ -314,6 +316,7 @@ struct native_program *native_program_free(struct native_program *program)
 {
 	if (!program)
 		return NULL;
+	code_map_free(program->code);
 	strobe_symbols_close(program->symbols);
 	strobe_view_close(program->view);
 	if (program->memory >= 0)

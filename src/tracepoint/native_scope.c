@@ -22,6 +22,7 @@ struct native_scope {
 	bool whole;		// it has all frames: expressions need but the first, and its caller
 	bool focused, function; // native_scope_focus()
 	uint32_t line;
+	uint64_t entered;	    // the frame that enter() said; 0 = the focus counts
 	size_t frame;		    // of the stack, that expressions are meant in
 	struct variable_walk *walk; // of the result that variables were last added to
 };
@@ -99,18 +100,18 @@ static bool say_why(struct strobe_error *error, struct arena *arena, const char 
 	return false;
 }
 
-void native_scope_focus(struct native_scope *scope, bool function, uint32_t line)
-{
-	scope->focused = true;
-	scope->function = function;
-	scope->line = line;
-}
-
 /** The frame that is meant, among those that are inlined into the first that is not. */
 static void find_frame(struct native_scope *scope)
 {
 	size_t count = strobe_stack_frame_count(scope->stack);
 	scope->frame = 0;
+	for (size_t i = 0; scope->entered && i < count; i++) {
+		const struct strobe_frame *frame = strobe_stack_frame(scope->stack, i);
+		if (!frame->inlined && frame->cfa == scope->entered) {
+			scope->frame = i;
+			return;
+		}
+	}
 	for (size_t i = 0; scope->focused && i < count; i++) {
 		const struct strobe_frame *frame = strobe_stack_frame(scope->stack, i);
 		if (scope->function ? !frame->inlined : frame->line == scope->line) {
@@ -120,6 +121,15 @@ static void find_frame(struct native_scope *scope)
 		if (!frame->inlined)
 			return;
 	}
+}
+
+void native_scope_focus(struct native_scope *scope, bool function, uint32_t line)
+{
+	scope->focused = true;
+	scope->function = function;
+	scope->line = line;
+	if (scope->stack)
+		find_frame(scope);
 }
 
 static bool make_stack(struct native_scope *scope, bool whole, struct strobe_error **error)
@@ -139,15 +149,87 @@ static bool make_stack(struct native_scope *scope, bool whole, struct strobe_err
 	return *error == NULL;
 }
 
-uint64_t native_scope_frame(struct native_scope *scope, bool is_return)
+uint64_t native_scope_frame(struct native_scope *scope, bool at_end)
 {
 	struct strobe_error *error;
-	if (is_return)
-		return scope->hit->regs.rsp;
+	if (at_end)
+		return scope->hit->regs.rsp + 8;
 	if (make_stack(scope, false, &error) && strobe_stack_frame_count(scope->stack) > 0)
 		return strobe_stack_frame(scope->stack, scope->frame)->cfa;
 	strobe_error_free(error);
 	return scope->hit->frame;
+}
+
+static bool enter(void *context, uint64_t frame)
+{
+	struct native_scope *scope = context;
+	struct strobe_error *error;
+	if (!make_stack(scope, true, &error)) {
+		strobe_error_free(error);
+		return false;
+	}
+	scope->entered = frame;
+	find_frame(scope);
+	return scope->frame < strobe_stack_frame_count(scope->stack) &&
+	       strobe_stack_frame(scope->stack, scope->frame)->cfa == frame;
+}
+
+/** Where an indirect jump at the hit leads: `jmp *REGISTER` or `jmp *MEMORY`. False if it is none. */
+static bool jump_target(const struct native_scope *scope, uint64_t *ret)
+{
+	// Words of user_regs_struct by the numbers of instructions: rax rcx rdx rbx rsp rbp rsi rdi r8-r15.
+	static const uint8_t words[16] = {10, 11, 12, 5, 19, 4, 13, 14, 9, 8, 7, 6, 3, 2, 1, 0};
+	const struct strobe_view *view = scope->program->view;
+	const uint64_t *regs = (const uint64_t *)(const void *)scope->program->registers;
+	uint8_t code[15] = {0};
+	unsigned at = 0, rex = 0;
+	strobe_memory_read(view, scope->hit->regs.rip, code, sizeof(code));
+	while (at < 4 && (code[at] == 0x3e || code[at] == 0xf2 || code[at] == 0x66))
+		at++;
+	if ((code[at] & 0xf0) == 0x40)
+		rex = code[at++];
+	if (code[at] != 0xff || (code[at + 1] >> 3 & 7) != 4)
+		return false;
+	unsigned mode = code[at + 1] >> 6, low = code[at + 1] & 7;
+	at += 2;
+	if (mode == 3) {
+		*ret = regs[words[low | (rex & 1) << 3]];
+		return true;
+	}
+	uint64_t address = 0;
+	bool wide = mode == 2 || (mode == 0 && low == 5);
+	if (low == 4) {
+		unsigned sib = code[at++], index = (sib >> 3 & 7) | (rex & 2) << 2;
+		wide |= mode == 0 && (sib & 7) == 5;
+		address = mode == 0 && (sib & 7) == 5 ? 0 : regs[words[(sib & 7) | (rex & 1) << 3]];
+		address += index == 4 ? 0 : regs[words[index]] << (sib >> 6);
+	} else if (mode != 0 || low != 5) {
+		address = regs[words[low | (rex & 1) << 3]];
+	}
+	int32_t displacement = mode == 1 ? (int8_t)code[at] : 0;
+	if (wide)
+		memcpy(&displacement, code + at, sizeof(displacement));
+	if (mode == 0 && low == 5)
+		address = scope->hit->regs.rip + at + 4;
+	address += (uint64_t)(int64_t)displacement;
+	return strobe_memory_read(view, address, ret, sizeof(*ret)) == sizeof(*ret);
+}
+
+bool native_scope_jumps_out(struct native_scope *scope, struct arena *arena, const char **how)
+{
+	struct strobe_symbols *symbols = scope->program->symbols;
+	struct strobe_function here, there;
+	uint64_t target;
+	*how = "went on in another function by a jump";
+	if (!jump_target(scope, &target))
+		return true; // a direct one is an end only if it leads out
+	if (!strobe_function_at(symbols, target, &there))
+		return true;
+	if (strobe_function_at(symbols, scope->hit->regs.rip, &here) && here.start == there.start)
+		return target == there.start;
+	const char *text = arena_printf(arena, "went on in %s by a jump", there.name);
+	*how = text ? text : *how;
+	return true;
 }
 
 static bool evaluate(struct native_scope *scope, const char *expression, struct arena *arena,
@@ -349,6 +431,14 @@ static bool outcome(void *context, const struct config_limits *limits, struct re
 	return good;
 }
 
+static bool thrown(void *context, struct arena *arena, const char **type, const char **what)
+{
+	(void)context;
+	(void)arena;
+	*type = *what = NULL;
+	return false;
+}
+
 const struct scope_ops native_scope_ops = {
 	.truth = truth,
 	.number = number,
@@ -356,4 +446,6 @@ const struct scope_ops native_scope_ops = {
 	.watch = watch,
 	.frames = frames,
 	.outcome = outcome,
+	.enter = enter,
+	.thrown = thrown,
 };

@@ -23,22 +23,33 @@ struct native_scope;
 struct strobe_error *native_scope_open(struct native_program *program, const struct engine_hit *hit,
 				       struct native_scope **ret) STROBE_MUST_CHECK;
 struct native_scope *native_scope_close(struct native_scope *scope);
-/** Which of the calls that are inlined at the hit is meant: the function itself (`line` 0), or the one that is at `line`. Before anything
- *  else is asked; without it, the innermost. */
+/** Which of the calls that are inlined at the hit is meant: the function itself, or the one that is at `line`. Without it, the innermost. */
 void native_scope_focus(struct native_scope *scope, bool function, uint32_t line);
-/** What tells this call from all others that the thread is in: the CFA of its frame, or that of the call that returns. */
-uint64_t native_scope_frame(struct native_scope *scope, bool is_return);
+/** What tells this call from all others that the thread is in: the CFA of its frame. `at_end`: the thread stands at an instruction that
+ *  leaves the function, and its return address is on top of the stack. */
+uint64_t native_scope_frame(struct native_scope *scope, bool at_end);
+/** Where the jump at the hit leads, which stands at a function's end: true if out of the function; `*how` says where to. */
+bool native_scope_jumps_out(struct native_scope *scope, struct arena *arena, const char **how);
 extern const struct scope_ops native_scope_ops;
 
+/** How a thread leaves a line or a function. */
+enum native_leave {
+	LEAVE_STATEMENT, // it is at a statement of another line
+	LEAVE_RETURN,	 // at a return instruction
+	LEAVE_JUMP,	 // at a jump that goes on in another function, or (an indirect one) may
+};
 /** A place that a tracepoint is to be armed at. */
 struct native_place {
 	uint64_t address;
-	bool is_return;		// PROBE_RETURN of the function at `address`
+	bool is_end; // of the line or call
+	enum native_leave leave;
+	bool repeats; // of a beginning: threads come back to it without having left the line
 	const char *inlined_in; // NULL
 	const char *file, *function;
 	uint32_t line;
 };
-/** All places of a tracepoint: each statement's beginning at its line, in all inlined copies and instances; the entries of its function.
+/** All places of a tracepoint: each statement's beginning at its line, in all inlined copies and instances; the entries of its function;
+ *  and where those end, if that matters.
  *  `*moved_to` is the line that it really is (the next that has code), `*why` (in the arena of `config`) why there is none:
  *  pending (no such file yet), no code, ambiguous. `*ret` lives until the next call. */
 struct strobe_error *native_places(struct native_program *program,

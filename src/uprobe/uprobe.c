@@ -22,6 +22,7 @@ enum {
 	RING_SIZE = 16 << 20,
 	COUNTERS = 4, // of the BPF program: dropped
 	STACK_CLASSES = 4,
+	BELOW = 1024,	    // bytes below the stack pointer, where a request wants some
 	RESERVE_HEADER = 8, // of a record in the ring
 	PROBE_LIMIT = 100000,
 	REGISTERS = 21, // words of struct pt_regs
@@ -49,6 +50,7 @@ struct probe {
 	int link; // -1 = free
 	uint32_t cookie;
 	enum probe_kind kind;
+	bool below;
 	uint64_t address;
 	struct engine_totals totals;
 };
@@ -57,8 +59,9 @@ struct probe {
 struct uprobe {
 	int pid, process; // and a descriptor of it
 	struct strobe_symbols *symbols;
-	int ring, counters, programs[STACK_CLASSES];
-	uint32_t fs_base; // where the kernel keeps it in a task; 0 = not known
+	int ring, counters;
+	int programs[STACK_CLASSES][2]; // [1]: with what is below the stack pointer
+	uint32_t fs_base;		// where the kernel keeps it in a task; 0 = not known
 	ARRAY(struct probe) probes;
 	uint64_t *consumer;	  // mapped: our position
 	const uint64_t *producer; // the kernel's
@@ -119,8 +122,8 @@ static void put_fs_base(struct bpf_code *code, uint32_t offset)
 	put_call(code, BPF_FUNC_probe_read_kernel);
 }
 
-/** As much of the stack as can be read: all, or what is left of its last page. */
-static void put_stack(struct bpf_code *code, uint32_t size)
+/** As much of the stack as can be read: all, or what is left of its last page; from `below` bytes below its pointer on. */
+static void put_stack(struct bpf_code *code, uint32_t size, int32_t below)
 {
 	bpf_put(code, BPF_ST | BPF_MEM | BPF_W, BPF_REG_7, 0, offsetof(struct record, stack_size),
 		0);
@@ -133,6 +136,8 @@ static void put_stack(struct bpf_code *code, uint32_t size)
 			offsetof(struct record, stack));
 		put_constant(code, BPF_REG_2, (int32_t)stack_sizes[i]);
 		bpf_put(code, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_6, 19 * 8, 0); // rsp
+		if (below)
+			bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, -below);
 		put_call(code, BPF_FUNC_probe_read_user);
 		unsigned failed = code->count;
 		bpf_put(code, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, 0);
@@ -171,7 +176,7 @@ static void put_pointees(struct bpf_code *code)
 
 /** The program that a hit runs: r6 = registers, r7 = the record. */
 static bool make_program(struct bpf_code *code, const struct uprobe *engine, uint32_t stack_size,
-			 const struct probe_program *condition)
+			 bool below, const struct probe_program *condition)
 {
 	code->count = 0;
 	put_copy(code, BPF_REG_6, BPF_REG_1);
@@ -201,7 +206,7 @@ static bool make_program(struct bpf_code *code, const struct uprobe *engine, uin
 	}
 	put_store(code, BPF_REG_7, offsetof(struct record, checked), BPF_REG_9);
 	put_fs_base(code, engine->fs_base);
-	put_stack(code, stack_size);
+	put_stack(code, stack_size, below ? BELOW : 0);
 	put_pointees(code);
 	put_copy(code, BPF_REG_1, BPF_REG_7);
 	put_constant(code, BPF_REG_2, 0);
@@ -227,9 +232,9 @@ static void close_engine(void *context)
 	for (size_t i = 0; i < sizeof(descriptors) / sizeof(descriptors[0]); i++)
 		if (descriptors[i] >= 0)
 			close(descriptors[i]);
-	for (unsigned i = 0; i < STACK_CLASSES; i++)
-		if (engine->programs[i] >= 0)
-			close(engine->programs[i]);
+	for (unsigned i = 0; i < 2 * STACK_CLASSES; i++)
+		if (engine->programs[i / 2][i % 2] >= 0)
+			close(engine->programs[i / 2][i % 2]);
 	free(engine);
 }
 
@@ -264,10 +269,11 @@ static struct strobe_error *load_programs(struct uprobe *engine)
 	char log[1024];
 	if (!btf_offset("task_struct", "thread.fsbase", &engine->fs_base))
 		engine->fs_base = 0;
-	for (unsigned i = 0; i < STACK_CLASSES; i++) {
-		make_program(&code, engine, stack_sizes[i], NULL);
-		engine->programs[i] = bpf_program_load(&code, NULL, 0);
-		if (engine->programs[i] >= 0)
+	for (unsigned i = 0; i < 2 * STACK_CLASSES; i++) {
+		int *program = &engine->programs[i / 2][i % 2];
+		make_program(&code, engine, stack_sizes[i / 2], i % 2, NULL);
+		*program = bpf_program_load(&code, NULL, 0);
+		if (*program >= 0)
 			continue;
 		if (errno == EPERM || errno == EACCES) {
 			int saved = errno;
@@ -296,8 +302,8 @@ static struct strobe_error *open_engine(int pid, struct strobe_symbols *symbols,
 		return error_no_memory();
 	*engine = (struct uprobe){
 		.pid = pid, .symbols = symbols, .ring = -1, .counters = -1, .process = -1};
-	for (unsigned i = 0; i < STACK_CLASSES; i++)
-		engine->programs[i] = -1;
+	for (unsigned i = 0; i < 2 * STACK_CLASSES; i++)
+		engine->programs[i / 2][i % 2] = -1;
 	engine->process = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (engine->process < 0)
 		error = errno == ESRCH ? error_new(STROBE_ERROR_NOT_FOUND, "no process %d", pid)
@@ -381,8 +387,8 @@ static bool arm_one(struct uprobe *engine, const struct probe_request *request,
 	if (!probe)
 		return true;
 	uint64_t number = (uint64_t)(probe - engine->probes.items) + 1;
-	int link = bpf_attach(engine->programs[stack_class(request->stack_bytes)], path, offset,
-			      number, engine->pid, request->kind == PROBE_RETURN);
+	int link = bpf_attach(engine->programs[stack_class(request->stack_bytes)][request->below],
+			      path, offset, number, engine->pid, request->kind == PROBE_RETURN);
 	if (link < 0) {
 		snprintf(answer->why, sizeof(answer->why),
 			 "the kernel refuses a probe at 0x%" PRIx64 ": %s", request->address,
@@ -392,6 +398,7 @@ static bool arm_one(struct uprobe *engine, const struct probe_request *request,
 	*probe = (struct probe){.link = link,
 				.cookie = request->cookie,
 				.kind = request->kind,
+				.below = request->below,
 				.address = request->address};
 	answer->probe = (uint32_t)number;
 	return true;
@@ -448,12 +455,22 @@ static void visit_record(struct uprobe *engine, const struct record *record, eng
 		.stack = record->stack,
 		.stack_size = record->stack_size,
 	};
-	struct hit_chunk chunks[POINTEES];
+	struct hit_chunk chunks[POINTEES + 1];
 	copy_registers(record, &hit.regs);
 	for (unsigned i = 0; i < POINTEES; i++)
 		if (record->pointees_known >> i & 1)
 			chunks[hit.chunk_count++] = (struct hit_chunk){
 				record->regs[i], record->pointees[i], POINTEE_SIZE};
+	if (probe->below && hit.stack_size > BELOW) {
+		chunks[hit.chunk_count++] =
+			(struct hit_chunk){hit.regs.rsp - BELOW, hit.stack, BELOW};
+		hit.stack += BELOW;
+		hit.stack_size -= BELOW;
+	} else if (probe->below) {
+		chunks[hit.chunk_count++] =
+			(struct hit_chunk){hit.regs.rsp - BELOW, hit.stack, hit.stack_size};
+		hit.stack_size = 0;
+	}
 	hit.chunks = chunks;
 	hit.frame = hit.regs.rsp + (probe->kind == PROBE_AT ? 8 : 0);
 	if (probe->kind == PROBE_AT)

@@ -409,57 +409,11 @@ struct polling {
 	int64_t wall_offset_ns;
 };
 
-static const char *name_thread(struct strobe_watch *watch, int pid, int tid)
-{
-	char path[64];
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", pid, tid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t size = fd < 0 ? 0 : read(fd, watch->comm, sizeof(watch->comm) - 1);
-	if (fd >= 0)
-		close(fd);
-	if (size <= 0)
-		return NULL;
-	watch->comm[size] = 0;
-	watch->comm[strcspn(watch->comm, "\n")] = 0;
-	return watch->comm;
-}
-
 static void see_hit(void *context, const struct engine_hit *hit)
 {
 	struct polling *polling = context;
-	struct strobe_watch *watch = polling->watch;
-	struct native_scope *scope = NULL;
-	if (polling->error || hit->cookie == 0 || hit->cookie > watch->places.count)
-		return;
-	struct watch_place *place = watch->places.items[hit->cookie - 1];
-	if (!place)
-		return;
-	polling->error = native_scope_open(watch->program, hit, &scope);
-	if (polling->error)
-		return;
-	bool method = place->is_return || (place->configs.count &&
-					   place->configs.items[0]->stage >= STAGE_METHOD_START);
-	struct event event = {
-		.kind = place->is_return ? EVENT_RETURN
-			: method	 ? EVENT_CALL
-					 : EVENT_LINE,
-		.pid = hit->pid,
-		.tid = hit->tid,
-		.thread_name = name_thread(watch, hit->pid, hit->tid),
-		.time_ns = hit->time_ns,
-		.wall_ns = hit->time_ns + polling->wall_offset_ns,
-		.file = place->file,
-		.function = place->function,
-		.line = place->line,
-		.ops = &native_scope_ops,
-		.scope = scope,
-	};
-	native_scope_focus(scope, method, place->line);
-	if (method)
-		event.frame = native_scope_frame(scope, place->is_return);
-	handler_event(watch->handler, &event, place->configs.items, place->configs.count,
-		      hit->checked && place->checked == place->configs.items[0] ? 1 : 0);
-	native_scope_close(scope);
+	if (!polling->error)
+		watch_hit(polling->watch, hit, polling->wall_offset_ns, &polling->error);
 }
 
 /** What hits switched on or off, between two hits. */
@@ -590,8 +544,8 @@ void strobe_watch_status(struct strobe_watch *watch, size_t index,
 			continue;
 		const struct watch_engine *engine = &watch->engines[place->engine];
 		engine->ops->totals(engine->engine, place->probe, &totals);
-		for (size_t j = 0; j < place->configs.count; j++)
-			if (place->configs.items[j] == entry->config)
+		for (size_t j = 0; j < place->roles.count; j++)
+			if (place->roles.items[j].config == entry->config)
 				ret->cost_ns += totals.cost_ns;
 	}
 }

@@ -11,16 +11,24 @@
 #include "tracepoint/native_scope.h"
 #include "tracepoint/result.h"
 
+/** What a place is to a tracepoint. */
+struct watch_role {
+	struct tracepoint_config *config;
+	enum event_kind kind;
+	enum native_leave leave; // of an end
+	bool repeats;		 // of a line's beginning
+	bool stale; // was there before places were looked for again, and is not found yet
+};
 /** A place that is armed, and whose tracepoints are there. */
 struct watch_place {
 	uint64_t address;
-	bool is_return;
 	uint32_t probe;				 // 0 = not armed
 	unsigned engine;			 // whose it is
 	const struct tracepoint_config *checked; // whose condition the engine evaluates; NULL
+	bool below;				 // probe_request.below
 	const char *method;
-	ARRAY(struct tracepoint_config *) configs;
-	char *file, *function; // copies; NULL
+	ARRAY(struct watch_role) roles; // ends before beginnings
+	char *file, *function;		// copies; NULL
 	uint32_t line;
 };
 /** A tracepoint and where it is. */
@@ -41,7 +49,7 @@ struct watch_listener {
 	void *context;
 };
 
-/** Invariants: entry i's places are those whose `configs` hold its config; a probe's cookie is the index of its place + 1. */
+/** Invariants: entry i's places are those with a role for its config; a probe's cookie is the index of its place + 1. */
 struct strobe_watch {
 	int pid;
 	struct strobe_watch_options options;
@@ -82,6 +90,9 @@ int watch_work(struct strobe_watch *watch);
 void watch_close_sinks(struct strobe_watch *watch);
 /** start.c: lets a program begin that was started. */
 void watch_go(struct strobe_watch *watch);
+/** watch_hits.c: a hit becomes events. */
+void watch_hit(struct strobe_watch *watch, const struct engine_hit *hit, int64_t wall_offset_ns,
+	       struct strobe_error **error);
 /** watch_places.c: finds the places of an entry and arms them. */
 struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *entry)
 	STROBE_MUST_CHECK;

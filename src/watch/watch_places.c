@@ -11,17 +11,16 @@ enum { STACK_BYTES = 8192, STACK_BYTES_ALL = 32768 };
 
 static void free_place(struct watch_place *place)
 {
-	array_fini(&place->configs);
+	array_fini(&place->roles);
 	free(place->file);
 	free(place->function);
 	free(place);
 }
 
-static size_t find_place(struct strobe_watch *watch, uint64_t address, bool is_return)
+static size_t find_place(struct strobe_watch *watch, uint64_t address)
 {
 	for (size_t i = 0; i < watch->places.count; i++)
-		if (watch->places.items[i] && watch->places.items[i]->address == address &&
-		    watch->places.items[i]->is_return == is_return)
+		if (watch->places.items[i] && watch->places.items[i]->address == address)
 			return i;
 	return SIZE_MAX;
 }
@@ -29,14 +28,13 @@ static size_t find_place(struct strobe_watch *watch, uint64_t address, bool is_r
 /** The place, made if it is new; SIZE_MAX when memory is short. */
 static size_t get_place(struct strobe_watch *watch, const struct native_place *from)
 {
-	size_t index = find_place(watch, from->address, from->is_return);
+	size_t index = find_place(watch, from->address);
 	if (index != SIZE_MAX)
 		return index;
 	struct watch_place *place = calloc(1, sizeof(*place));
 	if (!place)
 		return SIZE_MAX;
 	*place = (struct watch_place){.address = from->address,
-				      .is_return = from->is_return,
 				      .file = from->file ? strdup(from->file) : NULL,
 				      .function = from->function ? strdup(from->function) : NULL,
 				      .line = from->line};
@@ -66,36 +64,28 @@ static void disarm_place(struct strobe_watch *watch, struct watch_place *place)
 	place->checked = NULL;
 }
 
-/** Calls are matched with returns by the order of hits, which holds within one engine: that which sees returns. */
-static bool needs_order(const struct tracepoint_config *config)
+/** Beginnings are matched with ends by the order of hits, which holds within one engine: that which takes every place. */
+static bool needs_order(const struct watch_place *place)
 {
-	return config->stage >= STAGE_METHOD_END || config->span == SPAN_METHOD;
+	for (size_t i = 0; i < place->roles.count; i++)
+		if (config_waits_for_end(place->roles.items[i].config))
+			return true;
+	return false;
 }
 
-/** A uprobe, also one that waits for a return, may not be where a jump is: the kernel would put back a byte that is not there any
- *  more. What is there goes over to uprobes. */
-static struct strobe_error *give_way(struct strobe_watch *watch, const struct watch_place *place,
-				     bool uprobe)
+static bool is_end(const struct watch_role *role)
 {
-	for (size_t i = 0; uprobe && watch->engine_count > 1 && i < watch->places.count; i++) {
-		struct watch_place *other = watch->places.items[i];
-		if (!other || other == place || other->address != place->address || !other->probe ||
-		    other->engine != 0)
-			continue;
-		disarm_place(watch, other);
-		struct probe_request request = {.address = other->address,
-						.cookie = (uint32_t)i + 1,
-						.stack_bytes = STACK_BYTES_ALL};
-		struct probe_answer answer;
-		struct watch_engine *engine = &watch->engines[watch->engine_count - 1];
-		struct strobe_error *error = engine->ops->arm(engine->engine, &request, 1, &answer);
-		if (error)
-			return error;
-		other->engine = watch->engine_count - 1;
-		other->probe = answer.probe;
-		other->method = answer.method;
-	}
-	return NULL;
+	return role->kind == EVENT_RETURN || role->kind == EVENT_LINE_END;
+}
+
+/** Does a function give its frame up there, which somebody looks at still? */
+static bool leaves(const struct watch_place *place)
+{
+	for (size_t i = 0; i < place->roles.count; i++)
+		if (is_end(&place->roles.items[i]) &&
+		    place->roles.items[i].leave != LEAVE_STATEMENT)
+			return true;
+	return false;
 }
 
 /** Arms the place at `index` if it is not: by the first engine that takes it. A condition is the engine's to evaluate where no other
@@ -105,30 +95,33 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 {
 	struct watch_place *place = watch->places.items[index];
 	const struct tracepoint_config *config = entry->config;
+	unsigned first = needs_order(place) ? watch->engine_count - 1 : 0;
 	const char *why;
-	if (place->probe && place->checked)
-		disarm_place(watch, place); // it is not alone any more
+	// It is not alone any more, or order matters now: then a jump gives way to a uprobe.
+	if (place->probe &&
+	    (place->checked || place->engine < first || (leaves(place) && !place->below)))
+		disarm_place(watch, place);
 	if (place->probe)
 		return NULL;
 	struct probe_program *condition = NULL;
-	if (config->condition && place->configs.count == 1 && !place->is_return &&
+	if (config->condition && place->roles.count == 1 && !is_end(&place->roles.items[0]) &&
 	    !config->keep_until)
-		condition = compile_condition(
-			native_program_symbols(watch->program), config->condition, place->address,
-			config->stage >= STAGE_METHOD_START ? 0 : place->line, &why);
+		condition = compile_condition(native_program_symbols(watch->program),
+					      config->condition, place->address,
+					      config_is_method(config) ? 0 : place->line, &why);
 	struct probe_request request = {
-		.kind = place->is_return ? PROBE_RETURN : PROBE_AT,
+		.kind = PROBE_AT,
 		.address = place->address,
 		.cookie = (uint32_t)index + 1,
+		.below = leaves(place),
 		.condition = condition,
 		.stack_bytes = config->stack_type == STACK_NO	 ? 1024
 			       : config->frame_type == FRAME_ALL ? STACK_BYTES_ALL
 								 : STACK_BYTES,
 	};
 	struct probe_answer answer = {0};
-	struct strobe_error *error = give_way(watch, place, needs_order(config));
-	for (unsigned i = needs_order(config) ? watch->engine_count - 1 : 0;
-	     i < watch->engine_count && !answer.probe && !error; i++) {
+	struct strobe_error *error = NULL;
+	for (unsigned i = first; i < watch->engine_count && !answer.probe && !error; i++) {
 		error = watch->engines[i].ops->arm(watch->engines[i].engine, &request, 1, &answer);
 		place->engine = i;
 	}
@@ -137,6 +130,7 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 		return error;
 	place->probe = answer.probe;
 	place->method = answer.method;
+	place->below = request.below;
 	place->checked = condition ? config : NULL;
 	if (!answer.probe)
 		say_why(entry, answer.why);
@@ -150,8 +144,35 @@ static void tell_armed(struct watch_entry *entry, const struct watch_place *plac
 	if (inlined_in && (armed.inlined_in = strdup(inlined_in)) &&
 	    !array_push(&entry->strings, (char *)(uintptr_t)armed.inlined_in))
 		armed.inlined_in = NULL;
-	if (!place->is_return)
-		(void)array_push(&entry->armed, armed);
+	(void)array_push(&entry->armed, armed);
+}
+
+/** Adds what the place is to the tracepoint, ends before beginnings: one that is both ends the line before it begins the next. */
+static bool add_role(struct watch_place *place, const struct native_place *from,
+		     struct tracepoint_config *config)
+{
+	bool method = config_is_method(config);
+	struct watch_role role = {.config = config,
+				  .kind = from->is_end ? method ? EVENT_RETURN : EVENT_LINE_END
+					  : method     ? EVENT_CALL
+						       : EVENT_LINE,
+				  .leave = from->leave,
+				  .repeats = from->repeats};
+	size_t at = place->roles.count;
+	for (size_t i = 0; i < place->roles.count; i++)
+		if (place->roles.items[i].config == config &&
+		    place->roles.items[i].kind == role.kind) {
+			// Two copies of the line end in one place, or it is where it was before.
+			place->roles.items[i].stale = false;
+			return true;
+		}
+	if (!array_push(&place->roles, role))
+		return false;
+	while (is_end(&role) && at > 0 && !is_end(&place->roles.items[at - 1])) {
+		place->roles.items[at] = place->roles.items[at - 1];
+		place->roles.items[--at] = role;
+	}
+	return true;
 }
 
 struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *entry)
@@ -170,35 +191,55 @@ struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *e
 	for (size_t i = 0; i < count && !error; i++) {
 		size_t index = get_place(watch, &places[i]);
 		if (index == SIZE_MAX ||
-		    !array_push(&watch->places.items[index]->configs, entry->config))
+		    !add_role(watch->places.items[index], &places[i], entry->config))
 			return error_no_memory();
 		error = arm_place(watch, entry, index);
-		if (!error && watch->places.items[index]->probe)
+		if (!error && watch->places.items[index]->probe && !places[i].is_end)
 			tell_armed(entry, watch->places.items[index], places[i].inlined_in);
 	}
 	return error;
 }
 
-void watch_disarm(struct strobe_watch *watch, struct watch_entry *entry)
+/** Takes roles away: those of `config`, or those that are stale. */
+static void drop_roles(struct watch_place *place, const struct tracepoint_config *config)
+{
+	for (size_t i = place->roles.count; i-- > 0;)
+		if (config ? place->roles.items[i].config == config : place->roles.items[i].stale)
+			memmove(&place->roles.items[i], &place->roles.items[i + 1],
+				(--place->roles.count - i) * sizeof(*place->roles.items));
+}
+
+static void drop_everywhere(struct strobe_watch *watch, const struct tracepoint_config *config)
 {
 	for (size_t i = 0; i < watch->places.count; i++) {
 		struct watch_place *place = watch->places.items[i];
 		if (!place)
 			continue;
-		for (size_t j = place->configs.count; j-- > 0;)
-			if (place->configs.items[j] == entry->config)
-				memmove(&place->configs.items[j], &place->configs.items[j + 1],
-					(--place->configs.count - j) *
-						sizeof(*place->configs.items));
-		if (place->configs.count)
+		drop_roles(place, config);
+		if (place->roles.count)
 			continue;
 		disarm_place(watch, place);
 		free_place(place);
 		watch->places.items[i] = NULL;
 	}
+}
+
+void watch_disarm(struct strobe_watch *watch, struct watch_entry *entry)
+{
+	drop_everywhere(watch, entry->config);
 	entry->armed.count = 0;
 }
 
+/** Whether it still is there is to be seen. A jump may have gone with its module, though another one is there now. */
+static void doubt(struct strobe_watch *watch, struct watch_place *place)
+{
+	for (size_t i = 0; i < place->roles.count; i++)
+		place->roles.items[i].stale = true;
+	if (place->engine + 1 < watch->engine_count)
+		disarm_place(watch, place);
+}
+
+/** A place that is found again stays as it is, with the hits that are on their way. */
 struct strobe_error *watch_look_again(struct strobe_watch *watch)
 {
 	bool changed = false;
@@ -208,10 +249,13 @@ struct strobe_error *watch_look_again(struct strobe_watch *watch)
 	for (unsigned i = 0; i < watch->engine_count; i++)
 		watch->engines[i].ops->moved(watch->engines[i].engine,
 					     native_program_symbols(watch->program));
-	for (size_t i = 0; i < watch->entries.count; i++)
-		watch_disarm(watch, watch->entries.items[i]);
+	for (size_t i = 0; i < watch->places.count; i++)
+		if (watch->places.items[i])
+			doubt(watch, watch->places.items[i]);
 	for (size_t i = 0; i < watch->entries.count && !error; i++)
 		if (watch->entries.items[i]->enabled)
 			error = watch_arm(watch, watch->entries.items[i]);
+	if (!error)
+		drop_everywhere(watch, NULL);
 	return error;
 }

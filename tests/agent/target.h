@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "patience.h"
 #include "tracepoint/engine.h"
 
 /** Begins with an instruction of seven bytes that is relative to the pc. */

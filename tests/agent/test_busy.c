@@ -78,7 +78,9 @@ static void test_program(char *program)
 	CHECK(pread(mem, before, sizeof(before), (off_t)busy.function) == sizeof(before));
 	unsigned armed = 0;
 	// On a machine that does other work the functions are seldom on their way while the probes are there.
-	for (unsigned round = 0; round < 100 || (sum.hits <= 1000 && round < 2000); round++) {
+	int64_t begin = patience_begin();
+	for (unsigned round = 0; round < 100 || (sum.hits <= 1000 && patience_lasts(begin));
+	     round++) {
 		struct probe_request requests[COUNT];
 		struct probe_answer answers[COUNT];
 		uint32_t probes[COUNT];
@@ -285,13 +287,14 @@ static void test_exec(void)
 								offsets[i]};
 	CHECK_OK(agent_engine.arm(target.engine, requests, 4, answers));
 	CHECK(answers[0].probe != 0);
-	for (unsigned i = 0; i < 6000 && !sum.hits; i++)
+	for (int64_t begin = patience_begin(); !sum.hits && patience_lasts(begin);)
 		CHECK_OK(agent_engine.wait(target.engine, 10, add, &sum, &ended));
 	CHECK(sum.hits > 0);
 	target.page->go = 1;
 	char path[64], name[64] = "";
 	snprintf(path, sizeof(path), "/proc/%d/comm", target.pid);
-	for (unsigned i = 0; i < 6000 && strcmp(name, "sh\n") != 0; i++) {
+	for (int64_t begin = patience_begin();
+	     strcmp(name, "sh\n") != 0 && patience_lasts(begin);) {
 		FILE *file = fopen(path, "r");
 		CHECK(file && fgets(name, sizeof(name), file));
 		fclose(file);

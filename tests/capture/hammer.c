@@ -198,7 +198,11 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	struct sigaction action = {.sa_handler = ask_to_stop};
+	sigset_t term;
 	sigaction(SIGTERM, &action, NULL);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	sigprocmask(SIG_UNBLOCK, &term, NULL); // it may be waiting since before we began
 	uint64_t start = now_ns();
 	while (!asked_to_stop && !gone(hammer.pid) &&
 	       (!hammer.most_ms || now_ns() - start < hammer.most_ms * 1000000ull))

@@ -340,7 +340,7 @@ def goaway():
     with Server(constant(point("p", fire_period="20"))) as server, Watch(server.port) as watch:
         server.wait(snapshots=5)
         port = server.port
-        stopped = server.grpc.stop(2)  # GOAWAY, then it waits for the calls
+        stopped = server.grpc.stop(30)  # GOAWAY, then it waits for the calls
         stopped.wait()
         with Server(constant(point("p", fire_period="20")), port=port) as again:
             again.wait(snapshots=5)

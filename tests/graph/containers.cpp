@@ -60,7 +60,7 @@ int main() {
   w->several.reset(new item[3]{{1, fresh()}, {2, fresh()}, {3, fresh()}}); expect(w->several.get(), 'P', "item [3]");
   w->full = fresh(); w->text = text(101); w->number = 7; w->pointer = fresh(); w->string = text(102);
   w->vector = std::vector<item *>{fresh(), fresh()}; w->pair = {fresh(), text(103)}; std::get<1>(w->tuple) = fresh();
-  item *captured = fresh('G'); w->function = [captured] { return captured->number; }; w->any = fresh('G');
+  item *captured = fresh(); w->function = [captured] { return captured->number; }; w->any = fresh();
   expect(w->items.data(), 'P', "item [7]"); expect(w->pointers.data(), 'P', "item * [7]");
   expect(w->longy.data(), 'P', "*"); expect(w->text->data(), 'P', "*"); expect(std::get<2>(w->string).data(), 'P', "*");
   expect(w->pair.second.data(), 'P', "*");

@@ -170,7 +170,7 @@ static void versions(void)
 	uint8_t *bytes = read_all(path, &size);
 	struct store_header header;
 	memcpy(&header, bytes, sizeof(header));
-	CHECK(memcmp(header.magic, "STROBEGR", 8) == 0 && header.version == 1);
+	CHECK(memcmp(header.magic, "STROBEGR", 8) == 0 && header.version == 2);
 	for (size_t at = 8; at < 24; at += 4) {
 		bytes[at]++;
 		CHECK_OK(open_bytes(bytes, size, &identity, &stored));

@@ -69,8 +69,8 @@ static uint32_t run(struct type *type)
 	lens_walk(lens, &reader, id, FAKE_START, FAKE_SIZE, 0, false, fake_visit, &list, NULL);
 	for (uint32_t i = 1; i <= lens_type_count(lens); i++) {
 		struct text name cleanup_text = {0};
-		lens_place_name(lens, i, 8, &name);
-		lens_place_name(lens, i, 1 << 20, &name);
+		lens_place_name(lens, i, 0, 8, &name);
+		lens_place_name(lens, i, 0, 1 << 20, &name);
 		CHECK(!name.failed && name.size < 10000);
 		CHECK(lens_type(lens, i)->plan->step_count <= PLAN_STEP_LIMIT);
 	}

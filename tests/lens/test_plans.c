@@ -600,8 +600,8 @@ static void other_languages(void)
 	CHECK_EQUAL(list.items[0].type, kinds[0].type);
 	check_reference(1, 16, UINT64_C(2) << 60, 0);
 	struct text name cleanup_text = {0};
-	lens_place_name(lens, kinds[1].type, 16, &name);
-	lens_place_name(lens, kinds[0].type, 16, &name);
+	lens_place_name(lens, kinds[1].type, 0, 16, &name);
+	lens_place_name(lens, kinds[0].type, 0, 16, &name);
 	CHECK_STRING(text_string(&name), "[item 2]+0x10");
 	lens = lens_free(lens);
 }

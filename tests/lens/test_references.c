@@ -59,7 +59,7 @@ static bool tell(void *context, const struct lens_reference *reference)
 	if (reference->tagged)
 		*mark++ = 't';
 	*mark = 0;
-	lens_place_name(telling->lens, telling->type, reference->offset, &name);
+	lens_place_name(telling->lens, telling->type, 0, reference->offset, &name);
 	if (telling->count < LINE_LIMIT &&
 	    asprintf(&line, "ref %llu %llx %s %s | %s\n", (unsigned long long)reference->offset,
 		     (unsigned long long)reference->target, *marks ? marks : "-",
@@ -92,7 +92,7 @@ static void tell_vtable(struct lens *lens, uint64_t vtable, struct text *ret)
 	uint32_t type = 0;
 	CHECK(lens_may_be_vtable(lens, vtable));
 	CHECK(!lens_may_be_vtable(lens, vtable + 4));
-	CHECK_OK(lens_learn_vtables(lens, &vtable, 1));
+	CHECK_OK(lens_learn(lens, &vtable, 1));
 	CHECK(lens_vtable_type(lens, vtable, &type, &to_top));
 	CHECK(type != 0 && lens_type(lens, type)->plan != NULL);
 	CHECK_EQUAL(lens_type(lens, type)->vtable_offset, 0);

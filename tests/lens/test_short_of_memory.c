@@ -28,7 +28,7 @@ static bool tell(struct strobe_symbols *symbols, struct type *type, uint64_t vta
 		error = lens_compile(lens);
 	}
 	if (!error)
-		error = lens_learn_vtables(lens, &vtable, 1);
+		error = lens_learn(lens, &vtable, 1);
 	uint32_t links[] = {1, 2, 3};
 	if (!error)
 		error = lens_learn_links(lens, links, 3);
@@ -42,7 +42,7 @@ static bool tell(struct strobe_symbols *symbols, struct type *type, uint64_t vta
 		const struct lens_type *known = lens_type(lens, id);
 		CHECK(known->name && known->plan && (known->plan->leaf || known->plan->steps));
 		text_printf(ret, "%s %u", known->name, known->plan->step_count);
-		lens_place_name(lens, id, 8, ret);
+		lens_place_name(lens, id, 0, 8, ret);
 		// Units whose abbreviations cannot be read are passed over, for whatever reason.
 		CHECK(lens_containers(lens, id, 0, &found) <= 1);
 		text_append(ret, "\n");

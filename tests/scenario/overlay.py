@@ -35,6 +35,8 @@ REGISTERS = [
     ("$r12w = 0x1234", "r12w=0x1234"),
     ("$ecx = 0x89abcdef", "ecx=0x89abcdef"),
     ("$eflags = 0x247", "eflags=0x247"),
+]
+EXTENDED = [
     ("$mxcsr = 0x1fa0", "mxcsr=0x1fa0"),
     ("$st3 = 1.5", "st3=1.5"),
     ("$fctrl = 0x27f", "fctrl=0x27f"),
@@ -47,6 +49,10 @@ WIDE = [
     ("$ymm5.v4_int64[1] = 0", None),
     ("$ymm5.v4_int64[0] = 0x99", "ymm5=0x1234" + "0" * 46 + "99"),
 ]
+
+
+# gdb 13 has no room for the state of a processor with AMX.
+CANNOT_WRITE = "Couldn't write extended state"
 
 
 def strobe(*words):
@@ -66,40 +72,46 @@ def gdb(folder, commands):
 
 
 def make_cores(folder):
-    """The cores before and after, and whether this processor has AVX."""
+    """The cores before and after, the registers that gdb set, and what it said."""
     subprocess.run([CC, "-g", "-O0", "-pthread", "-o", folder / "crash", SOURCE], check=True)
     wide = "ymm5" in gdb(folder, ["info registers ymm5"]).stdout
-    changes = MEMORY + REGISTERS + (WIDE if wide else [])
-    done = gdb(folder, ["generate-core-file before"] + ["set var " + change for change, _ in changes] +
-               ["generate-core-file after"])
-    return folder / "before", folder / "after", wide, done
+    for changed in (REGISTERS + EXTENDED + (WIDE if wide else []), REGISTERS):
+        for core in ("before", "after"):
+            (folder / core).unlink(missing_ok=True)
+        done = gdb(folder, ["generate-core-file before"] + ["set var " + change for change, _ in MEMORY + changed] +
+                   ["generate-core-file after"])
+        if CANNOT_WRITE not in done.stderr:
+            break
+    return folder / "before", folder / "after", changed, done
 
 
 def main():
     cases = Cases()
     with tempfile.TemporaryDirectory() as name:
         try:
-            before, after, wide, done = make_cores(pathlib.Path(name))
+            before, after, changed, done = make_cores(pathlib.Path(name))
         except FileNotFoundError:
             print("1..0 # SKIP gdb is not installed")
             return
         if not after.exists():
             print("1..0 # SKIP gdb may not run programs here")
             return
-        compare(cases, str(before), str(after), wide, done)
+        compare(cases, str(before), str(after), changed, done)
     cases.end()
 
 
-def compare(cases, before, after, wide, done):
+def compare(cases, before, after, changed, done):
     untouched = registers(before)
     for change, words in MEMORY:
         result = strobe("mem", "write", before, *words)
         cases.check(result.returncode == 0, f"writes what gdb wrote by {change}", result.stderr)
-    for change, words in REGISTERS + (WIDE if wide else []):
+    for change, words in changed:
         if words:
             result = strobe("regs", before, "--set", words)
             cases.check(result.returncode == 0, f"sets what gdb set by {change}", result.stderr)
     ours, theirs = registers(before), registers(after)
+    if changed is REGISTERS:
+        cases.skip("extended registers are as in gdb's second core", "this gdb cannot write them on this processor")
     differing = [f"{name}: ours {ours.get(name)}, gdb's {value}, before {untouched.get(name)}"
                  for name, value in theirs.items() if ours.get(name) != value]
     cases.check(not differing and ours.keys() == theirs.keys(), "every register is as in gdb's second core",

@@ -100,8 +100,23 @@ static bool outcome(void *context, const struct config_limits *limits, struct re
 {
 	const struct fake_scope *scope = context;
 	(void)limits;
-	ret->name = "return";
+	ret->name = scope->thrown ? "exception" : "return";
 	return (ret->id = add_variable(result, (double)scope->returned)) != 0;
+}
+
+static bool enter(void *context, uint64_t frame)
+{
+	struct fake_scope *scope = context;
+	scope->entered = frame;
+	return frame != scope->not_on_stack;
+}
+
+static bool thrown(void *context, struct arena *arena, const char **type, const char **what)
+{
+	const struct fake_scope *scope = context;
+	*type = scope->thrown;
+	*what = arena_strdup(arena, "what happened");
+	return scope->thrown != NULL;
 }
 
 const struct scope_ops fake_scope_ops = {.truth = truth,
@@ -109,7 +124,9 @@ const struct scope_ops fake_scope_ops = {.truth = truth,
 					 .text = text,
 					 .watch = watch,
 					 .frames = frames,
-					 .outcome = outcome};
+					 .outcome = outcome,
+					 .enter = enter,
+					 .thrown = thrown};
 
 static void give(void *context, struct result *result)
 {

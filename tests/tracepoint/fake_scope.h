@@ -8,7 +8,9 @@
 
 struct fake_scope {
 	long n;
-	long returned; // told as the outcome
+	long returned;	    // told as the outcome
+	const char *thrown; // type of the exception that the event brings; NULL
+	uint64_t entered, not_on_stack;
 	unsigned frames_collected;
 };
 extern const struct scope_ops fake_scope_ops;

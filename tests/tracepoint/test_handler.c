@@ -538,6 +538,118 @@ static void open_limit(void)
 	CHECK_EQUAL(world.count, 10000);
 }
 
+static void event_at(struct tracepoint_config *config, enum event_kind kind, int64_t time_ns,
+		     uint64_t frame, bool repeats)
+{
+	struct event event = fake_event(&world, kind, 1, time_ns, frame);
+	event.repeats = repeats;
+	handler_event(world.handler, &event, &config, 1, 0);
+}
+
+static void lines(void)
+{
+	begin();
+	struct tracepoint_config *config =
+		ADD("l", "stage=line_end", "fire_count=-1", "fire_period=0", "log_msg={n}");
+	world.scope.n = 1;
+	event_at(config, EVENT_LINE, 10, 1000, false);
+	event_at(config, EVENT_LINE, 11, 900, false); // recursion: within the line
+	CHECK_EQUAL(world.count, 0);
+	world.scope.n = 2;
+	event_at(config, EVENT_LINE_END, 20, 900, false);
+	CHECK_EQUAL(world.count, 1);
+	CHECK_EQUAL(world.results[0]->duration_ns, 9);
+	CHECK_STRING(world.results[0]->log_message, "2");
+	event_at(config, EVENT_LINE_END, 21, 900, false); // nothing is open there any more
+	CHECK_EQUAL(world.count, 1);
+	event_at(config, EVENT_LINE_END, 30, 1000, false);
+	CHECK_EQUAL(world.results[1]->duration_ns, 20);
+	CHECK(!fake_attribute(world.results[1], "end"));
+	// Its beginning again, in the same frame: a loop that is all in the line, or it was left.
+	event_at(config, EVENT_LINE, 40, 1000, true);
+	event_at(config, EVENT_LINE, 45, 1000, true);
+	CHECK_EQUAL(world.count, 3);
+	CHECK_EQUAL(world.results[2]->duration_ns, 5);
+	CHECK(!fake_attribute(world.results[2], "end"));
+	event_at(config, EVENT_LINE, 50, 1000, false);
+	CHECK_STRING(fake_attribute(world.results[3], "end"), "left without reaching its end");
+	handler_thread_end(world.handler, 1, 60);
+	CHECK_EQUAL(world.count, 5);
+	begin();
+	config = ADD("s", "span=line", "snapshot=no_collect", "fire_count=-1", "fire_period=0");
+	event_at(config, EVENT_LINE, 40, 1000, false);
+	event_at(config, EVENT_LINE_END, 45, 1000, false);
+	CHECK_EQUAL(fake_results(&world, RESULT_SPAN, "s"), 1);
+	CHECK_STRING(world.results[0]->span_name, "a.c#1");
+}
+
+static void changes(void)
+{
+	begin();
+	struct tracepoint_config *config =
+		ADD("l", "stage=line_capture", "fire_count=-1", "fire_period=0");
+	world.scope.n = 1;
+	event_at(config, EVENT_LINE, 10, 1000, false);
+	CHECK_EQUAL(world.count, 0);
+	event_at(config, EVENT_LINE_END, 20, 1000, false);
+	CHECK_EQUAL(world.results[0]->watches.count, 0);
+	CHECK_EQUAL(world.results[0]->variables.count, 1);
+	event_at(config, EVENT_LINE, 30, 1000, false);
+	world.scope.n = 2;
+	event_at(config, EVENT_LINE_END, 40, 1000, false);
+	const struct result *result = world.results[1];
+	CHECK_EQUAL(result->watches.count, 1);
+	CHECK_STRING(result->watches.items[0].expression, "n");
+	CHECK_EQUAL(result->watches.items[0].source, WATCH_CAPTURE);
+	CHECK_STRING(result->variables.items[0].value, "1");
+	CHECK_STRING(result->variables.items[result->watches.items[0].value.id - 1].value, "2");
+	CHECK_EQUAL(result->duration_ns, 10);
+}
+
+static void exceptions(void)
+{
+	begin();
+	struct tracepoint_config *call_of = ADD("f", "method_name=f", "stage=method_capture",
+						"span=method", "fire_count=-1", "fire_period=0");
+	struct tracepoint_config *line_of =
+		ADD("l", "stage=line_end", "fire_count=-1", "fire_period=0");
+	call(call_of, 1, 1, 5000); // outside of what catches it
+	call(call_of, 1, 2, 4000); // catches it: not left
+	event_at(line_of, EVENT_LINE, 3, 4000, false);
+	call(call_of, 1, 4, 3000);
+	call(call_of, 1, 5, 2000);
+	call(call_of, 2, 5, 2000); // another thread
+	call(call_of, 1, 6, 9000); // on another stack
+	struct event event = fake_event(&world, EVENT_EXCEPTION, 1, 20, 0);
+	world.scope.thrown = "std::bad_thing";
+	world.scope.not_on_stack = 3000;
+	handler_unwind(world.handler, &event, 1000, 3500, 4000);
+	// Innermost first: a span and a snapshot each; the line.
+	CHECK_EQUAL(world.count, 5);
+	for (size_t i = 0; i < 5; i++) {
+		CHECK_STRING(fake_attribute(world.results[i], "end"), "exception");
+		CHECK_STRING(fake_attribute(world.results[i], "exception.type"), "std::bad_thing");
+		CHECK_STRING(fake_attribute(world.results[i], "exception.message"),
+			     "what happened");
+	}
+	CHECK_EQUAL(world.results[1]->duration_ns, 15);
+	CHECK_EQUAL(world.results[1]->watches.count, 1);
+	CHECK_STRING(world.results[1]->watches.items[0].expression, "exception");
+	CHECK_EQUAL(world.results[3]->duration_ns, 16);
+	CHECK_STRING(world.results[4]->config->id, "l");
+	CHECK_EQUAL(world.results[4]->frames.count, 1);
+	CHECK_EQUAL(world.scope.entered, 4000);
+	handler_unwind(world.handler, &event, 1000, 3500, 4000);
+	CHECK_EQUAL(world.count, 5);
+	world.scope.thrown = NULL;
+	come_back(call_of, 1, 30, 4000);
+	CHECK_EQUAL(world.count, 7);
+	CHECK(!fake_attribute(world.results[6], "end"));
+	CHECK(handler_awaits(world.handler, 1, 5000) && handler_awaits(world.handler, 1, 9000) &&
+	      handler_awaits(world.handler, 2, 0) && !handler_awaits(world.handler, 1, 4000) &&
+	      !handler_awaits(world.handler, 3, 0));
+}
+
 CHECK_MAIN({"fire_count is exact, -1 is no limit, 0 is never", fire_counts},
 	   {"fire_period is the least gap, and what did not fire begins none", periods},
 	   {"windows are kept, ends included", windows}, {"a sample is about its share", samples},
@@ -551,6 +663,9 @@ CHECK_MAIN({"fire_count is exact, -1 is no limit, 0 is never", fire_counts},
 	   {"calls are matched with their returns by frame and thread", recursion},
 	   {"logs and metrics of method_end are of the end", ends},
 	   {"calls that longjmp() left are told as left", jumped_over},
+	   {"lines end by frame, loops at each round; spans", lines},
+	   {"a capture of a line has what it changed", changes},
+	   {"exceptions end the calls that they leave, and the line that catches them", exceptions},
 	   {"calls on other stacks are left alone", other_stacks},
 	   {"calls of threads that end", thread_ends},
 	   {"calls of threads that are not there any more", missed_threads},

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "patience.h"
 #include "tracepoint/engine.h"
 
 enum { CALLS = 500, THREADS = 4 };
@@ -150,6 +151,17 @@ static void arm_counted(struct target *target, enum probe_kind kind, uint32_t co
 	*probe = answer.probe;
 }
 
+/** Until so many hits have come. */
+static void wait_for(struct target *target, struct seen *seen, unsigned wanted)
+{
+	bool ended = false;
+	for (int64_t begin = patience_begin();
+	     seen->count + seen->returned < wanted && patience_lasts(begin);) {
+		CHECK_OK(uprobe_engine.wait(target->engine, 1000, see, seen, &ended));
+		CHECK(!ended);
+	}
+}
+
 static void test_hits(void)
 {
 	struct target target;
@@ -159,11 +171,7 @@ static void test_hits(void)
 	open_target(&target);
 	arm_counted(&target, PROBE_AT, 1, &probe);
 	command(&target, 't');
-	while (seen.count < THREADS * CALLS) {
-		unsigned before = seen.count;
-		CHECK_OK(uprobe_engine.wait(target.engine, 2000, see, &seen, &ended));
-		CHECK(!ended && seen.count > before);
-	}
+	wait_for(&target, &seen, THREADS * CALLS);
 	CHECK_EQUAL(seen.count, THREADS * CALLS);
 	for (unsigned i = 0; i < THREADS * CALLS; i++)
 		CHECK_EQUAL(seen.numbers[i], 1);
@@ -184,13 +192,11 @@ static void test_return(void)
 	struct target target;
 	struct seen seen = {.in_order = true, .right = true};
 	uint32_t probes[2];
-	bool ended;
 	open_target(&target);
 	arm_counted(&target, PROBE_AT, 1, &probes[0]);
 	arm_counted(&target, PROBE_RETURN, 2, &probes[1]);
 	command(&target, '1');
-	while (seen.count + seen.returned < 2)
-		CHECK_OK(uprobe_engine.wait(target.engine, 2000, see, &seen, &ended));
+	wait_for(&target, &seen, 2);
 	CHECK(seen.count == 1 && seen.returned == 1);
 	CHECK(seen.right && seen.in_order);
 	close_target(&target);
@@ -245,7 +251,8 @@ static void test_killed(void)
 		command(&target, 't');
 	}
 	bool same = false;
-	for (unsigned i = 0; i < 200 && !same; i++) { // the kernel takes its time
+	for (int64_t begin = patience_begin();
+	     !same && patience_lasts(begin);) { // the kernel takes its time
 		CHECK(pread(mem, after, sizeof(after), (off_t)(uintptr_t)counted) == sizeof(after));
 		same = memcmp(before, after, sizeof(before)) == 0;
 		usleep(10000);

@@ -47,9 +47,29 @@ static void found_json(struct output *output, const struct strobe_found *found, 
 	json_unsigned(json, "element", found->element);
 	json_unsigned(json, "retained_bytes", node.retained_bytes);
 	json_bool(json, "reachable", node.reachable);
+	const char *place = strobe_found_place(found);
+	if (place) {
+		json_object(json, "holder");
+		json_address(json, "address", node.address);
+		json_string(json, "type", node.type_name);
+		json_string(json, "place", place);
+		json_object_end(json);
+	}
 	if (text)
 		json_string(json, "value", text);
 	json_object_end(json);
+}
+
+static void tell_holder(const struct output *output, const struct strobe_found *found,
+			const char *place)
+{
+	bool color = output->command->color;
+	struct strobe_node node;
+	strobe_graph_node(output->graph, found->node, &node);
+	printf("  in %s0x%" PRIx64 "%s  ", style_start(color, STYLE_ADDRESS), node.address,
+	       style_end(color));
+	put_safe(stdout, node.kind == STROBE_NODE_BLOCK || !node.name ? node.type_name : node.name);
+	put_safe(stdout, place);
 }
 
 static void found_text(const struct output *output, const struct strobe_found *found,
@@ -62,6 +82,9 @@ static void found_text(const struct output *output, const struct strobe_found *f
 		fputs("  ", stdout);
 		put_safe_lines(stdout, text, 0);
 	}
+	const char *place = strobe_found_place(found);
+	if (place)
+		tell_holder(output, found, place);
 	putchar('\n');
 }
 

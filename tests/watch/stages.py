@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Stages of `strobe watch`: how lines and calls end, in programs that do the same each time.
+
+usage: stages.py STROBE CC SOURCE_FOLDER [CASE...]
+"""
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+from watching import CC, FOLDER, PATIENCE, SOURCES, Skip, main, watch
+import watching
+
+ROUNDS = 8
+
+
+def line(mark, source="staged.c"):
+    return watching.line(source, mark)
+
+
+def place(mark, source="staged.c"):
+    return f"{source}:{line(mark, source)}"
+
+
+def run(program, *arguments, rounds=ROUNDS, stage=None, whole=True):
+    """Results of a program that is watched from its beginning to its end, which must be as without."""
+    if stage:
+        arguments += ("--set", f"stage={stage}")
+    arguments += ("--set", "max_tp_process_time=60000")
+    alone = subprocess.run([FOLDER / program, str(rounds)], capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
+    results, said = watch(*arguments, "--", FOLDER / program, rounds, status=3)
+    assert alone.stdout.strip() in said.splitlines(), (alone.stdout, said)
+    assert not whole or "not noticed" not in said, said
+    return results
+
+
+def variables(result, frame=0):
+    """Values of a frame's variables by name."""
+    return {v["name"]: result["variables"][v["id"]]["value"] for v in result["frames"][frame]["variables"]}
+
+
+def captured(result):
+    """What was added at the end, by name."""
+    return {w["expression"]: result["variables"][w["value"]] for w in result.get("watches", []) if w["source"] == "capture"}
+
+
+def at(result):
+    return result["frames"][0]["function"], result["frames"][0]["line"]
+
+
+def same(one, two):
+    assert one == two, (one, two)
+
+
+def line_end():
+    """a line ends at the next one of the same frame, with what is true then"""
+    for program in ("staged0", "staged2"):
+        results = run(program, place("PLAIN"), "--snapshot", "--set", "fire_period=0", "-n", -1, "--log", "{n} {changed}", stage="line_end")
+        same(len(results), ROUNDS)
+        for n, result in enumerate(results):
+            function, where = at(result)
+            assert function == "plain" and where in (line("AFTER PLAIN"), line("MEMBER"), line("RETURNS")), at(result)
+            same(result["log_msg"], f"{n} {2 * n}")
+            # It slept for 2 ms in a call that is not the line's end.
+            assert 2000000 < result["duration_ns"] < 60e9 and "end" not in result["attributes"], result
+
+
+def line_capture():
+    """a capture of a line has its beginning, its duration and the variables that it changed"""
+    results = run("staged0", place("PLAIN"), "--snapshot", "-n", -1, "--set", "fire_period=0", stage="line_capture")
+    same(len(results), ROUNDS)
+    for n, result in enumerate(results):
+        same(at(result), ("plain", line("PLAIN")))
+        same((variables(result)["n"], variables(result)["kept"], variables(result)["changed"]), (str(n), "5", "0"))
+        changes = captured(result)
+        same({name: value["value"] for name, value in changes.items()}, {"changed": str(2 * n)} if n else {})
+        assert result["duration_ns"] > 2000000, result["duration_ns"]
+    # A structure's member is the structure's.
+    results = run("staged0", place("MEMBER"), "--snapshot", "-n", -1, "--set", "fire_period=0", stage="line_capture")
+    for n, result in enumerate(results[1:], 1):
+        changes = captured(result)
+        same(list(changes), ["pair"])
+        members = {child["name"]: result["variables"][child["id"]]["value"] for child in changes["pair"]["children"]}
+        same(members, {"first": "5", "second": str(2 * n)})
+
+
+def recursion():
+    """in recursion each line ends with its own frame, inner ones first"""
+    results = run("staged0", place("RECURSIVE"), "--snapshot", "-n", -1, "--set", "fire_period=0", stage="line_capture", rounds=3)
+    same(len(results), 9)
+    for i, result in enumerate(results):
+        n = i % 3 + 1
+        same(variables(result)["n"], str(n))
+        changes = {name: value["value"] for name, value in captured(result).items()}
+        same(changes, {"sum": str(n * (n + 1) // 2)} if n > 1 else {})
+    for inner, outer in zip(results, results[1:]):
+        assert outer["time_ns"] < inner["time_ns"] or variables(outer)["n"] == "1", (inner, outer)
+        assert outer["duration_ns"] > inner["duration_ns"] or variables(outer)["n"] == "1"
+
+
+def loops():
+    """a line with a loop in it ends once where it is left at the end of the loop, or at each round if it begins in the loop"""
+    results = run("staged0", place("LOOP"), "--span", "--set", "span=line", "-n", -1, "--set", "fire_period=0")
+    same([r["kind"] for r in results], ["span"] * ROUNDS)
+    for result in results:
+        assert result["name"] == f"staged.c#{line('LOOP')}" and result["duration_ns"] > 6000000, result
+    results = run("staged2", place("LOOP"), "--span", "--set", "span=line", "-n", -1, "--set", "fire_period=0")
+    assert len(results) in (ROUNDS, 3 * ROUNDS), len(results)
+    assert all("end" not in r["attributes"] for r in results), results
+    total = sum(r["duration_ns"] for r in results)
+    assert total > 6000000 * ROUNDS, total
+
+
+def branches():
+    """a switch ends where its cases begin"""
+    for program in ("staged0", "staged2"):
+        results = run(program, place("SWITCH"), "--snapshot", "-n", -1, "--set", "fire_period=0", stage="line_capture")
+        same([variables(r).get("n") for r in results], [str(n) for n in range(ROUNDS)])
+        assert all("end" not in r["attributes"] and r["duration_ns"] > 0 for r in results), results
+    results = run("staged0", place("CASE 1"), "--snapshot", "-n", -1, "--set", "fire_period=0", stage="line_end")
+    same([variables(r)["n"] for r in results], ["1", "5"])
+
+
+def jumps():
+    """longjmp() ends the lines and calls that it leaves, when the thread goes on"""
+    results = run("staged0", place("JUMPS"), "--snapshot", "-n", -1, "--set", "fire_period=0", stage="line_end")
+    same([variables(r)["before"] for r in results], [str(n) for n in range(ROUNDS)])
+    same([at(r)[1] == line("STAYED") for r in results], [n % 2 == 0 for n in range(ROUNDS)])
+    results = run("staged0", "jump", "--span", "-n", -1, "--set", "fire_period=0")
+    same([r["attributes"].get("end") for r in results[:-1]], [None, "left without a return"] * (ROUNDS // 2 - 1) + [None])
+    assert results[-1]["attributes"]["end"] in ("its thread ended", "the session ended"), results[-1]
+    # With the caller's own end seen, that is when it is known.
+    path, output = FOLDER / "jumps.yaml", FOLDER / "jumps.jsonl"
+    path.write_text("".join(f"- {{id: {name}, method_name: {name}, span: method, fire_count: -1, fire_period: 0, snapshot: no_collect}}\n"
+                            for name in ("jump", "jumped")))
+    run("staged0", "-f", path, "-o", output)
+    results = [json.loads(text) for text in output.read_text().splitlines()]
+    for n in range(0, ROUNDS, 2):
+        pairs = [(r["name"], r["attributes"].get("end")) for r in results[2 * n:2 * n + 4]]
+        same(pairs, [("jump", None), ("jumped", None), ("jump", "left without a return"), ("jumped", None)])
+
+
+def tails():
+    """what a function returns that ends in a jump to another is what that one returns"""
+    for program in ("staged0", "staged2"):
+        results = run(program, "tail", "--snapshot", "-n", -1, "--set", "fire_period=0", stage="method_capture")
+        same([captured(r)["return"]["value"] for r in results], [str(3 * n + 1000) for n in range(ROUNDS)])
+        assert all(r["duration_ns"] > 1000000 for r in results), results
+    results = run("staged0", "indirect", "--snapshot", "-n", -1, "--set", "fire_period=0", stage="method_capture")
+    same([captured(r)["return"]["value"] for r in results], [str(n + 1000) for n in range(ROUNDS)])
+    # Where the jump leads is only known when it is there.
+    results = run("staged2", "indirect", "--snapshot", "-n", -1, "--set", "fire_period=0", stage="method_capture")
+    for result in results:
+        assert captured(result) == {} and result["attributes"]["end"] == "went on in last by a jump", result
+
+
+def inlines():
+    """calls that are inlined have an end, too"""
+    for program in ("staged0", "staged2"):
+        results = run(program, "inlined", "--span", "-n", -1, "--set", "fire_period=0")
+        same([(r["name"], r["attributes"].get("end")) for r in results], [("inlined", None)] * ROUNDS)
+        assert all(r["duration_ns"] > 2000000 for r in results), results
+        results = run(program, place("INLINED"), "--log", "{n}", "-n", -1, "--set", "fire_period=0", stage="line_end")
+        assert len(results) == ROUNDS, results
+
+
+def next_line(program, mark):
+    """Where gdb's `next` leads to from the line."""
+    shown = subprocess.run(["gdb", "-q", "-nx", "-batch", "-ex", "set debuginfod enabled off", "-ex", f"tbreak {place(mark)}", "-ex",
+                            f"run {ROUNDS} > /dev/null", "-ex", "next", "-ex", "info line *$pc", FOLDER / program], capture_output=True,
+                           text=True, timeout=4 * PATIENCE, check=False)
+    found = re.findall(r"^Line (\d+) of", shown.stdout, re.M)
+    assert found, (shown.stdout, shown.stderr)
+    return int(found[-1])
+
+
+def debugger():
+    """lines end where gdb's `next` stops"""
+    if not shutil.which("gdb"):
+        raise Skip("there is no gdb")
+    wrong = []
+    for program, marks in (("staged0", ("PLAIN", "AFTER PLAIN", "MEMBER", "SWITCH", "CASE 0", "LOOP", "TAIL", "JUMPS", "CALLS INLINED")),
+                           ("staged2", ("PLAIN", "CASE 1", "JUMPS"))):
+        for mark in marks:
+            results = run(program, place(mark), "--snapshot", "-n", 1, stage="line_end")
+            expected = next_line(program, mark)
+            if not results or at(results[0])[1] != expected:
+                wrong.append((program, mark, expected, results and at(results[0])))
+    assert not wrong, wrong
+
+
+def survives():
+    """exceptions pass calls and lines whose ends are awaited: the program does what it does alone"""
+    for program in ("thrown0", "thrown2"):
+        for arguments in (("thrower",), ("middle",), ("catcher",), (place("MIDDLE", "thrown.cc"),), (place("TRIES", "thrown.cc"),)):
+            kind = "line" if ":" in arguments[0] else "method"
+            results = run(program, *arguments, "--span", "--set", f"span={kind}", "-n", -1, "--set", "fire_period=0", rounds=110)
+            assert len(results) >= 100, (arguments, len(results))
+
+
+CASES = [line_end, line_capture, recursion, loops, branches, jumps, tails, inlines, debugger, survives]
+
+
+def prepare():
+    for level in "02":
+        subprocess.run([CC, "-g", "-O" + level, "-o", FOLDER / ("staged" + level), SOURCES / "staged.c"], check=True)
+        subprocess.run(["c++", "-g", "-O" + level, "-o", FOLDER / ("thrown" + level), SOURCES / "thrown.cc"], check=True)
+
+
+sys.exit(main(CASES, prepare))
