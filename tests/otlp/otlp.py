@@ -11,6 +11,7 @@ import pathlib
 import re
 import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -72,7 +73,7 @@ def check(value, schema, where=""):
 class Collector:
     """`answer` may give (status, headers) for the N-th request of a path."""
 
-    def __init__(self, answer=None, port=0, delay=0):
+    def __init__(self, answer=None, port=0, delay=0, certificate=None):
         self.bodies = {path: [] for path in SCHEMAS}
         self.problems, self.headers, self.times, self.refused = [], [], [], 0
         outer = self
@@ -108,6 +109,11 @@ class Collector:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*certificate)
+            # The handshake is made by the thread of its connection.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -124,6 +130,14 @@ class Collector:
                                "/v1/metrics": ("resourceMetrics", "scopeMetrics", "metrics")}[path]
         return [(pairs(r["resource"]["attributes"]), record) for body in self.bodies[path] for r in body[outer] for s in r[scope]
                 for record in s[inner]]
+
+
+def until(condition, seconds=60):
+    """Waits until `condition` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, (FOLDER / "said").read_text(encoding="utf-8")
+        time.sleep(0.05)
 
 
 def pairs(attributes):
@@ -149,7 +163,7 @@ CONFIG = """
 
 
 class Watch:
-    def __init__(self, port, *arguments):
+    def __init__(self, port, *arguments, server="http://127.0.0.1"):
         config = FOLDER / "points.yaml"
         config.write_text(CONFIG.replace("SERVE", str(line("SERVE"))), encoding="utf-8")
         self.output = FOLDER / f"results-{time.monotonic_ns()}.jsonl"
@@ -157,7 +171,7 @@ class Watch:
         time.sleep(0.1)
         self.said = open(FOLDER / "said", "w+", encoding="utf-8")
         self.process = subprocess.Popen([STROBE, "watch", str(self.target.pid), "-f", config, "-o", self.output, "--status", "--otlp",
-                                         f"http://127.0.0.1:{port}", *map(str, arguments)], stderr=self.said)
+                                         f"{server}:{port}", *map(str, arguments)], stderr=self.said)
 
     def __enter__(self):
         return self
@@ -165,7 +179,7 @@ class Watch:
     def stop(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(15)
+        status = self.process.wait(60)
         self.said.seek(0)
         said = self.said.read()
         if "CAP_BPF" in said or "uprobe_multi" in said:
@@ -173,8 +187,14 @@ class Watch:
         assert status == 0, (status, said)
         return said
 
+    def told(self):
+        """What it said so far."""
+        return (FOLDER / "said").read_text(encoding="utf-8")
+
     def results(self, kind):
-        return [r for r in map(json.loads, self.output.read_text(encoding="utf-8").splitlines()) if r["kind"] == kind]
+        """Those that are written whole."""
+        text = self.output.read_text(encoding="utf-8") if self.output.exists() else ""
+        return [r for r in map(json.loads, text[: text.rfind("\n") + 1].splitlines()) if r["kind"] == kind]
 
     def __exit__(self, *_):
         self.process.kill()
@@ -238,7 +258,7 @@ def again():
         return None
 
     with Collector(answer) as collector, Watch(collector.port) as watch:
-        time.sleep(7)
+        until(lambda: sum(path == "/v1/logs" for path, _ in collector.times) >= 6)
         said = watch.stop()
         logs = watch.results("log")
     assert not collector.problems, collector.problems[:3]
@@ -254,19 +274,40 @@ def again():
 def slow_or_gone():
     """a slow collector does not hold up the watching; one that is not there is told of once, and found when it comes"""
     with Collector(delay=3) as collector, Watch(collector.port) as watch:
-        time.sleep(4)
+        until(lambda: len(watch.results("log")) > 500)
         watch.stop()
         times = [r["time_ns"] for r in watch.results("log")]
-    assert len(times) > 500 and max(b - a for a, b in zip(times, times[1:])) < 500e6
+    assert max(b - a for a, b in zip(times, times[1:])) < 500e6
     port = collector.port
     with Watch(port) as watch:
-        time.sleep(2)
+        until(lambda: "otlp: " in watch.told())
         with Collector(port=port) as collector:
-            time.sleep(5)
+            until(lambda: "answers again" in watch.told() and collector.bodies["/v1/logs"])
             said = watch.stop()
             logs = watch.results("log")
     got = [r for _, r in collector.records("/v1/logs") if pairs(r["attributes"])["tracepoint"] == "logs"]
     assert len(got) == len(logs) and " 0 dropped" in said and "answers again" in said, (len(got), len(logs), said)
+
+
+def tls():
+    """TLS with a certificate that is trusted; one that is not, or is another host's, is refused"""
+    files = (FOLDER / "cert.pem", FOLDER / "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-keyout",
+                    files[1], "-out", files[0], "-subj", "/CN=test", "-addext", "subjectAltName=DNS:localhost"],
+                   check=True, capture_output=True)
+    trusted = ["--ca-file", files[0]]
+    with Collector(certificate=files) as collector:
+        with Watch(collector.port, *trusted, server="https://localhost") as watch:
+            until(lambda: collector.bodies["/v1/logs"] and collector.bodies["/v1/traces"])
+            watch.stop()
+        assert not collector.problems, collector.problems[:3]
+        requests = len(collector.times)
+        for arguments, host in (([], "localhost"), (trusted, "127.0.0.1")):
+            with Watch(collector.port, *arguments, server=f"https://{host}") as watch:
+                until(lambda: "otlp" in watch.told())
+                said = watch.stop()
+            assert re.search("certificate|subject name|SSL|TLS", said), said
+        assert len(collector.times) == requests, "somebody that is not trusted was sent something"
 
 
 def usage():
@@ -279,7 +320,7 @@ def usage():
         assert run.returncode in (1, 2) and "strobe: watch: " in run.stderr, (arguments, run)
 
 
-CASES = [everything, again, slow_or_gone, usage]
+CASES = [everything, again, slow_or_gone, tls, usage]
 
 
 def main():
