@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -86,6 +87,7 @@ static struct strobe_error *furnish(struct agent *agent, struct agent_arena *are
 		.pid = agent->inner_pid,
 		.reads = 1,
 		.fsgsbase = agent->fsgsbase,
+		.transactions = agent->transactions,
 	};
 	uint64_t wipe[6] = {arena->control, DATA_SIZE, MADV_WIPEONFORK};
 	arena->hit = arena->base + inside_hit_offset();
@@ -285,6 +287,13 @@ static struct strobe_error *open_descriptors(struct agent *agent)
 	return agent->mem < 0 ? error_errno(errno, "memory of process %d", agent->pid) : NULL;
 }
 
+/** Restricted transactional memory, and not switched off so that each one ends at once. */
+static bool has_transactions(void)
+{
+	unsigned eax, ebx, ecx, edx;
+	return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) && ebx >> 11 & 1 && !(edx >> 11 & 1);
+}
+
 static struct strobe_error *open_agent(int pid, struct strobe_symbols *symbols, void **ret)
 {
 	struct agent *agent = calloc(1, sizeof(*agent));
@@ -297,7 +306,8 @@ static struct strobe_error *open_agent(int pid, struct strobe_symbols *symbols, 
 				.file = -1,
 				.symbols = symbols,
 				.surgeon.socket = -1,
-				.fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT};
+				.fsgsbase = getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT,
+				.transactions = has_transactions()};
 	struct strobe_error *error = open_descriptors(agent);
 	if (!error && !read_ids(agent))
 		error = error_new(STROBE_ERROR_NOT_FOUND, "no process %d", pid);

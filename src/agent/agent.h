@@ -64,9 +64,9 @@ struct landing {
 struct agent {
 	int pid, process; // and a descriptor of it
 	int mem, timer;
-	uint32_t inner_pid; // as its namespace has it
-	bool same_ids;	    // its namespace is ours
-	bool fsgsbase;
+	uint32_t inner_pid;	     // as its namespace has it
+	bool same_ids;		     // its namespace is ours
+	bool fsgsbase, transactions; // what the processor has
 	struct strobe_symbols *symbols;
 	struct surgeon surgeon;
 	struct space space;
@@ -123,5 +123,7 @@ struct strobe_error *agent_wait(void *context, int timeout_ms, engine_visit visi
 				bool *ended);
 void agent_totals(void *context, uint32_t probe, struct engine_totals *ret);
 void agent_start_clock(struct agent *agent);
+/** So much time in the processor's. */
+uint64_t agent_ticks(const struct agent *agent, int64_t ns);
 
 #endif

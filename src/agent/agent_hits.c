@@ -46,6 +46,14 @@ void agent_start_clock(struct agent *agent)
 	read_clocks(&agent->last_time.tsc, &agent->last_time.ns);
 }
 
+uint64_t agent_ticks(const struct agent *agent, int64_t ns)
+{
+	double span = (double)(agent->last_time.ns - agent->first_time.ns);
+	double rate =
+		(double)(agent->last_time.tsc - agent->first_time.tsc) / (span > 0 ? span : 1);
+	return (uint64_t)((double)ns * rate);
+}
+
 /** Counted back from the last moment at which both clocks were read. */
 static int64_t time_of(struct agent *agent, uint64_t tsc)
 {
@@ -216,9 +224,10 @@ static void read_counts(const struct agent *agent, const struct agent_site *site
 	    pread(agent->mem, &inside, sizeof(inside), (off_t)site->data) != sizeof(inside))
 		return;
 	ret->dropped = inside.dropped;
-	ret->condition_errors = inside.errors;
-	for (unsigned i = 0; i < INSIDE_SHARDS; i++)
+	for (unsigned i = 0; i < INSIDE_SHARDS; i++) {
 		ret->condition_false += inside.shards[i].condition_false;
+		ret->skipped += inside.shards[i].skipped;
+	}
 }
 
 void agent_totals(void *context, uint32_t probe, struct engine_totals *ret)
@@ -230,10 +239,11 @@ void agent_totals(void *context, uint32_t probe, struct engine_totals *ret)
 		const struct agent_site *site = &agent->sites.items[i];
 		struct engine_totals counts;
 		read_counts(agent, site, &counts);
-		ret->hits += site->hits + counts.dropped - site->base.dropped;
+		uint64_t skipped = counts.skipped - site->base.skipped;
+		ret->hits += site->hits + skipped + counts.dropped - site->base.dropped;
+		ret->skipped += skipped;
 		ret->dropped += counts.dropped - site->base.dropped;
 		ret->condition_false += counts.condition_false - site->base.condition_false;
-		ret->condition_errors += counts.condition_errors - site->base.condition_errors;
 	}
 	for (unsigned i = 0; !probe && i < AGENT_RINGS; i++)
 		ret->dropped += agent->rings[i].given_up;

@@ -226,6 +226,7 @@ static struct strobe_error *make_jump(struct agent *agent, const struct probe_re
 		.data = arena->data_at,
 		.hit = arena->hit,
 		.load = arena->load,
+		.transactions = agent->transactions,
 		.fsgsbase = agent->fsgsbase,
 		.is_mapped = is_mapped,
 		.context = &agent->space,
@@ -350,7 +351,13 @@ static struct strobe_error *begin_site(struct agent *agent, struct agent_site *s
 	if (site->generation > 1)
 		agent_totals(agent, (uint32_t)number, &base);
 	site->base = base;
-	if (pwrite(agent->mem, &words, sizeof(words),
+	struct {
+		uint64_t pause, next, pauses_unsure;
+	} pause = {request->pause_ns > 0 ? agent_ticks(agent, request->pause_ns) : 0, 0,
+		   !request->condition};
+	if (pwrite(agent->mem, &pause, sizeof(pause),
+		   (off_t)(site->data + offsetof(struct inside_site, pause))) != sizeof(pause) ||
+	    pwrite(agent->mem, &words, sizeof(words),
 		   (off_t)(site->data + offsetof(struct inside_site, probe))) != sizeof(words))
 		return error_errno(errno, "memory of process %d", agent->pid);
 	return NULL;

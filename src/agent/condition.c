@@ -203,7 +203,24 @@ static size_t put_branch(struct emit *code, uint8_t condition)
 	return code->size - 4;
 }
 
-/** The kernel reads it for us, which takes 100 times as long, and notices where nothing is. */
+/** In a transaction, which a fault ends without anybody being told; so does much else, and then the kernel is to say. */
+static void put_transaction(struct compiler *compiler, unsigned to, unsigned size, bool is_signed,
+			    size_t *done)
+{
+	struct emit *code = compiler->code;
+	put_rr(code, 0x8b, RCX, RAX);	// eax is why it ended
+	EMIT(code, "\xc7\xf8\0\0\0\0"); // xbegin
+	size_t ended = code->size - 4;
+	put_load(compiler, to, size, is_signed);
+	EMIT(code, "\x0f\x01\xd5" // xend
+		   "\xe9");
+	*done = code->size;
+	emit_put_32(code, 0);
+	emit_land(code, ended);
+	put_rr(code, 0x8b, RAX, RCX);
+}
+
+/** The kernel reads it for us, which takes 300 times as long, and notices where nothing is. */
 static void put_slow_load(struct compiler *compiler, unsigned to, unsigned size, bool is_signed)
 {
 	struct emit *code = compiler->code;
@@ -238,12 +255,17 @@ static void put_checked_load(struct compiler *compiler, unsigned to, unsigned si
 	emit_put_32(code, 0);
 	emit_land(code, elsewhere);
 	emit_land(code, beyond);
+	size_t committed = 0;
 	if (compiler->frame->load) {
+		if (compiler->frame->transactions)
+			put_transaction(compiler, to, size, is_signed, &committed);
 		put_slow_load(compiler, to, size, is_signed);
 	} else {
 		EMIT(code, "\xf9"); // stc
 		exit_by(compiler, 2, compiler->unsure);
 	}
+	if (committed)
+		emit_land(code, committed);
 	emit_land(code, done);
 }
 

@@ -165,6 +165,21 @@ INSIDE_PART void copy(void *to, const void *from, uint64_t size)
 	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size)::"memory");
 }
 
+/** False where something cannot be read, or for no such reason: a fault ends the transaction, and nobody is told. */
+INSIDE_PART int copy_in_transaction(const struct inside_control *control, uint64_t to,
+				    uint64_t from, uint64_t size)
+{
+	uint32_t status = ~0U;
+	if (!control->transactions || size > INSIDE_TRANSACTION_MAX)
+		return 0;
+	__asm__ volatile("xbegin 1f\n"
+			 "rep movsb\n"
+			 "xend\n"
+			 "1:"
+			 : "+a"(status), "+D"(to), "+S"(from), "+c"(size)::"memory");
+	return status == ~0U;
+}
+
 /** As far as it can be read: what is left of this page, and the rest by the kernel, which notices where it ends. */
 INSIDE_PART uint32_t copy_stack(const struct inside_control *control, uint64_t sp, uint64_t wanted,
 				uint8_t *to)
@@ -173,7 +188,10 @@ INSIDE_PART uint32_t copy_stack(const struct inside_control *control, uint64_t s
 	if (size > wanted)
 		size = wanted;
 	copy(to, (const void *)sp, size);
-	if (size == wanted || !control->reads)
+	if (size == wanted ||
+	    copy_in_transaction(control, (uint64_t)(to + size), sp + size, wanted - size))
+		return (uint32_t)wanted;
+	if (!control->reads)
 		return (uint32_t)size;
 	struct {
 		void *base;
@@ -203,12 +221,17 @@ INSIDE_PART uint32_t copy_pointees(const struct inside_control *control,
 			same++;
 		if (same < count)
 			continue; // it is being copied
+		if (copy_in_transaction(control, (uint64_t)(to + (uint64_t)i * INSIDE_POINTEE_SIZE),
+					address, INSIDE_POINTEE_SIZE)) {
+			known |= 1U << i;
+			continue;
+		}
 		local[count].base = (uint64_t)(to + (uint64_t)i * INSIDE_POINTEE_SIZE);
 		remote[count].base = address;
 		local[count].size = remote[count].size = INSIDE_POINTEE_SIZE;
 		which[count++] = (uint8_t)i;
 	}
-	for (uint32_t at = 0; at < count;) {
+	for (uint32_t at = 0; at < count && control->reads;) {
 		long got = call(SYS_process_vm_readv, control->pid, (long)&local[at], count - at,
 				(long)&remote[at], count - at);
 		for (; got >= INSIDE_POINTEE_SIZE && at < count; got -= INSIDE_POINTEE_SIZE)
@@ -240,6 +263,22 @@ INSIDE_PART struct inside_record *claim(struct inside_ring *ring, uint64_t *ret)
 	}
 }
 
+/** There was one just now. One thread of several that come at the same time passes. */
+INSIDE_PART int is_paused(struct inside_site *site, const struct inside_frame *frame,
+			  uint64_t unsure)
+{
+	if (!site->pause || (unsure && !site->pauses_unsure))
+		return 0;
+	uint64_t now = read_tsc(), next = __atomic_load_n(&site->next, __ATOMIC_RELAXED);
+	if (now >= next && __atomic_compare_exchange_n(&site->next, &next, now + site->pause, 0,
+						       __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return 0;
+	// As trampolines do.
+	uint64_t sp = (uint64_t)frame, shard = ((sp >> 23) + (sp >> 17)) % INSIDE_SHARDS;
+	__atomic_fetch_add(&site->shards[shard].skipped, 1, __ATOMIC_RELAXED);
+	return 1;
+}
+
 INSIDE void inside_hit(const struct inside_frame *frame, struct inside_site *site)
 {
 	uint64_t unsure = (uint64_t)site & INSIDE_UNSURE;
@@ -247,6 +286,8 @@ INSIDE void inside_hit(const struct inside_frame *frame, struct inside_site *sit
 	struct inside_control *control = (void *)site->control;
 	if (!control)
 		return; // a forked child
+	if (is_paused(site, frame, unsure))
+		return;
 	__atomic_fetch_add(&control->inside, 1, __ATOMIC_SEQ_CST);
 	if (__atomic_load_n(&control->live, __ATOMIC_SEQ_CST)) {
 		struct inside_ring *ring = (void *)site->ring;
@@ -264,9 +305,7 @@ INSIDE void inside_hit(const struct inside_frame *frame, struct inside_site *sit
 			record->pointees = 0;
 			record->stack_size = 0;
 			if (site->stack_bytes) {
-				if (control->reads)
-					record->pointees =
-						copy_pointees(control, frame, record->data);
+				record->pointees = copy_pointees(control, frame, record->data);
 				record->stack_size = copy_stack(control, sp, site->stack_bytes,
 								record->data + INSIDE_POINTEE_ROOM);
 			}

@@ -16,6 +16,7 @@ enum {
 	INSIDE_LINE = 64,
 	INSIDE_RED_ZONE = 128,
 	INSIDE_RING_HEAD = 4096,
+	INSIDE_TRANSACTION_MAX = 8192,
 	INSIDE_CODE_SIZE =
 		1 << 20, // from the code's beginning to the page of struct inside_control
 	// Added to the site's address: its condition was not evaluated, or could not be.
@@ -32,11 +33,12 @@ struct inside_frame {
 
 /** One a piece of memory that we have in the target. */
 struct inside_control {
-	uint64_t live;	   // 0: nothing is recorded any more
-	uint64_t inside;   // threads in inside_hit() that may touch rings
-	uint32_t pid;	   // as the target's namespace has it
-	uint32_t reads;	   // process_vm_readv(2) may be called
-	uint64_t fsgsbase; // rdfsbase is to be had; else no fs_base is recorded
+	uint64_t live;	       // 0: nothing is recorded any more
+	uint64_t inside;       // threads in inside_hit() that may touch rings
+	uint32_t pid;	       // as the target's namespace has it
+	uint32_t reads;	       // process_vm_readv(2) may be called
+	uint64_t fsgsbase;     // rdfsbase is to be had; else no fs_base is recorded
+	uint64_t transactions; // xbegin is to be had
 };
 
 struct inside_record {
@@ -74,11 +76,12 @@ struct inside_site {
 	uint64_t ring;
 	uint64_t probe;
 	uint64_t stack_bytes;
-	uint64_t dropped; // no room
-	uint64_t errors;  // of the condition
-	uint64_t padding[2];
+	uint64_t dropped;	// no room
+	uint64_t pause;		// tsc ticks within which one record is enough; 0 = all are recorded
+	uint64_t next;		// tsc from which on one is recorded again
+	uint64_t pauses_unsure; // 1: there is no condition, so that those that are unsure hold too
 	struct {
-		uint64_t condition_false, padding[7];
+		uint64_t condition_false, skipped, padding[6];
 	} shards[INSIDE_SHARDS]; // by thread, so that threads do not share lines
 };
 _Static_assert(sizeof(struct inside_site) == 64 + 64 * INSIDE_SHARDS, "addressed by trampolines");

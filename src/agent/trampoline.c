@@ -101,6 +101,7 @@ static bool put_conditional(const struct trampoline *trampoline, struct emit *co
 		.address = trampoline->address,
 		.fsgsbase = trampoline->fsgsbase,
 		.load = trampoline->load,
+		.transactions = trampoline->transactions,
 		.is_mapped = trampoline->is_mapped,
 		.context = trampoline->context,
 	};

@@ -20,6 +20,7 @@ struct trampoline {
 	uint64_t data;			       // its struct inside_site
 	uint64_t hit;			       // inside_hit()
 	uint64_t load;			       // inside_load
+	bool transactions;		       // xbegin is to be had
 	bool fsgsbase;			       // rdfsbase is to be had
 	// May `size` bytes at an address be read at any time? For what a condition reads.
 	bool (*is_mapped)(const void *context, uint64_t address, unsigned size);
@@ -37,6 +38,7 @@ struct condition_frame {
 	uint64_t address;
 	bool fsgsbase;
 	uint64_t load; // inside_load; 0 = there is none
+	bool transactions;
 	bool (*is_mapped)(const void *context, uint64_t address, unsigned size);
 	const void *context;
 };

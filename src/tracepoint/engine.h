@@ -30,6 +30,7 @@ struct probe_request {
 	const struct probe_program *copies; // memory to be copied at the hit; NULL = none
 	uint32_t stack_bytes;		    // of the stack from sp on
 	bool below; // and some below it, as chunks: what a function that is about to return had there
+	int64_t pause_ns; // hits that soon after one that counted need not be reported; 0 = all are wanted
 	bool waits; // the thread waits at the hit until engine_release(), or for at most 1 s
 };
 struct probe_answer {
@@ -65,6 +66,7 @@ typedef void (*engine_visit)(void *context, const struct engine_hit *hit);
 
 struct engine_totals {
 	uint64_t hits, condition_false, condition_errors, dropped, cost_ns;
+	uint64_t skipped; // of hits: within the pause
 };
 
 struct engine_ops {

@@ -545,7 +545,9 @@ void strobe_watch_status(struct strobe_watch *watch, size_t index,
 		const struct watch_engine *engine = &watch->engines[place->engine];
 		engine->ops->totals(engine->engine, place->probe, &totals);
 		for (size_t j = 0; j < place->roles.count; j++)
-			if (place->roles.items[j].config == entry->config)
+			if (place->roles.items[j].config == entry->config) {
 				ret->cost_ns += totals.cost_ns;
+				ret->hits += totals.skipped;
+			}
 	}
 }

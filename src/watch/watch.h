@@ -24,7 +24,7 @@ struct watch_place {
 	uint64_t address;
 	uint32_t probe;				 // 0 = not armed
 	unsigned engine;			 // whose it is
-	const struct tracepoint_config *checked; // whose condition the engine evaluates; NULL
+	const struct tracepoint_config *checked; // whose condition or period the engine knows; NULL
 	bool below;				 // probe_request.below
 	const char *method;
 	ARRAY(struct watch_role) roles; // ends before beginnings

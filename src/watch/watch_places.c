@@ -88,6 +88,18 @@ static bool leaves(const struct watch_place *place)
 	return false;
 }
 
+/** A tracepoint that fires once in a period needs few of its hits: those that come sooner after one than a hundredth of it are only counted,
+ *  where nothing else looks at them. */
+static int64_t pause_of(const struct watch_place *place, const struct tracepoint_config *config,
+			bool evaluated)
+{
+	bool alone = place->roles.count == 1 && !config_waits_for_end(config);
+	bool plain = config->sample >= 1 && config->thread_fire_count < 0 &&
+		     config->value_fire_count < 0 && !config->keep_last && !config->keep_until;
+	return alone && plain && (evaluated || !config->condition) ? config->fire_period_ns / 100
+								   : 0;
+}
+
 /** Arms the place at `index` if it is not: by the first engine that takes it. A condition is the engine's to evaluate where no other
  *  tracepoint is there. */
 static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_entry *entry,
@@ -115,6 +127,7 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 		.cookie = (uint32_t)index + 1,
 		.below = leaves(place),
 		.condition = condition,
+		.pause_ns = pause_of(place, config, condition != NULL),
 		.stack_bytes = config->stack_type == STACK_NO	 ? 1024
 			       : config->frame_type == FRAME_ALL ? STACK_BYTES_ALL
 								 : STACK_BYTES,
@@ -131,7 +144,7 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 	place->probe = answer.probe;
 	place->method = answer.method;
 	place->below = request.below;
-	place->checked = condition ? config : NULL;
+	place->checked = condition || request.pause_ns ? config : NULL;
 	if (!answer.probe)
 		say_why(entry, answer.why);
 	return NULL;

@@ -4,6 +4,7 @@
 
 #include "target.h"
 
+#include "agent/agent.h"
 #include "tracepoint/program.h"
 
 enum { CALLS = 1000, THREADS = 4, CYCLE_THREADS = 8 };
@@ -121,6 +122,53 @@ static void test_condition(void)
 	target_end(&target);
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/** Of hits in a row one in a while is recorded, and all are counted. */
+static void test_pause(void)
+{
+	enum { PAUSED_CALLS = 200000 };
+	struct target target;
+	static struct seen seen;
+	seen = (struct seen){.in_order = true, .right = true};
+	target_start(&target, THREADS, PAUSED_CALLS);
+	target_watch(&target);
+	struct probe_request request = {.kind = PROBE_AT,
+					.address = (uint64_t)(uintptr_t)hot_function,
+					.cookie = 1,
+					.pause_ns = 1000000,
+					.stack_bytes = 1000};
+	struct probe_answer answer;
+	struct engine_totals totals;
+	CHECK_OK(agent_engine.arm(target.engine, &request, 1, &answer));
+	CHECK(answer.probe != 0);
+	int64_t begin = now_ns();
+	target.page->go = 1;
+	int64_t patience = patience_begin();
+	bool ended;
+	while (target.page->finished < THREADS && patience_lasts(patience))
+		CHECK_OK(agent_engine.wait(target.engine, 10, see, &seen, &ended));
+	int64_t took = now_ns() - begin;
+	do {
+		CHECK_OK(agent_engine.wait(target.engine, 10, see, &seen, &ended));
+		agent_engine.totals(target.engine, answer.probe, &totals);
+	} while (seen.count + totals.skipped + totals.dropped < THREADS * PAUSED_CALLS &&
+		 patience_lasts(patience));
+	printf("# %lu recorded in %ld ms, %lu skipped\n", (unsigned long)seen.count,
+	       (long)(took / 1000000), (unsigned long)totals.skipped);
+	CHECK_EQUAL(totals.hits, THREADS * PAUSED_CALLS);
+	CHECK_EQUAL(seen.count + totals.skipped + totals.dropped, THREADS * PAUSED_CALLS);
+	// The clocks were compared for 2 ms only.
+	CHECK(seen.count >= 1 && seen.count <= (uint64_t)(took / 500000) + 10);
+	target_unwatch(&target);
+	target_end(&target);
+}
+
 enum { POINTERS = 6, FOLLOW_CALLS = 30000 };
 
 /** Pointers good, bad, and good now and then; the numbers of calls where the condition holds, where it does not, and where nothing can
@@ -178,7 +226,7 @@ static void see_followed(void *context, const struct engine_hit *hit)
 }
 
 /** A load that could fail is made by the kernel, and says so where it does. */
-static void test_pointers(void)
+static void follow_with(bool transactions)
 {
 	static const struct program_step steps[] = {{.op = OP_REGISTER, .a = 5},
 						    {.op = OP_CONST, .value = 8},
@@ -225,6 +273,12 @@ static void test_pointers(void)
 	CHECK(followed.unchecked > 0 && followed.strange == 0);
 	target_unwatch(&target);
 	target_end(&target);
+}
+
+static void test_pointers(void)
+{
+	follow_with(true); // where the processor has them
+	follow_with(false);
 }
 
 /** Instructions of seven, three, five and one bytes. */
@@ -448,6 +502,7 @@ static const struct check_case cases[] = {
 	{"armed and disarmed 1,000 times under eight threads that run", test_cycles},
 	{"every hit of four threads arrives once, with its registers", test_hits},
 	{"a condition is evaluated inside", test_condition},
+	{"of many hits in a row one in a while is recorded", test_pause},
 	{"a condition follows pointers that lead nowhere", test_pointers},
 	{"killed at any moment, nothing is left in the code", test_killed},
 	{"its helper killed, another takes its place", test_helper_killed},

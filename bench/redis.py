@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""What tracepoints in redis-server's command loop cost: redis-benchmark with none, with a condition that is false, with a snapshot a
+second, in turns; medians, and the spread of the rounds without any.
+
+usage: redis.py [--build BUILD] [--rounds N] --server REDIS-SERVER --place server.c:LINE [--requests N]
+
+REDIS-SERVER is built with -O2 -g, redis-benchmark is found in the path. --place: a line of call() or processCommand().
+"""
+import argparse
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+
+def benchmark(socket, requests):
+    """Requests a second of SET and GET, pipelined."""
+    told = subprocess.run(["redis-benchmark", "-s", socket, "-n", str(requests), "-c", "20", "-P", "8", "-t",
+                           "set,get", "--csv"], check=True, text=True, capture_output=True).stdout
+    rates = [float(m) for m in re.findall(r'"(?:SET|GET)","([0-9.]+)"', told)]
+    return statistics.harmonic_mean(rates)
+
+
+def watch(options, pid, arguments, results):
+    """A watcher whose tracepoint is armed."""
+    command = [os.path.join(options.build, "strobe"), "watch", "--engine", "agent", "-o", results, str(pid),
+               *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    for _ in range(600):
+        time.sleep(0.1)
+        if process.poll() is not None:
+            sys.exit(f"redis.py: {' '.join(command)} ended")
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+            if "strobe hits" in maps.read(): # the agent's ring
+                time.sleep(0.5)
+                return process
+    sys.exit("redis.py: not armed within 60 s")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--server", required=True)
+    parser.add_argument("--place", required=True)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--requests", type=int, default=200000)
+    options = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="redis-")
+    socket = os.path.join(folder, "socket")
+    server = subprocess.Popen([options.server, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not os.path.exists(socket):
+        time.sleep(0.05)
+    cases = {"none": None,
+             "false condition": [options.place + " if c->argc == 12345"],
+             "snapshot a second": [options.place, "--period", "1000"]}
+    rates = {name: [] for name in cases}
+    snapshots = 0
+    benchmark(socket, options.requests)
+    for number in range(options.rounds):
+        for name, arguments in cases.items(): # in turns
+            results = os.path.join(folder, f"{number}.{name.split()[0]}.jsonl")
+            watcher = watch(options, server.pid, arguments, results) if arguments else None
+            rates[name].append(benchmark(socket, options.requests))
+            if watcher:
+                watcher.send_signal(signal.SIGINT)
+                watcher.wait()
+                with open(results, encoding="utf-8") as file:
+                    snapshots += sum('"kind":"snapshot"' in line for line in file)
+    server.terminate()
+    server.wait()
+    base = statistics.median(rates["none"])
+    spread = statistics.quantiles(rates["none"], n=4)
+    print(f"none: {base:.0f} requests/s, middle half of the rounds {spread[0]:.0f} to {spread[2]:.0f}")
+    for name in list(cases)[1:]:
+        pairs = [b / a for a, b in zip(rates["none"], rates[name])]
+        print(f"{name}: {statistics.median(rates[name]):.0f} requests/s, "
+              f"{100 * (statistics.median(rates[name]) / base - 1):+.1f} %; "
+              f"by rounds {100 * (statistics.median(pairs) - 1):+.1f} %")
+    print(f"{snapshots} snapshots")
+    shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()
