@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What tracepoints in redis-server's command loop cost: redis-benchmark with none, with a condition that is false, with a snapshot a
-second, in turns; medians, and the spread of the rounds without any.
+second, in turns; medians, and the spread of the rounds without any. On a machine that does other work as well, the processor time tells more.
 
 usage: redis.py [--build BUILD] [--rounds N] --server REDIS-SERVER --place server.c:LINE [--requests N]
 
@@ -19,12 +19,15 @@ import tempfile
 import time
 
 
-def benchmark(socket, requests):
-    """Requests a second of SET and GET, pipelined."""
+def benchmark(socket, requests, pid):
+    """(requests a second of SET and GET, pipelined; ns that the server's thread runs for each)."""
+    with open(f"/proc/{pid}/schedstat", encoding="utf-8") as file:
+        before = int(file.read().split()[0])
     told = subprocess.run(["redis-benchmark", "-s", socket, "-n", str(requests), "-c", "20", "-P", "8", "-t",
                            "set,get", "--csv"], check=True, text=True, capture_output=True).stdout
     rates = [float(m) for m in re.findall(r'"(?:SET|GET)","([0-9.]+)"', told)]
-    return statistics.harmonic_mean(rates)
+    with open(f"/proc/{pid}/schedstat", encoding="utf-8") as file:
+        return statistics.harmonic_mean(rates), (int(file.read().split()[0]) - before) / (2 * requests)
 
 
 def watch(options, pid, arguments, results):
@@ -62,12 +65,12 @@ def main():
              "snapshot a second": [options.place, "--period", "1000"]}
     rates = {name: [] for name in cases}
     snapshots = 0
-    benchmark(socket, options.requests)
+    benchmark(socket, options.requests, server.pid)
     for number in range(options.rounds):
         for name, arguments in cases.items(): # in turns
             results = os.path.join(folder, f"{number}.{name.split()[0]}.jsonl")
             watcher = watch(options, server.pid, arguments, results) if arguments else None
-            rates[name].append(benchmark(socket, options.requests))
+            rates[name].append(benchmark(socket, options.requests, server.pid))
             if watcher:
                 watcher.send_signal(signal.SIGINT)
                 watcher.wait()
@@ -75,14 +78,15 @@ def main():
                     snapshots += sum('"kind":"snapshot"' in line for line in file)
     server.terminate()
     server.wait()
-    base = statistics.median(rates["none"])
-    spread = statistics.quantiles(rates["none"], n=4)
-    print(f"none: {base:.0f} requests/s, middle half of the rounds {spread[0]:.0f} to {spread[2]:.0f}")
-    for name in list(cases)[1:]:
-        pairs = [b / a for a, b in zip(rates["none"], rates[name])]
-        print(f"{name}: {statistics.median(rates[name]):.0f} requests/s, "
-              f"{100 * (statistics.median(rates[name]) / base - 1):+.1f} %; "
-              f"by rounds {100 * (statistics.median(pairs) - 1):+.1f} %")
+    for unit, of in (("requests/s", 0), ("ns of the server's processor time a request", 1)):
+        values = {name: [pair[of] for pair in rates[name]] for name in cases}
+        base = statistics.median(values["none"])
+        spread = statistics.quantiles(values["none"], n=4)
+        print(f"none: {base:.0f} {unit}, middle half of the rounds {spread[0]:.0f} to {spread[2]:.0f}")
+        for name in list(cases)[1:]:
+            pairs = statistics.median(b / a for a, b in zip(values["none"], values[name]))
+            print(f"{name}: {statistics.median(values[name]):.0f} {unit}, "
+                  f"{100 * (statistics.median(values[name]) / base - 1):+.1f} %; round by round {100 * (pairs - 1):+.1f} %")
     print(f"{snapshots} snapshots")
     shutil.rmtree(folder)
 
