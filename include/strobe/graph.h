@@ -41,8 +41,8 @@ struct strobe_graph_options {
 
 /**
  * Builds the graph of the symbols' view, or opens the stored one if it belongs to this very snapshot. Memory: at most
- * 40 bytes a node and 8 bytes an edge. Stored beside a snapshot when there is room and permission; that it could not be
- * stored is a warning of the view. `options` may be NULL.
+ * 40 bytes a node, a third of a byte for what the search has seen, and 8 bytes an edge. Stored beside a snapshot when
+ * there is room and permission; that it could not be stored is a warning of the view. `options` may be NULL.
  * Errors: NO_MEMORY, LIMIT with "cancelled" in its message. Damage never is one: it is in the surrogates and in
  * strobe_heap_damage().
  */

@@ -17,8 +17,9 @@ struct strobe_duplicates;
 /** What is compared. Zero-initialise, then set `size`. */
 struct strobe_duplicate_options {
 	size_t size; /**< sizeof(struct strobe_duplicate_options) */
-	/** Blocks of characters, or of no type, that hold one text (UTF-8, ended by NUL): up to its end. Of untyped
-	 *  ones, texts of less than 4 bytes are left out. Else all blocks, all bytes. */
+	/** Blocks that hold one text (UTF-8, ended by NUL), up to its end: of characters, and of no type, or of a
+	 *  structure with a text behind it. There it may stand behind a header, which does not count: redis's strings,
+	 *  old std::strings. Of less than 4 bytes such texts are left out. Else all blocks, all bytes. */
 	bool strings;
 	uint64_t min_bytes;		/**< leave out shorter content; 0 = 1 */
 	strobe_graph_progress progress; /**< may be NULL */
@@ -32,6 +33,7 @@ struct strobe_duplicate_group {
 	uint64_t content_bytes; /**< of one: a text without its NUL */
 	uint64_t wasted_bytes;	/**< sizes of all of these blocks but the lowest */
 	const char *type;	/**< of the lowest; NULL = untyped */
+	uint64_t text_offset;	/**< of strings: where in the lowest block the text begins */
 	const char *text; /**< of strings, the first 256 bytes of it, whole characters; else NULL */
 	const uint64_t *nodes; /**< the blocks, ascending */
 };

@@ -10,7 +10,8 @@
  * Immediate dominators, as graph_dominators() has them, and an order for passes over the tree: `order` (room for all nodes;
  * may be NULL) gets the nodes that are reached, `*reached` (may be NULL) of them, in preorder of a depth-first search:
  * what dominates stands before what it dominates. By two threads where `threads` (0 = one a processor) allows. 16 bytes a
- * node (12 with `order`, whose memory is used) and 4 an edge while it runs, besides `idom`.
+ * node (12 with `order`, whose memory is used), two bits, and four bytes for 64 of them, and 4 an edge while it runs,
+ * besides `idom`.
  * Errors: NO_MEMORY; LIMIT, when more than 2^32 edges lead to one chunk of nodes.
  */
 struct strobe_error *graph_dominators_in_order(const struct graph_arrays *arrays, unsigned threads,

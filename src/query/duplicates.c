@@ -15,7 +15,7 @@
 
 /** Bytes of a text that are kept to be shown, and nodes between two calls of the progress. */
 enum { SHOWN_TEXT = 256, PROGRESS_NODES = 1 << 14 };
-/** Shorter texts in blocks of no type are numbers, or the ends of addresses, as likely as not. */
+/** Shorter texts in blocks that are not of characters are numbers, or the ends of addresses, as likely as not. */
 enum { UNTYPED_LEAST = 4 };
 
 /** A block's content: 96 bits of its hash. */
@@ -33,6 +33,7 @@ struct strobe_duplicates {
 	struct piece_reader reader;
 	struct content_hash *hash;
 	struct arena arena;
+	struct strobe_error *error; // of asking who points to a text
 };
 
 // Of a typed block, what its elements are; of others all that the allocator gave.
@@ -54,27 +55,107 @@ static bool is_character(const char *type)
 	return false;
 }
 
-// Bytes that a text in `node` must have; 0 if its type says that it holds none.
-static uint64_t least_text(const struct strobe_duplicates *d, uint32_t node)
+/** A text in a block: where, and how long without its NUL. */
+struct text_place {
+	const uint8_t *bytes; // valid until the next piece is read
+	size_t offset, length;
+};
+
+/** Where pointers into a block lead. */
+struct leads {
+	uint32_t node;
+	uint64_t address;
+	unsigned start, behind;
+};
+
+static bool count_lead(void *context, const struct lens_reference *reference, uint64_t edge,
+		       uint32_t to)
 {
-	const char *type = groups_type_name(d->graph, groups_of(d->graph, node));
-	if (type)
-		return is_character(type) ? d->options.min_bytes : 0;
-	return d->options.min_bytes > UNTYPED_LEAST ? d->options.min_bytes : UNTYPED_LEAST;
+	struct leads *leads = context;
+	(void)edge;
+	leads->start += to == leads->node && reference->target == leads->address;
+	leads->behind += to == leads->node && reference->target == leads->address + 1;
+	return true;
 }
 
-// The text at the beginning of a block; NULL if there is none, `*read` is false if it is unreadable.
-static const uint8_t *text_of(struct strobe_duplicates *d, uint32_t node, size_t *length,
-			      bool *read)
+// What the first byte of a text is only those tell who point to it: a letter, or how long the rest is.
+static bool leads_behind_first(struct strobe_duplicates *d, uint32_t node)
 {
-	uint64_t size = graph_node_size(d->graph, node);
+	enum { ASKED = 4, EDGE_LIMIT = 64 };
+	struct leads leads = {.node = node, .address = d->graph->addresses[node]};
+	uint64_t end, asked = 0;
+	if (!d->error && !d->graph->referrers)
+		d->error = graph_referrers_make(d->graph);
+	if (d->error)
+		return false;
+	for (uint64_t i = graph_referrers_of(d->graph, node, &end); i < end && asked < ASKED; i++) {
+		uint32_t from = d->graph->referrers[i];
+		uint64_t edges =
+			graph_edges_end(d->graph, from) - graph_edges_begin(d->graph, from);
+		if (edges > EDGE_LIMIT || d->error)
+			continue;
+		asked++;
+		d->error = graph_walk_node(d->graph, from, count_lead, &leads);
+	}
+	return leads.behind && !leads.start;
+}
+
+// From where on a text may stand in a block of structures: behind the one that is there. SIZE_MAX: nowhere.
+static size_t header_least(const struct strobe_graph *graph, uint32_t node)
+{
+	enum { WORD = 8 };
+	const struct graph_type *type = &graph->graph_types[graph_node_type(graph, node)];
+	uint64_t size = type->size_bytes;
+	if (graph_element_count(graph, node) != 1 || size > TEXT_HEADER_LIMIT)
+		return SIZE_MAX;
+	if (!(type->flags & GRAPH_TYPE_OPEN))
+		return size ? (size_t)size : SIZE_MAX;
+	return size > WORD ? (size_t)size - WORD : 1; // char text[1], and what pads it
+}
+
+// The text at the beginning of a block.
+static bool find_first(struct strobe_duplicates *d, uint32_t node, const uint8_t *bytes,
+		       size_t size, struct text_place *ret)
+{
+	*ret = (struct text_place){.bytes = bytes};
+	if (!text_bytes_begin(bytes, size, true, &ret->length) ||
+	    text_bytes_address(d->graph->view, bytes, size))
+		return false;
+	if (graph_node_type(d->graph, node) == 0 && text_bytes_short_header(bytes, ret->length) &&
+	    leads_behind_first(d, node))
+		*ret = (struct text_place){bytes + 1, 1, ret->length - 1};
+	return true;
+}
+
+// The text of a block, at its beginning or behind a header; false if it has none that counts. `*read` is false if it is unreadable.
+static bool find_text(struct strobe_duplicates *d, uint32_t node, struct text_place *ret,
+		      bool *read)
+{
+	const char *type = groups_type_name(d->graph, groups_of(d->graph, node));
+	bool characters = type && is_character(type);
+	size_t least = !type ? 1 : characters ? SIZE_MAX : header_least(d->graph, node);
+	uint64_t size = graph_node_size(d->graph, node), shortest = d->options.min_bytes;
 	size_t wanted = size < PIECE_LIMIT ? (size_t)size : PIECE_LIMIT;
+	struct text_behind behind;
+	*read = true;
+	if (type && !characters && least >= wanted)
+		return false;
 	const uint8_t *bytes = piece_read(&d->reader, d->graph->addresses[node], wanted);
 	*read = bytes != NULL;
-	if (!bytes || !text_bytes_begin(bytes, wanted, true, length) ||
-	    text_bytes_address(d->graph->view, bytes, wanted))
-		return NULL;
-	return bytes;
+	if (!bytes)
+		return false;
+	if (!characters && shortest < UNTYPED_LEAST)
+		shortest = UNTYPED_LEAST;
+	// A letter or three before a zero byte may be a number.
+	bool first = (!type || characters) && find_first(d, node, bytes, wanted, ret);
+	if (first && (characters || ret->length >= UNTYPED_LEAST))
+		return ret->length >= shortest;
+	if (least >= wanted || !text_bytes_behind(bytes, wanted, size, least, &behind))
+		return false;
+	*ret = (struct text_place){bytes + behind.offset, behind.offset, behind.length};
+	return ret->length >= shortest &&
+	       !(behind.offset % 8 == 0 &&
+		 text_bytes_address(d->graph->view, ret->bytes, wanted - behind.offset));
 }
 
 static bool add_pieces(struct strobe_duplicates *d, uint64_t address, uint64_t size)
@@ -94,16 +175,14 @@ static bool add_pieces(struct strobe_duplicates *d, uint64_t address, uint64_t s
 // The content of `node` into the hash: how many bytes it has, 0 if it has none that counts.
 static uint64_t add_content(struct strobe_duplicates *d, uint32_t node)
 {
-	size_t length = 0;
+	struct text_place text;
 	bool read = true;
 	uint64_t size = 0;
 	content_hash_begin(d->hash);
 	if (d->options.strings) {
-		uint64_t least = least_text(d, node);
-		const uint8_t *text = least ? text_of(d, node, &length, &read) : NULL;
-		if (text && length >= least) {
-			content_hash_add(d->hash, text, length);
-			size = length;
+		if (find_text(d, node, &text, &read)) {
+			content_hash_add(d->hash, text.bytes, text.length);
+			size = text.length;
 		}
 	} else if ((size = content_bytes(d->graph, node)) < d->options.min_bytes) {
 		size = 0;
@@ -126,6 +205,8 @@ static struct strobe_error *read_all(struct strobe_duplicates *d)
 					 (double)node / graph->memory_count))
 			return error_new(STROBE_ERROR_LIMIT, "cancelled");
 		uint64_t size = node_is_block(graph, node) ? add_content(d, node) : 0, more;
+		if (d->error)
+			return d->error;
 		if (!size)
 			continue;
 		struct content content = {.node = node};
@@ -166,14 +247,14 @@ static size_t whole_characters(const uint8_t *text, size_t length)
 static struct strobe_error *add_text(struct strobe_duplicates *d, uint32_t node,
 				     struct strobe_duplicate_group *group)
 {
-	size_t length = 0;
+	struct text_place text;
 	bool read;
-	const uint8_t *text = text_of(d, node, &length, &read);
-	if (!text)
+	if (!find_text(d, node, &text, &read))
 		return NULL;
-	group->content_bytes = length;
-	group->text =
-		arena_copy_string(&d->arena, (const char *)text, whole_characters(text, length));
+	group->content_bytes = text.length;
+	group->text_offset = text.offset;
+	group->text = arena_copy_string(&d->arena, (const char *)text.bytes,
+					whole_characters(text.bytes, text.length));
 	return group->text ? NULL : error_no_memory();
 }
 

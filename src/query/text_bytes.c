@@ -49,6 +49,59 @@ bool text_bytes_begin(const uint8_t *bytes, size_t size, bool whole, size_t *len
 	return at > 0 && (at < size || !whole);
 }
 
+/** Is there an integer of any width among the `size` bytes before a text that is its length? */
+static bool tells_length(const uint8_t *header, size_t size, uint64_t length)
+{
+	for (size_t width = 1; width <= 8; width *= 2)
+		for (size_t i = 0; i + width <= size; i++) {
+			uint64_t value = 0;
+			memcpy(&value, header + i, width);
+			if (value == length)
+				return true;
+		}
+	return size && text_bytes_short_header(header + size - 1, length + 1);
+}
+
+bool text_bytes_short_header(const uint8_t *bytes, size_t length)
+{
+	return length > 1 && !(bytes[0] & 7) && (size_t)(bytes[0] >> 3) == length - 1;
+}
+
+/** Is a text of that length, which is as good as the block's end behind it, what the block was made for? */
+static bool fills(uint64_t block_bytes, size_t offset, size_t length)
+{
+	enum { LEAST_LENGTH = 8, SLACK_BYTES = 23 };
+	uint64_t left = block_bytes - offset - length - 1;
+	return length >= LEAST_LENGTH && (left <= SLACK_BYTES || left <= block_bytes / 4);
+}
+
+/** Does a text begin there, or has it begun before? */
+static bool begins(const uint8_t *bytes, size_t least, size_t at)
+{
+	uint8_t before = at > least ? bytes[at - 1] : 0;
+	return !before || is_control(before) || !text_bytes_sequence(&before, 1);
+}
+
+bool text_bytes_behind(const uint8_t *bytes, size_t size, uint64_t block_bytes, size_t least,
+		       struct text_behind *ret)
+{
+	size_t length;
+	bool told = false;
+	*ret = (struct text_behind){0};
+	for (size_t at = least; at < size && at <= least + TEXT_HEADER_LIMIT; at++) {
+		if (!begins(bytes, least, at) ||
+		    !text_bytes_begin(bytes + at, size - at, true, &length))
+			continue;
+		bool much = length >= (block_bytes - at) / 4; // room to grow is behind it, at most
+		bool tells = much && tells_length(bytes, at, length);
+		if ((tells || (!told && fills(block_bytes, at, length))) &&
+		    (tells > told || length > ret->length))
+			*ret = (struct text_behind){at, length};
+		told |= tells;
+	}
+	return ret->length > 0;
+}
+
 bool text_bytes_address(const struct strobe_view *view, const uint8_t *bytes, size_t size)
 {
 	uint64_t word;

@@ -146,6 +146,37 @@ static void what_is_text(void)
 	}
 }
 
+static void texts_behind_headers(void)
+{
+	static const struct {
+		const char *bytes;
+		size_t size, least, offset, length; // offset 0: there is none
+	} cases[] = {
+		{"\x05\x20\x01hello\0\1\1\1\1\1\1\1\1\1\1", 20, 1, 3, 5}, // its length, room, flags
+		{"\x28hello\0", 7, 1, 1, 5},				  // 5 << 3
+		{"\x06\x20\x01hello\0\1\1\1\1\1\1\1\1\1\1", 20, 1, 0, 0}, // a length of another one
+		{"\2\0\0\0hello, world\0..", 19, 1, 4, 12},	  // all that it has room for
+		{"\2\0\0\0hello\0\1\1\1\1\1\1\1\1", 18, 1, 0, 0}, // too short for that
+		{"\x05\x01hello\x02", 8, 1, 0, 0},		  // no end
+		{"\x05\x20\x01hello\0\1\1\1\1\1\1\1\1\1\1", 20, 4, 0,
+		 0},						     // not behind what is there
+		{"\x03\0abc\0\x06\0other.\0", 15, 1, 8, 6},	     // the longer one
+		{"\x05\x01hell\xc3\0\1\1\1\1\1\1\1\1", 16, 1, 0, 0}, // no UTF-8
+		{"", 0, 1, 0, 0},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct text_behind behind;
+		bool found = text_bytes_behind((const uint8_t *)cases[i].bytes, cases[i].size,
+					       cases[i].size, cases[i].least, &behind);
+		printf("# case %zu: %zu, %zu\n", i, behind.offset, behind.length);
+		CHECK_EQUAL(found, cases[i].offset != 0);
+		CHECK_EQUAL(behind.offset, cases[i].offset);
+		CHECK_EQUAL(behind.length, cases[i].length);
+	}
+	CHECK(text_bytes_short_header((const uint8_t *)"phello, world!!", 15));
+	CHECK(!text_bytes_short_header((const uint8_t *)"phello, world!", 14));
+}
+
 // Blocks are nodes 2, 4, ... at 0x1000 each; those of one region belong to its arena.
 static void use_of_arenas(void)
 {
@@ -192,4 +223,5 @@ static void use_of_arenas(void)
 
 CHECK_MAIN({"shortest paths of random graphs, with and without guesses", shortest_paths},
 	   {"a path in words", paths_in_words}, {"sizes in words", sizes_in_words},
-	   {"what is a text", what_is_text}, {"how arenas are used", use_of_arenas})
+	   {"what is a text", what_is_text}, {"texts behind headers", texts_behind_headers},
+	   {"how arenas are used", use_of_arenas})

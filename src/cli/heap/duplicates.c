@@ -12,7 +12,8 @@
 
 static const struct option options[] = {
 	{"strings", 's', NULL, NULL,
-	 "Compare blocks that hold a text (UTF-8, ended by a zero byte), up to its end."},
+	 "Compare blocks that hold a text (UTF-8, ended by a zero byte), up to its end, also "
+	 "behind a header."},
 	{"min-size", 0, "SIZE", NULL, "Leave out content that is shorter. Default: 1."},
 	{"addresses", 'a', NULL, NULL, "Show the addresses in JSON, too."},
 	OPTION_LIMIT,
@@ -55,6 +56,7 @@ static void duplicates_json(const struct command *command, struct strobe_graph *
 		json_unsigned(&json, "content_bytes", group->content_bytes);
 		json_unsigned(&json, "wasted_bytes", group->wasted_bytes);
 		json_string(&json, "text", group->text);
+		json_unsigned(&json, "text_offset", group->text_offset);
 		if (command_has(command, "addresses"))
 			addresses_json(&json, graph, group);
 		json_object_end(&json);

@@ -184,6 +184,66 @@ static void avx512(const struct battery_check *check)
 	}
 }
 
+// arch_prctl(2) and cpuid(7): Documentation/arch/x86/xstate.rst, Intel SDM volume 1, chapter 18.
+enum {
+	REQUEST_STATE = 0x1023,
+	TILE_DATA = 18,
+	TILES = 8,
+	TILE_ROWS = 16,
+	TILE_ROW_BYTES = 64,
+	TILE_BYTES = TILE_ROWS * TILE_ROW_BYTES
+};
+
+static bool has_tiles(void)
+{
+	unsigned a = 7, b, c = 0, d;
+	__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+	return d >> 24 & 1;
+}
+
+#define EACH_TILE(what) what(0) what(1) what(2) what(3) what(4) what(5) what(6) what(7)
+#define LOAD_TILE(n) "tileloadd " #n "*1024(%[in],%[row],1), %%tmm" #n "\n"
+#define STORE_TILE(n) "tilestored %%tmm" #n ", " #n "*1024(%[out],%[row],1)\n"
+
+static void amx(const struct battery_check *check)
+{
+	static uint8_t in[TILES][TILE_BYTES], out[TILES][TILE_BYTES];
+	struct {
+		uint8_t palette, start, zero[14];
+		uint16_t row_bytes[16];
+		uint8_t rows[16];
+	} configuration = {.palette = 1};
+	_Static_assert(sizeof(configuration) == 64, "what ldtilecfg reads");
+	if (!has_tiles()) {
+		battery_skip("this processor has no AMX");
+		return;
+	}
+	if (syscall(SYS_arch_prctl, REQUEST_STATE, TILE_DATA) != 0) {
+		battery_skip("the kernel gives no AMX state");
+		return;
+	}
+	for (int i = 0; i < TILES; i++) {
+		configuration.row_bytes[i] = TILE_ROW_BYTES;
+		configuration.rows[i] = TILE_ROWS;
+	}
+	battery_ready();
+	for (uint64_t round = 0; battery_more(); round++) {
+		uint64_t spins = SPINS, row = TILE_ROW_BYTES;
+		for (size_t i = 0; i < sizeof(in); i++)
+			in[i / TILE_BYTES][i % TILE_BYTES] =
+				(uint8_t)(i * 31 + i / 251 + round * 7);
+		memset(out, 0, sizeof(out));
+		__asm__ volatile("ldtilecfg (%[configuration])\n" EACH_TILE(LOAD_TILE)
+					 SPIN EACH_TILE(STORE_TILE) "tilerelease\n"
+				 : [spins] "+r"(spins)
+				 : [in] "r"(in), [out] "r"(out), [row] "r"(row),
+				   [configuration] "r"(&configuration)
+				 : "memory", "cc");
+		EXPECT(memcmp(in, out, sizeof(in)) == 0, "tiles changed in round %llu",
+		       (unsigned long long)round);
+	}
+}
+
 static void x87(const struct battery_check *check)
 {
 	battery_ready();
@@ -359,6 +419,7 @@ const struct battery_check register_checks[] = {
 	{"sse", "xmm0 to xmm15", sse},
 	{"avx", "ymm0 to ymm15", avx},
 	{"avx512", "zmm0 to zmm31 and masks", avx512},
+	{"amx", "tiles", amx},
 	{"x87", "the x87 stack, its control word, mxcsr", x87},
 	{"red-zone", "128 bytes below the stack pointer of a leaf function", red_zone},
 	{"segment-bases", "fs and gs, their bases and selectors", segment_bases},
