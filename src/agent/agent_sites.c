@@ -387,8 +387,10 @@ static struct strobe_error *prepare(struct agent *agent, const struct probe_requ
 		refuse(answer, "jumps are put before instructions only: no returns, no signals");
 		return NULL;
 	}
-	if (request->waits) {
-		refuse(answer, "threads do not wait at jumps");
+	if (request->waits || request->copies || request->below) {
+		refuse(answer, request->waits ? "threads do not wait at jumps"
+					      : "at jumps what registers point to is copied, and "
+						"nothing else");
 		return NULL;
 	}
 	struct agent_site *site = find_old(agent, request);

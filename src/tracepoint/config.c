@@ -213,7 +213,7 @@ static bool take_stage(struct reader *reader, const char *value)
 	reader->config->stage = (enum stage)(STAGE_LINE_START + number);
 	reader->has_stage = true;
 	reader->stage_is_method = config_is_method(reader->config);
-	return !config_is_of_exceptions(reader->config);
+	return true;
 }
 
 static bool take_method_name(struct reader *reader, const char *value)

@@ -5,11 +5,19 @@
 // A native program as its hits are looked at: for the native_*.c files alone.
 
 #include "base/arena.h"
+#include "base/hash.h"
 #include "tracepoint/native_scope.h"
 
 struct code_map;
 struct lazy_source;
 struct strobe_view;
+
+/** Addresses of functions that were looked for. */
+struct native_addresses {
+	uint64_t *items;
+	size_t count;
+	bool known; // since modules came or went
+};
 
 /**
  * Invariants: `view` has one thread, whose registers are `registers`; memory that no hit brought is read from the process when it is
@@ -20,7 +28,9 @@ struct native_program {
 	const struct lazy_source *source; // the same, of the view
 	struct strobe_view *view;
 	struct strobe_symbols *symbols;
-	struct code_map *code;	   // of the view, made when it is first needed
+	struct code_map *code;				// of the view, made when it is first needed
+	struct native_addresses personalities, raisers; // native_exception.c
+	struct hash with_text; // std::type_info of exceptions that have a text; values are not NULL
 	uint8_t registers[27 * 8]; // struct user_regs_struct
 	uint64_t maps_hash;
 	char *root; // what file names are shortened by; NULL = nothing

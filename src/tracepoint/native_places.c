@@ -10,6 +10,7 @@
 #include "symbols/code_lines.h"
 #include "symbols/code_sites.h"
 #include "tracepoint/native.h"
+#include "tracepoint/native_exception.h"
 #include "tracepoint/native_exits.h"
 
 /** Named limits: places of one tracepoint; lines that it moves on to where its own has no code. */
@@ -27,7 +28,7 @@ struct search {
 	ARRAY(struct row) rows;
 	uint32_t line; // the nearest so far, from the wanted one on
 	const char *file;
-	bool several_files, failed;
+	bool several_files, failed, found;
 	const char *why; // ends that could not be found
 };
 
@@ -111,6 +112,27 @@ static bool add_line(struct search *search, struct native_place *place)
 	return !search->failed && add_place(search->program, place);
 }
 
+/** Where exceptions are noticed. */
+static void add_exceptions(struct search *search)
+{
+	struct native_place place = {.is_end = true, .leave = LEAVE_UNWIND};
+	bool wanted = config_is_of_exceptions(search->config);
+	size_t count;
+	const uint64_t *items = native_personalities(search->program, &count);
+	place.is_end = !wanted;
+	for (size_t i = 0; i < count && !search->failed; i++) {
+		place.address = items[i];
+		search->failed = !add_place(search->program, &place);
+	}
+	items = wanted ? native_raisers(search->program, &count) : NULL;
+	place.is_end = true;
+	place.leave = LEAVE_RAISE;
+	for (size_t i = 0; items && i < count && !search->failed; i++) {
+		place.address = items[i];
+		search->failed = !add_place(search->program, &place);
+	}
+}
+
 /** One place for each function, and each inlined copy, that has code of the line: where that begins. */
 static bool add_rows(struct search *search)
 {
@@ -175,8 +197,7 @@ static bool add_function(struct search *search, uint64_t entry, bool inlined, co
 	return !search->failed;
 }
 
-/** True if `file` is `path`, or ends with whole components of it. */
-static bool matches(const char *file, const char *path)
+bool native_path_matches(const char *file, const char *path)
 {
 	size_t size = strlen(file), wanted = strlen(path);
 	return size >= wanted && strcmp(file + size - wanted, path) == 0 &&
@@ -189,8 +210,9 @@ static bool see_site(void *context, const struct code_site *site)
 	struct strobe_function function;
 	code_site_function(search->program->symbols, site, &function);
 	if (search->config->path &&
-	    (!function.file || !matches(function.file, search->config->path)))
+	    (!function.file || !native_path_matches(function.file, search->config->path)))
 		return true;
+	search->found = true;
 	return add_function(search, site->entry, site->inlined, function.name);
 }
 
@@ -256,7 +278,7 @@ static struct strobe_error *find_method(struct search *search, const char **why)
 		strobe_error_free(error);
 		error = NULL;
 	}
-	if (!error && search->program->place_count == 0)
+	if (!error && !search->found)
 		*why = say(search->config, "pending: no module has a function",
 			   search->config->method_name);
 	return error;
@@ -268,11 +290,18 @@ struct strobe_error *native_places(struct native_program *program,
 				   uint32_t *moved_to, const char **why)
 {
 	struct search search = {.program = program, .config = config};
-	struct strobe_error *error;
+	struct strobe_error *error = NULL;
 	program->place_count = 0;
 	*moved_to = 0;
 	*why = NULL;
-	if (config_is_method(config) && config->method_name)
+	bool wanted = config_is_of_exceptions(config);
+	if (wanted || config_waits_for_end(config))
+		add_exceptions(&search);
+	if (wanted && !program->place_count)
+		*why = "pending: no module throws exceptions (__gxx_personality_v0)";
+	else if (wanted)
+		error = NULL;
+	else if (config_is_method(config) && config->method_name)
 		error = find_method(&search, why);
 	else
 		error = find_line(&search, moved_to, why);

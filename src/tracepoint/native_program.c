@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strobe/memory.h>
 #include <sys/user.h>
 #include <unistd.h>
 
@@ -66,18 +67,36 @@ static bool read_line(char *line, struct area *area)
 	return true;
 }
 
-/** One line of /proc/PID/maps. Code comes from files, all else from the process. */
-static struct strobe_error *add_area(struct strobe_view *view, char *line,
+/** Is the area, that nobody may write to now, what the dynamic linker wrote to: the beginning of a segment of data (RELRO)? */
+static bool is_relocated(const struct area *area, const char *next)
+{
+	const char *end = strchr(next, '\n');
+	struct area behind;
+	char line[4400];
+	if (!area->path || !*next)
+		return false;
+	snprintf(line, sizeof(line), "%.*s", (int)(end ? end - next : (ptrdiff_t)strlen(next)),
+		 next);
+	return read_line(line, &behind) && behind.start == area->end &&
+	       behind.start - area->start == behind.offset_bytes - area->offset_bytes &&
+	       behind.path && strcmp(behind.path, area->path) == 0 &&
+	       behind.permissions & STROBE_PERMISSION_WRITE &&
+	       !(area->permissions & STROBE_PERMISSION_EXECUTE);
+}
+
+/** One line of /proc/PID/maps, and those behind it. Code and constants come from files, all else from the process. */
+static struct strobe_error *add_area(struct strobe_view *view, char *line, const char *next,
 				     const struct lazy_source *memory)
 {
 	struct area area;
 	if (!read_line(line, &area))
 		return NULL;
+	bool relocated = is_relocated(&area, next);
 	area.path = arena_strdup(&view->arena, area.path);
 	if (!array_push(&view->areas, area))
 		return error_no_memory();
-	bool from_file =
-		area.path && area.path[0] == '/' && !(area.permissions & STROBE_PERMISSION_WRITE);
+	bool from_file = area.path && area.path[0] == '/' &&
+			 !(area.permissions & STROBE_PERMISSION_WRITE) && !relocated;
 	if (from_file || !(area.permissions & STROBE_PERMISSION_READ) ||
 	    (area.path && strcmp(area.path, "[vsyscall]") == 0))
 		return NULL;
@@ -111,7 +130,7 @@ static struct strobe_error *fill_view(struct native_program *program, struct str
 		end = end ? end : line + strlen(line);
 		if (*end)
 			*end++ = 0;
-		error = add_area(view, line, memory);
+		error = add_area(view, line, end, memory);
 	}
 	if (!error)
 		error = add_auxv(view, program->pid);
@@ -136,6 +155,16 @@ static struct strobe_error *fill_view(struct native_program *program, struct str
 	return view_finish(view);
 }
 
+/** What files have is there also when the process has ended, and its last hits are looked at. */
+static void open_files(const struct strobe_view *view)
+{
+	uint8_t byte;
+	for (size_t i = 0; i < view->mappings.count; i++)
+		if (view->mappings.items[i].path && view->mappings.items[i].path[0] == '/' &&
+		    !(view->mappings.items[i].permissions & STROBE_PERMISSION_WRITE))
+			strobe_memory_read(view, view->mappings.items[i].start, &byte, 1);
+}
+
 /** Opens view and symbols anew. */
 static struct strobe_error *look(struct native_program *program, struct text *maps)
 {
@@ -157,8 +186,10 @@ static struct strobe_error *look(struct native_program *program, struct text *ma
 	program->code = code_map_free(program->code);
 	strobe_symbols_close(program->symbols);
 	strobe_view_close(program->view);
+	program->personalities.known = program->raisers.known = false;
 	program->view = view;
 	program->symbols = symbols;
+	open_files(view);
 	return NULL;
 }
 
@@ -317,6 +348,9 @@ struct native_program *native_program_free(struct native_program *program)
 	if (!program)
 		return NULL;
 	code_map_free(program->code);
+	hash_fini(&program->with_text);
+	free(program->personalities.items);
+	free(program->raisers.items);
 	strobe_symbols_close(program->symbols);
 	strobe_view_close(program->view);
 	if (program->memory >= 0)

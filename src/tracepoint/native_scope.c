@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "tracepoint/native.h"
+#include "tracepoint/native_exception.h"
 #include "tracepoint/native_variables.h"
 #include "view/build.h"
 
@@ -22,9 +23,12 @@ struct native_scope {
 	bool whole;		// it has all frames: expressions need but the first, and its caller
 	bool focused, function; // native_scope_focus()
 	uint32_t line;
-	uint64_t entered;	    // the frame that enter() said; 0 = the focus counts
-	size_t frame;		    // of the stack, that expressions are meant in
-	struct variable_walk *walk; // of the result that variables were last added to
+	uint64_t entered;		   // the frame that enter() said; 0 = the focus counts
+	size_t entered_index;		   // of the stack, more exactly; SIZE_MAX
+	struct native_exception exception; // native_scope_unwinds(); header 0 = none
+	struct arena arena;		   // of that
+	size_t frame;			   // of the stack, that expressions are meant in
+	struct variable_walk *walk;	   // of the result that variables were last added to
 };
 
 /** Memory that was read from the process is of that moment: the next hit's is another. */
@@ -47,6 +51,15 @@ static void lay_over(struct strobe_view *view, uint64_t address, const uint8_t *
 		strobe_error_free(strobe_overlay_write(view, address, bytes, size));
 }
 
+/** Is all that the hit brings of memory that the view knows of? Stacks of new threads and heaps come any time. */
+static bool is_mapped(const struct strobe_view *view, const struct engine_hit *hit)
+{
+	for (size_t i = 0; i < hit->chunk_count; i++)
+		if (!strobe_view_mapping_at(view, hit->chunks[i].address))
+			return false;
+	return strobe_view_mapping_at(view, hit->regs.rsp) != NULL;
+}
+
 struct strobe_error *native_scope_open(struct native_program *program, const struct engine_hit *hit,
 				       struct native_scope **ret)
 {
@@ -54,14 +67,14 @@ struct strobe_error *native_scope_open(struct native_program *program, const str
 	struct strobe_view *view = program->view;
 	if (!scope)
 		return error_no_memory();
-	if (!strobe_view_mapping_at(view, hit->regs.rsp)) {
+	if (!is_mapped(view, hit)) {
 		struct strobe_error *error = native_program_extend(program);
 		if (error) {
 			free(scope);
 			return error;
 		}
 	}
-	*scope = (struct native_scope){.program = program, .hit = hit};
+	*scope = (struct native_scope){.program = program, .hit = hit, .entered_index = SIZE_MAX};
 	memcpy(program->registers, &hit->regs, sizeof(program->registers));
 	view->threads.items[0].tid = hit->tid;
 	view->threads.items[0].pc = hit->regs.rip;
@@ -83,6 +96,7 @@ struct native_scope *native_scope_close(struct native_scope *scope)
 	struct strobe_view *view = scope->program->view;
 	variable_walk_free(scope->walk);
 	strobe_stack_close(scope->stack);
+	arena_fini(&scope->arena);
 	strobe_error_free(strobe_overlay_undo(view, strobe_overlay_count(view)));
 	forget_memory(view);
 	scope->program->open = NULL;
@@ -105,6 +119,10 @@ static void find_frame(struct native_scope *scope)
 {
 	size_t count = strobe_stack_frame_count(scope->stack);
 	scope->frame = 0;
+	if (scope->entered_index < count) {
+		scope->frame = scope->entered_index;
+		return;
+	}
 	for (size_t i = 0; scope->entered && i < count; i++) {
 		const struct strobe_frame *frame = strobe_stack_frame(scope->stack, i);
 		if (!frame->inlined && frame->cfa == scope->entered) {
@@ -169,9 +187,70 @@ static bool enter(void *context, uint64_t frame)
 		return false;
 	}
 	scope->entered = frame;
+	scope->entered_index = SIZE_MAX;
 	find_frame(scope);
 	return scope->frame < strobe_stack_frame_count(scope->stack) &&
 	       strobe_stack_frame(scope->stack, scope->frame)->cfa == frame;
+}
+
+bool native_scope_unwinds(struct native_scope *scope, struct native_unwinding *ret)
+{
+	struct strobe_error *error;
+	if (!native_exception_read(scope->program, &scope->hit->regs, &scope->arena,
+				   &scope->exception))
+		return false;
+	*ret = (struct native_unwinding){.header = scope->exception.header,
+					 .from = scope->hit->regs.rsp,
+					 .to = scope->exception.to};
+	if (!make_stack(scope, true, &error)) {
+		strobe_error_free(error);
+		return true;
+	}
+	size_t count = strobe_stack_frame_count(scope->stack);
+	for (size_t i = 0; i < count && !ret->landing; i++) {
+		uint64_t cfa = strobe_stack_frame(scope->stack, i)->cfa;
+		ret->landing = cfa > ret->to ? cfa : 0;
+	}
+	return true;
+}
+
+/** Is the tracepoint about this frame? */
+static bool is_about(const struct tracepoint_config *config, const struct strobe_frame *frame)
+{
+	if (config->path && (!frame->file || !native_path_matches(frame->file, config->path)))
+		return false;
+	if (!config_is_method(config))
+		return frame->line == config->line;
+	if (!config->method_name || !frame->function)
+		return false;
+	size_t size = strlen(frame->function), wanted = strlen(config->method_name);
+	const char *tail = frame->function + size - wanted;
+	return size >= wanted && strcmp(tail, config->method_name) == 0 &&
+	       (size == wanted || (size >= wanted + 2 && tail[-1] == ':' && tail[-2] == ':'));
+}
+
+bool native_scope_comes_through(struct native_scope *scope,
+				const struct native_unwinding *unwinding,
+				const struct tracepoint_config *config, struct strobe_frame *ret)
+{
+	struct strobe_error *error;
+	if (!make_stack(scope, true, &error)) {
+		strobe_error_free(error);
+		return false;
+	}
+	size_t count = strobe_stack_frame_count(scope->stack);
+	for (size_t i = 0; i < count; i++) {
+		const struct strobe_frame *frame = strobe_stack_frame(scope->stack, i);
+		if (frame->cfa > unwinding->to && frame->cfa != unwinding->landing)
+			return false;
+		if (!is_about(config, frame))
+			continue;
+		scope->entered_index = i;
+		find_frame(scope);
+		*ret = *frame;
+		return true;
+	}
+	return false;
 }
 
 /** Where an indirect jump at the hit leads: `jmp *REGISTER` or `jmp *MEMORY`. False if it is none. */
@@ -413,12 +492,49 @@ static bool frames(void *context, const struct tracepoint_config *config, struct
 	return walk && variable_walk_finish(walk);
 }
 
+/** What was thrown, by its type where that is described, else by name; its text is its value, if it has one. */
+static bool thrown_value(struct native_scope *scope, const struct config_limits *limits,
+			 struct result *result, struct variable_name *ret)
+{
+	const struct native_exception *exception = &scope->exception;
+	struct strobe_value *value = NULL;
+	struct strobe_error *error = NULL;
+	const char *what = exception->what ? arena_strdup(&result->arena, exception->what) : NULL;
+	*ret = (struct variable_name){.name = "exception"};
+	if (exception->object) {
+		struct text text cleanup_text = {0};
+		text_printf(&text, "*(%s *)0x%" PRIx64, exception->type_name, exception->object);
+		error = strobe_evaluate(scope->program->symbols, NULL, 0, text_string(&text),
+					&value);
+	}
+	struct variable_walk *walk = value ? walk_of(scope, result, limits) : NULL;
+	if (walk && variable_walk_add(walk, value, "exception", limits->max_watch_vars, ret)) {
+		if (what)
+			result->variables.items[ret->id - 1].value = what;
+		return variable_walk_finish(walk);
+	}
+	strobe_value_close(value);
+	strobe_error_free(error);
+	struct result_variable variable = {
+		.type = arena_strdup(&result->arena, exception->type_name),
+		.value = what ? what : "",
+		.identity = exception->object,
+		.state = VARIABLE_GOOD,
+	};
+	if (!variable.type || !array_push(&result->variables, variable))
+		return false;
+	ret->id = (uint32_t)result->variables.count;
+	return true;
+}
+
 static bool outcome(void *context, const struct config_limits *limits, struct result *result,
 		    struct variable_name *ret)
 {
 	struct native_scope *scope = context;
 	struct strobe_value *value = NULL;
 	char expression[40];
+	if (scope->exception.header)
+		return thrown_value(scope, limits, result, ret);
 	// What a function returns stands in rax, if it is an integer or a pointer; its type is not told here.
 	snprintf(expression, sizeof(expression), "(long)%" PRId64, (int64_t)scope->hit->regs.rax);
 	struct strobe_error *error =
@@ -433,10 +549,14 @@ static bool outcome(void *context, const struct config_limits *limits, struct re
 
 static bool thrown(void *context, struct arena *arena, const char **type, const char **what)
 {
-	(void)context;
-	(void)arena;
+	const struct native_scope *scope = context;
 	*type = *what = NULL;
-	return false;
+	if (!scope->exception.header)
+		return false;
+	*type = arena_strdup(arena, scope->exception.type_name);
+	if (scope->exception.what)
+		*what = arena_strdup(arena, scope->exception.what);
+	return *type != NULL;
 }
 
 const struct scope_ops native_scope_ops = {

@@ -6,6 +6,8 @@
 // work as in any other. What was not copied is read from the process as it is now, if that is allowed, and marked as such; else it
 // is "not recorded".
 
+#include <strobe/stack.h>
+
 #include "tracepoint/engine.h"
 #include "tracepoint/handler.h"
 
@@ -25,11 +27,26 @@ struct strobe_error *native_scope_open(struct native_program *program, const str
 struct native_scope *native_scope_close(struct native_scope *scope);
 /** Which of the calls that are inlined at the hit is meant: the function itself, or the one that is at `line`. Without it, the innermost. */
 void native_scope_focus(struct native_scope *scope, bool function, uint32_t line);
+/** True if `file` is `path`, or ends with whole components of it. */
+bool native_path_matches(const char *file, const char *path);
 /** What tells this call from all others that the thread is in: the CFA of its frame. `at_end`: the thread stands at an instruction that
  *  leaves the function, and its return address is on top of the stack. */
 uint64_t native_scope_frame(struct native_scope *scope, bool at_end);
 /** Where the jump at the hit leads, which stands at a function's end: true if out of the function; `*how` says where to. */
 bool native_scope_jumps_out(struct native_scope *scope, struct arena *arena, const char **how);
+/** The frames that an exception on its way will leave. */
+struct native_unwinding {
+	uint64_t header;   // by which one exception is told from another
+	uint64_t from, to; // calls in frames above `from` and up to `to` are left
+	uint64_t landing;  // the frame that catches it; 0 = not known
+};
+/** At a hit for LEAVE_UNWIND: from now on that exception is the scope's outcome. False if it is none that will be caught. */
+bool native_scope_unwinds(struct native_scope *scope, struct native_unwinding *ret);
+/** The innermost of the frames that it comes through, with the one that catches it, that a tracepoint is about: expressions and frames are meant
+ *  there from now on. False if there is none. */
+bool native_scope_comes_through(struct native_scope *scope,
+				const struct native_unwinding *unwinding,
+				const struct tracepoint_config *config, struct strobe_frame *ret);
 extern const struct scope_ops native_scope_ops;
 
 /** How a thread leaves a line or a function. */
@@ -37,6 +54,8 @@ enum native_leave {
 	LEAVE_STATEMENT, // it is at a statement of another line
 	LEAVE_RETURN,	 // at a return instruction
 	LEAVE_JUMP,	 // at a jump that goes on in another function, or (an indirect one) may
+	LEAVE_UNWIND,	 // an exception is on its way: at a personality routine
+	LEAVE_RAISE,	 // one begins
 };
 /** A place that a tracepoint is to be armed at. */
 struct native_place {

@@ -11,7 +11,7 @@
 
 /** A program under construction. */
 struct bpf_code {
-	struct bpf_insn items[512];
+	struct bpf_insn items[1024];
 	unsigned count;
 };
 void bpf_put(struct bpf_code *code, uint8_t opcode, uint8_t to, uint8_t from, int16_t offset,

@@ -2,7 +2,7 @@
 #include "uprobe/condition.h"
 
 /** Where things stand below the frame pointer, r10. */
-enum { SCRATCH = -16, SLOTS = -24, SLOT_COUNT = 32, JUMP_COUNT = 64, CODE_ROOM = 300 };
+enum { SCRATCH = -16, SLOTS = -24, SLOT_COUNT = 32, JUMP_COUNT = 64, CODE_ROOM = 300, COPY_ROOM = 900 };
 /** Words of struct pt_regs by DWARF's numbers: rax rdx rcx rbx rsi rdi rbp rsp r8-r15 rip. */
 static const uint8_t words[17] = {10, 12, 11, 5, 13, 14, 4, 19, 9, 8, 7, 6, 3, 2, 1, 0, 16};
 
@@ -222,6 +222,8 @@ bool bpf_put_condition(struct bpf_code *code, const struct probe_program *progra
 	bpf_put(code, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_1, 0, 2, 0);
 	bpf_put(code, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, 0);
 	bpf_put(code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	if (!t.unsure_count)
+		return true; // the verifier refuses what nothing leads to
 	unsigned known = code->count;
 	bpf_put(code, BPF_JMP | BPF_JA, 0, 0, 0, 0);
 	for (unsigned i = 0; i < t.unsure_count; i++)
@@ -229,4 +231,48 @@ bool bpf_put_condition(struct bpf_code *code, const struct probe_program *progra
 	bpf_put(code, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_9, 0, 0, 0);
 	bpf_land(code, known);
 	return true;
+}
+
+/** Address, size -> : the bytes there go to an item. */
+static void put_copy(struct translation *t, const struct program_step *step,
+		     const struct bpf_copies *copies, uint32_t item)
+{
+	uint32_t at = copies->offset + item * copies->item_bytes, room = copies->item_bytes - 16;
+	uint32_t size = step->value < room ? (uint32_t)step->value : room;
+	if (item == copies->count || t->depth < 2) {
+		t->failed = true;
+		return;
+	}
+	load(t, BPF_REG_3, 1);
+	bpf_put(t->code, BPF_STX | BPF_MEM | BPF_DW, BPF_REG_7, BPF_REG_3, (int16_t)at, 0);
+	bpf_put(t->code, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_7, 0, 0);
+	bpf_put(t->code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, (int32_t)at + 16);
+	bpf_put(t->code, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_2, 0, 0, (int32_t)size);
+	bpf_put(t->code, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_probe_read_user);
+	bpf_put(t->code, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 1, 0);
+	bpf_put(t->code, BPF_ST | BPF_MEM | BPF_DW, BPF_REG_7, 0, (int16_t)(at + 8), (int32_t)size);
+	t->depth -= 2;
+}
+
+bool bpf_put_copies(struct bpf_code *code, const struct probe_program *program,
+		    const struct bpf_copies *copies)
+{
+	struct translation t = {.code = code};
+	const char *why;
+	uint32_t item = 0;
+	if (!program_check(program, &why))
+		return false;
+	for (uint32_t i = 0; i + 1 < program->count && !t.failed; i++) {
+		const struct program_step *step = &program->steps[i];
+		if (step->op == OP_COPY)
+			put_copy(&t, step, copies, item++);
+		else if (step->op == OP_JUMP || step->op == OP_JUMP_ZERO)
+			t.failed = true;
+		else
+			put_step(&t, step, i);
+		t.failed |= code->count > COPY_ROOM;
+	}
+	for (unsigned i = 0; i < t.unsure_count; i++)
+		bpf_land(code, t.unsure[i]);
+	return !t.failed;
 }

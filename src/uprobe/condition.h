@@ -13,5 +13,12 @@
  * of no use.
  */
 bool bpf_put_condition(struct bpf_code *code, const struct probe_program *program);
+/** Where copies go: a table of `count` items in the record that r7 points to, the first at `offset`: address, size, bytes. */
+struct bpf_copies {
+	uint32_t offset, item_bytes, count;
+};
+/** Adds copies: OP_COPY of at most as many bytes as an item has room for, one item each. What cannot be read has size 0. False likewise. */
+bool bpf_put_copies(struct bpf_code *code, const struct probe_program *program,
+		    const struct bpf_copies *copies);
 
 #endif

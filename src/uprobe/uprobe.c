@@ -31,6 +31,8 @@ enum {
 	POINTEES = 15, // registers r15 to rdi of struct pt_regs
 	POINTEE_SIZE = 256,
 	POINTEE_RBP = 4, // the stack is copied anyhow
+	COPIES = 3,	 // that a request may ask for
+	COPY_SIZE = 256,
 };
 /** Bytes of stack that a record has room for. */
 static const uint32_t stack_sizes[STACK_CLASSES] = {0, 1024, 8192, 32768};
@@ -43,6 +45,10 @@ struct record {
 	uint32_t pointees_known;  // bit n: what register n pointed to
 	uint64_t checked; // the condition holds; 0 = there is none, or it could not be evaluated
 	uint8_t pointees[POINTEES][POINTEE_SIZE];
+	struct copy {
+		uint64_t address, size;
+		uint8_t bytes[COPY_SIZE];
+	} copies[COPIES];
 	uint8_t stack[];
 };
 
@@ -122,31 +128,46 @@ static void put_fs_base(struct bpf_code *code, uint32_t offset)
 	put_call(code, BPF_FUNC_probe_read_kernel);
 }
 
-/** As much of the stack as can be read: all, or what is left of its last page; from `below` bytes below its pointer on. */
+/** Tries to copy from the stack: as many bytes as r8 says and `more`. On success that is noted, and the code goes on at what is landed. */
+static unsigned put_stack_try(struct bpf_code *code, int32_t more, int32_t below)
+{
+	put_copy(code, BPF_REG_1, BPF_REG_7);
+	bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, offsetof(struct record, stack));
+	put_copy(code, BPF_REG_2, BPF_REG_8);
+	bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, more);
+	bpf_put(code, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_6, 19 * 8, 0); // rsp
+	bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, -below);
+	put_call(code, BPF_FUNC_probe_read_user);
+	unsigned failed = code->count;
+	bpf_put(code, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, 0);
+	bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_8, 0, 0, more);
+	bpf_put(code, BPF_STX | BPF_MEM | BPF_W, BPF_REG_7, BPF_REG_8,
+		offsetof(struct record, stack_size), 0);
+	unsigned done = code->count;
+	bpf_put(code, BPF_JMP | BPF_JA, 0, 0, 0, 0);
+	bpf_land(code, failed);
+	return done;
+}
+
+/** As much of the stack as can be read: all, or up to the last page that is there, from `below` bytes below its pointer on. */
 static void put_stack(struct bpf_code *code, uint32_t size, int32_t below)
 {
+	enum { PAGE = 4096, TRIES = 12 };
+	unsigned done[TRIES], count = 0;
 	bpf_put(code, BPF_ST | BPF_MEM | BPF_W, BPF_REG_7, 0, offsetof(struct record, stack_size),
 		0);
-	unsigned done[STACK_CLASSES], count = 0;
-	for (unsigned i = STACK_CLASSES; i-- > 1;) {
-		if (stack_sizes[i] > size)
-			continue;
-		put_copy(code, BPF_REG_1, BPF_REG_7);
-		bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0,
-			offsetof(struct record, stack));
-		put_constant(code, BPF_REG_2, (int32_t)stack_sizes[i]);
-		bpf_put(code, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_6, 19 * 8, 0); // rsp
-		if (below)
-			bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, -below);
-		put_call(code, BPF_FUNC_probe_read_user);
-		unsigned failed = code->count;
-		bpf_put(code, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_0, 0, 0, 0);
-		bpf_put(code, BPF_ST | BPF_MEM | BPF_W, BPF_REG_7, 0,
-			offsetof(struct record, stack_size), (int32_t)stack_sizes[i]);
-		done[count++] = code->count;
-		bpf_put(code, BPF_JMP | BPF_JA, 0, 0, 0, 0);
-		bpf_land(code, failed);
-	}
+	if (!size)
+		return;
+	put_constant(code, BPF_REG_8, 0);
+	done[count++] = put_stack_try(code, (int32_t)size, below);
+	// r8 = what is left of the page.
+	bpf_put(code, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_1, BPF_REG_6, 19 * 8, 0);
+	bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0, -below);
+	bpf_put(code, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_1, 0, 0, PAGE - 1);
+	put_constant(code, BPF_REG_8, PAGE);
+	bpf_put(code, BPF_ALU64 | BPF_SUB | BPF_X, BPF_REG_8, BPF_REG_1, 0, 0);
+	for (uint32_t pages = size / PAGE; pages-- > 0 && count < TRIES - 1;)
+		done[count++] = put_stack_try(code, (int32_t)(pages * PAGE), below);
 	while (count-- > 0)
 		bpf_land(code, done[count]);
 }
@@ -174,9 +195,22 @@ static void put_pointees(struct bpf_code *code)
 		offsetof(struct record, pointees_known), 0);
 }
 
+static bool put_copies(struct bpf_code *code, const struct probe_program *program)
+{
+	const struct bpf_copies copies = {offsetof(struct record, copies), sizeof(struct copy),
+					  COPIES};
+	for (unsigned i = 0; i < COPIES; i++)
+		bpf_put(code, BPF_ST | BPF_MEM | BPF_DW, BPF_REG_7, 0,
+			(int16_t)(offsetof(struct record, copies[0].size) +
+				  i * sizeof(struct copy)),
+			0);
+	return !program || bpf_put_copies(code, program, &copies);
+}
+
 /** The program that a hit runs: r6 = registers, r7 = the record. */
 static bool make_program(struct bpf_code *code, const struct uprobe *engine, uint32_t stack_size,
-			 bool below, const struct probe_program *condition)
+			 bool below, const struct probe_program *condition,
+			 const struct probe_program *copied)
 {
 	code->count = 0;
 	put_copy(code, BPF_REG_6, BPF_REG_1);
@@ -208,12 +242,13 @@ static bool make_program(struct bpf_code *code, const struct uprobe *engine, uin
 	put_fs_base(code, engine->fs_base);
 	put_stack(code, stack_size, below ? BELOW : 0);
 	put_pointees(code);
+	bool good = put_copies(code, copied);
 	put_copy(code, BPF_REG_1, BPF_REG_7);
 	put_constant(code, BPF_REG_2, 0);
 	put_call(code, BPF_FUNC_ringbuf_submit);
 	put_constant(code, BPF_REG_0, 0);
 	bpf_put(code, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-	return true;
+	return good && code->count < sizeof(code->items) / sizeof(code->items[0]);
 }
 
 static void close_engine(void *context)
@@ -271,7 +306,7 @@ static struct strobe_error *load_programs(struct uprobe *engine)
 		engine->fs_base = 0;
 	for (unsigned i = 0; i < 2 * STACK_CLASSES; i++) {
 		int *program = &engine->programs[i / 2][i % 2];
-		make_program(&code, engine, stack_sizes[i / 2], i % 2, NULL);
+		make_program(&code, engine, stack_sizes[i / 2], i % 2, NULL, NULL);
 		*program = bpf_program_load(&code, NULL, 0);
 		if (*program >= 0)
 			continue;
@@ -371,6 +406,21 @@ static struct probe *free_probe(struct uprobe *engine)
 	return &engine->probes.items[engine->probes.count - 1];
 }
 
+/** The engine's program for the request, or one of its own (`*own`) if it has a condition or copies that BPF can do. */
+static int choose_program(const struct uprobe *engine, const struct probe_request *request,
+			  int *own)
+{
+	struct bpf_code code;
+	unsigned class = stack_class(request->stack_bytes);
+	if (!request->condition && !request->copies)
+		return engine->programs[class][request->below];
+	if (make_program(&code, engine, stack_sizes[class], request->below, request->condition,
+			 request->copies) ||
+	    make_program(&code, engine, stack_sizes[class], request->below, NULL, request->copies))
+		*own = bpf_program_load(&code, NULL, 0);
+	return *own >= 0 ? *own : engine->programs[class][request->below];
+}
+
 static bool arm_one(struct uprobe *engine, const struct probe_request *request,
 		    struct probe_answer *answer)
 {
@@ -387,8 +437,11 @@ static bool arm_one(struct uprobe *engine, const struct probe_request *request,
 	if (!probe)
 		return true;
 	uint64_t number = (uint64_t)(probe - engine->probes.items) + 1;
-	int link = bpf_attach(engine->programs[stack_class(request->stack_bytes)][request->below],
-			      path, offset, number, engine->pid, request->kind == PROBE_RETURN);
+	int own = -1, program = choose_program(engine, request, &own);
+	int link = bpf_attach(program, path, offset, number, engine->pid,
+			      request->kind == PROBE_RETURN);
+	if (own >= 0)
+		close(own); // the link holds it
 	if (link < 0) {
 		snprintf(answer->why, sizeof(answer->why),
 			 "the kernel refuses a probe at 0x%" PRIx64 ": %s", request->address,
@@ -455,12 +508,17 @@ static void visit_record(struct uprobe *engine, const struct record *record, eng
 		.stack = record->stack,
 		.stack_size = record->stack_size,
 	};
-	struct hit_chunk chunks[POINTEES + 1];
+	struct hit_chunk chunks[POINTEES + COPIES + 1];
 	copy_registers(record, &hit.regs);
 	for (unsigned i = 0; i < POINTEES; i++)
 		if (record->pointees_known >> i & 1)
 			chunks[hit.chunk_count++] = (struct hit_chunk){
 				record->regs[i], record->pointees[i], POINTEE_SIZE};
+	for (unsigned i = 0; i < COPIES; i++)
+		if (record->copies[i].size && record->copies[i].size <= COPY_SIZE)
+			chunks[hit.chunk_count++] = (struct hit_chunk){
+				record->copies[i].address, record->copies[i].bytes,
+				(size_t)record->copies[i].size};
 	if (probe->below && hit.stack_size > BELOW) {
 		chunks[hit.chunk_count++] =
 			(struct hit_chunk){hit.regs.rsp - BELOW, hit.stack, BELOW};

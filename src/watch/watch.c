@@ -178,6 +178,7 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 	handler_free(watch->handler);
 	native_program_free(watch->program);
 	array_fini(&watch->places);
+	array_fini(&watch->raises);
 	array_fini(&watch->takers);
 	array_fini(&watch->listeners);
 	array_fini(&watch->problems);

@@ -25,6 +25,7 @@ struct watch_place {
 	uint32_t probe;				 // 0 = not armed
 	unsigned engine;			 // whose it is
 	const struct tracepoint_config *checked; // whose condition or period the engine knows; NULL
+	uint32_t stack_bytes; // that were asked for
 	bool below;				 // probe_request.below
 	const char *method;
 	ARRAY(struct watch_role) roles; // ends before beginnings
@@ -39,6 +40,12 @@ struct watch_entry {
 	char *why; // not armed; NULL
 	ARRAY(struct strobe_armed) armed;
 	ARRAY(char *) strings;
+};
+/** An exception that is on its way in a thread. */
+struct watch_raise {
+	int tid;
+	uint64_t header;
+	bool told; // to those that are about exceptions
 };
 struct watch_taker {
 	strobe_watch_result taker;
@@ -62,6 +69,7 @@ struct strobe_watch {
 	struct handler *handler;
 	ARRAY(struct watch_entry *) entries;
 	ARRAY(struct watch_place *) places; // NULL = free
+	ARRAY(struct watch_raise) raises;   // one a thread at most, of those that are armed for
 	ARRAY(struct watch_taker) takers;
 	ARRAY(struct result_sink) sinks;
 	bool has_deep;
@@ -93,6 +101,14 @@ void watch_go(struct strobe_watch *watch);
 /** watch_hits.c: a hit becomes events. */
 void watch_hit(struct strobe_watch *watch, const struct engine_hit *hit, int64_t wall_offset_ns,
 	       struct strobe_error **error);
+/** watch_exceptions.c: which calls of a personality routine matter, and what is copied there. To be freed; NULL when memory is short. */
+struct probe_program *watch_exception_condition(void);
+struct probe_program *watch_exception_copies(void);
+/** A hit at a place for exceptions: `event` has all but its kind. */
+void watch_exception(struct strobe_watch *watch, const struct watch_place *place,
+		     struct native_scope *scope, struct event *event);
+/** One begins. */
+void watch_raise(struct strobe_watch *watch, const struct engine_hit *hit);
 /** watch_places.c: finds the places of an entry and arms them. */
 struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *entry)
 	STROBE_MUST_CHECK;

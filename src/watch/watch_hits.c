@@ -32,6 +32,11 @@ static bool is_idle(const struct strobe_watch *watch, const struct watch_place *
 	uint64_t frame = hit->regs.rsp + 8;
 	for (size_t i = 0; i < place->roles.count; i++) {
 		const struct watch_role *role = &place->roles.items[i];
+		if (role->kind == EVENT_EXCEPTION &&
+		    (role->leave == LEAVE_RAISE ||
+		     (!config_is_of_exceptions(role->config) &&
+		      !handler_awaits(watch->handler, hit->tid, 0))))
+			continue;
 		if (role->kind != EVENT_RETURN && role->kind != EVENT_LINE_END)
 			return false;
 		if (handler_awaits(watch->handler, hit->tid,
@@ -79,6 +84,15 @@ static size_t give_event(struct strobe_watch *watch, const struct watch_place *p
 	return count;
 }
 
+static bool has_role(const struct watch_place *place, enum native_leave leave)
+{
+	for (size_t i = 0; i < place->roles.count; i++)
+		if (place->roles.items[i].kind == EVENT_EXCEPTION &&
+		    place->roles.items[i].leave == leave)
+			return true;
+	return false;
+}
+
 void watch_hit(struct strobe_watch *watch, const struct engine_hit *hit, int64_t wall_offset_ns,
 	       struct strobe_error **error)
 {
@@ -87,7 +101,11 @@ void watch_hit(struct strobe_watch *watch, const struct engine_hit *hit, int64_t
 	if (hit->cookie == 0 || hit->cookie > watch->places.count)
 		return;
 	const struct watch_place *place = watch->places.items[hit->cookie - 1];
-	if (!place || is_idle(watch, place, hit))
+	if (!place)
+		return;
+	if (has_role(place, LEAVE_RAISE))
+		watch_raise(watch, hit);
+	if (is_idle(watch, place, hit))
 		return;
 	*error = native_scope_open(watch->program, hit, &scope);
 	if (*error)
@@ -105,7 +123,11 @@ void watch_hit(struct strobe_watch *watch, const struct engine_hit *hit, int64_t
 		.ops = &native_scope_ops,
 		.scope = scope,
 	};
+	if (has_role(place, LEAVE_UNWIND))
+		watch_exception(watch, place, scope, &event);
 	for (size_t i = 0; i < place->roles.count;)
-		i += give_event(watch, place, i, hit, scope, &event);
+		i += place->roles.items[i].kind == EVENT_EXCEPTION
+			     ? 1
+			     : give_event(watch, place, i, hit, scope, &event);
 	native_scope_close(scope);
 }

@@ -68,7 +68,8 @@ static void disarm_place(struct strobe_watch *watch, struct watch_place *place)
 static bool needs_order(const struct watch_place *place)
 {
 	for (size_t i = 0; i < place->roles.count; i++)
-		if (config_waits_for_end(place->roles.items[i].config))
+		if (place->roles.items[i].kind == EVENT_EXCEPTION ||
+		    config_waits_for_end(place->roles.items[i].config))
 			return true;
 	return false;
 }
@@ -93,11 +94,38 @@ static bool leaves(const struct watch_place *place)
 static int64_t pause_of(const struct watch_place *place, const struct tracepoint_config *config,
 			bool evaluated)
 {
-	bool alone = place->roles.count == 1 && !config_waits_for_end(config);
+	bool alone = place->roles.count == 1 && !config_waits_for_end(config) &&
+		     (place->roles.items[0].kind == EVENT_LINE ||
+		      place->roles.items[0].kind == EVENT_CALL);
 	bool plain = config->sample >= 1 && config->thread_fire_count < 0 &&
 		     config->value_fire_count < 0 && !config->keep_last && !config->keep_until;
 	return alone && plain && (evaluated || !config->condition) ? config->fire_period_ns / 100
 								   : 0;
+}
+
+static bool is_about_exceptions(const struct watch_place *place, enum native_leave leave)
+{
+	for (size_t i = 0; i < place->roles.count; i++)
+		if (place->roles.items[i].kind == EVENT_EXCEPTION &&
+		    place->roles.items[i].leave == leave)
+			return true;
+	return false;
+}
+
+/** As much of the stack as the one wants that wants most. */
+static uint32_t wanted_stack(const struct watch_place *place)
+{
+	uint32_t most = 0;
+	for (size_t i = 0; i < place->roles.count; i++) {
+		const struct watch_role *role = &place->roles.items[i];
+		uint32_t bytes = role->kind == EVENT_EXCEPTION
+					 ? role->leave == LEAVE_UNWIND ? STACK_BYTES_ALL : 0
+				 : role->config->stack_type == STACK_NO	 ? 1024
+				 : role->config->frame_type == FRAME_ALL ? STACK_BYTES_ALL
+									 : STACK_BYTES;
+		most = bytes > most ? bytes : most;
+	}
+	return most;
 }
 
 /** Arms the place at `index` if it is not: by the first engine that takes it. A condition is the engine's to evaluate where no other
@@ -111,16 +139,24 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 	const char *why;
 	// It is not alone any more, or order matters now: then a jump gives way to a uprobe.
 	if (place->probe &&
-	    (place->checked || place->engine < first || (leaves(place) && !place->below)))
+	    (place->checked || place->engine < first || (leaves(place) && !place->below) ||
+	     wanted_stack(place) > place->stack_bytes))
 		disarm_place(watch, place);
 	if (place->probe)
 		return NULL;
 	struct probe_program *condition = NULL;
-	if (config->condition && place->roles.count == 1 && !is_end(&place->roles.items[0]) &&
-	    !config->keep_until)
+	const struct watch_role *only = place->roles.count == 1 ? &place->roles.items[0] : NULL;
+	// Ends are matched with all beginnings, also those where the condition is false.
+	if (config->condition && only && !config->keep_until && !config_waits_for_end(config) &&
+	    only->kind != EVENT_EXCEPTION)
 		condition = compile_condition(native_program_symbols(watch->program),
 					      config->condition, place->address,
 					      config_is_method(config) ? 0 : place->line, &why);
+	struct probe_program *copies = NULL;
+	if (is_about_exceptions(place, LEAVE_UNWIND)) {
+		condition = watch_exception_condition();
+		copies = watch_exception_copies();
+	}
 	struct probe_request request = {
 		.kind = PROBE_AT,
 		.address = place->address,
@@ -128,9 +164,8 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 		.below = leaves(place),
 		.condition = condition,
 		.pause_ns = pause_of(place, config, condition != NULL),
-		.stack_bytes = config->stack_type == STACK_NO	 ? 1024
-			       : config->frame_type == FRAME_ALL ? STACK_BYTES_ALL
-								 : STACK_BYTES,
+		.copies = copies,
+		.stack_bytes = wanted_stack(place),
 	};
 	struct probe_answer answer = {0};
 	struct strobe_error *error = NULL;
@@ -138,13 +173,15 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 		error = watch->engines[i].ops->arm(watch->engines[i].engine, &request, 1, &answer);
 		place->engine = i;
 	}
+	place->checked = (condition || request.pause_ns) && !copies ? config : NULL;
 	free(condition);
+	free(copies);
 	if (error)
 		return error;
 	place->probe = answer.probe;
 	place->method = answer.method;
 	place->below = request.below;
-	place->checked = condition || request.pause_ns ? config : NULL;
+	place->stack_bytes = request.stack_bytes;
 	if (!answer.probe)
 		say_why(entry, answer.why);
 	return NULL;
@@ -164,17 +201,19 @@ static void tell_armed(struct watch_entry *entry, const struct watch_place *plac
 static bool add_role(struct watch_place *place, const struct native_place *from,
 		     struct tracepoint_config *config)
 {
-	bool method = config_is_method(config);
+	bool method = config_is_method(config), unwind = from->leave >= LEAVE_UNWIND;
 	struct watch_role role = {.config = config,
-				  .kind = from->is_end ? method ? EVENT_RETURN : EVENT_LINE_END
-					  : method     ? EVENT_CALL
-						       : EVENT_LINE,
+				  .kind = unwind	 ? EVENT_EXCEPTION
+					  : from->is_end ? method ? EVENT_RETURN : EVENT_LINE_END
+					  : method	 ? EVENT_CALL
+							 : EVENT_LINE,
 				  .leave = from->leave,
 				  .repeats = from->repeats};
 	size_t at = place->roles.count;
 	for (size_t i = 0; i < place->roles.count; i++)
 		if (place->roles.items[i].config == config &&
-		    place->roles.items[i].kind == role.kind) {
+		    place->roles.items[i].kind == role.kind &&
+		    (!unwind || place->roles.items[i].leave == role.leave)) {
 			// Two copies of the line end in one place, or it is where it was before.
 			place->roles.items[i].stale = false;
 			return true;

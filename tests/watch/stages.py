@@ -5,12 +5,14 @@
 usage: stages.py STROBE CC SOURCE_FOLDER [CASE...]
 """
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 
-from watching import CC, FOLDER, PATIENCE, SOURCES, Skip, main, watch
+from watching import CC, FOLDER, PATIENCE, SOURCES, Session, Skip, main, watch
 import watching
 
 ROUNDS = 8
@@ -33,6 +35,21 @@ def run(program, *arguments, rounds=ROUNDS, stage=None, whole=True):
     results, said = watch(*arguments, "--", FOLDER / program, rounds, status=3)
     assert alone.stdout.strip() in said.splitlines(), (alone.stdout, said)
     assert not whole or "not noticed" not in said, said
+    return results
+
+
+def linger(program, count, *arguments, rounds=ROUNDS, stage=None):
+    """Results, `count` of them, of a program that stays until its hits are looked at: what they point to is there still."""
+    if stage:
+        arguments += ("--set", f"stage={stage}")
+    more = ("-n", -1, "--set", "fire_period=0", "--set", "max_tp_process_time=60000")
+    with Session(*arguments, *more, "--", FOLDER / program, rounds, environment={**os.environ, "LINGER": "1"}) as session:
+        session.until(lambda results: len(results) >= count)
+        os.kill(session.results()[0]["pid"], signal.SIGTERM)
+        out = session.process.communicate(timeout=2 * PATIENCE)[0]
+        assert session.process.returncode == 3 and out.startswith(b"total"), (session.process.returncode, out, session.said())
+        results = session.results()
+    same(len(results), count)
     return results
 
 
@@ -200,13 +217,99 @@ def survives():
             assert len(results) >= 100, (arguments, len(results))
 
 
-CASES = [line_end, line_capture, recursion, loops, branches, jumps, tails, inlines, debugger, survives]
+def thrown_by(n):
+    """What thrower() throws in round `n`: type and text."""
+    return {0: (None, None), 1: ("shop::Refused", f"refused {n}"), 2: ("int", None), 3: ("char const*", "a text")}[n % 4]
+
+
+def told(result):
+    attributes = result["attributes"]
+    return attributes.get("end"), attributes.get("exception.type"), attributes.get("exception.message")
+
+
+def check_outcomes(results, rounds):
+    """Calls of a function that what thrower() throws leaves."""
+    same(len(results), rounds)
+    for n, result in enumerate(results):
+        kind, text = thrown_by(n)
+        same(told(result), ("exception", kind, text) if kind else (None, None, None))
+        outcome = captured(result)
+        same(list(outcome), ["exception" if kind else "return"])
+        value = outcome["exception" if kind else "return"]["value"]
+        if kind:
+            same(value, text if text else str(n * 10))
+
+
+def outcomes():
+    """calls that an exception leaves have it as their outcome, and nobody else: neither those that catch it nor those outside"""
+    for program in ("thrown0", "thrown2"):
+        for function in ("thrower", "middle"):
+            check_outcomes(linger(program, 24, function, "--snapshot", stage="method_capture", rounds=24), 24)
+        # It catches them, and throws the first kind on from 100 on.
+        for n, result in enumerate(linger(program, 112, "catcher", "--snapshot", stage="method_capture", rounds=112)):
+            again = n >= 100 and n % 4 == 1
+            same(told(result), ("exception", "shop::Refused", f"refused {n}") if again else (None, None, None))
+        results = linger(program, 112, "outer", "--snapshot", stage="method_capture", rounds=112)
+        assert all(told(r) == (None, None, None) for r in results), results
+    # What is collected at the end is of the function, not of the unwinder.
+    results = linger("thrown0", 8, "middle", "--snapshot", stage="method_end", rounds=8)
+    same([r["frames"][0]["function"] for r in results], ["middle"] * 8)
+    same([variables(r)["n"] for r in results], [str(n) for n in range(8)])
+
+
+def lines_thrown():
+    """an exception ends the lines of the frames that it leaves, and of the one that catches it"""
+    for mark in ("MIDDLE", "TRIES"):
+        results = linger("thrown0", 16, place(mark, "thrown.cc"), "--span", "--set", "span=line", rounds=16)
+        same([told(r)[1:] for r in results], [thrown_by(n) for n in range(16)])
+    # A throw is a line's end, too.
+    results = linger("thrown0", 4, place("THROWS", "thrown.cc"), "--span", "--set", "span=line", rounds=16)
+    same([told(r) for r in results], [("exception", "shop::Refused", f"refused {n}") for n in (1, 5, 9, 13)])
+
+
+def exceptions():
+    """exceptions are events of the functions and lines that they come up in, each once"""
+    throws = [n for n in range(16) if n % 4]
+    for program in ("thrown0", "thrown2"):
+        for function in ("thrower", "middle", "catcher"):
+            results = linger(program, 12, function, "--snapshot", "--log", "{n}", stage="method_exception", rounds=16)
+            same([int(r["log_msg"]) for r in results], throws)
+            for n, result in zip(throws, results):
+                same(result["frames"][0]["function"], function)
+                same(captured(result)["exception"]["value"], thrown_by(n)[1] or str(10 * n))
+    for mark, expected in (("MIDDLE", throws), ("THROWS", [1, 5, 9, 13])):
+        results = linger("thrown0", len(expected), place(mark, "thrown.cc"), "--log", "{n}", stage="line_exception", rounds=16)
+        same([int(r["log_msg"]) for r in results], expected)
+    same(run("thrown0", place("TRIED", "thrown.cc"), "--log", "{n}", stage="line_exception", rounds=16), [])
+    # A condition is of the frame that it comes through; thrown again it is another event.
+    expected = [n for n in range(97, 112) for _ in range(2 if n >= 100 and n % 4 == 1 else 1) if n % 4]
+    results = linger("thrown0", len(expected), "catcher", "--log", "{n}", "--set", "condition=n >= 97", stage="method_exception", rounds=112)
+    same([int(r["log_msg"]) for r in results], expected)
+
+
+def shared_library():
+    """the same with the C++ library as it comes, in a program that runs already"""
+    process = subprocess.Popen([FOLDER / "shared", "1000000"], stdout=subprocess.DEVNULL)
+    try:
+        results, _ = watch(process.pid, "middle", "--snapshot", "--stage", "method_capture", "-n", -1, "--set", "fire_period=0", until=lambda
+                           results: {told(r)[1] for r in results} >= {None, "shop::Refused", "int", "char const*"})
+        texts = {told(r)[2] for r in results if told(r)[1] == "shop::Refused"}
+        assert texts and all(re.fullmatch(r"refused \d+", text) for text in texts), texts
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+CASES = [line_end, line_capture, recursion, loops, branches, jumps, tails, inlines, debugger, survives, outcomes, lines_thrown, exceptions, shared_library]
 
 
 def prepare():
     for level in "02":
         subprocess.run([CC, "-g", "-O" + level, "-o", FOLDER / ("staged" + level), SOURCES / "staged.c"], check=True)
-        subprocess.run(["c++", "-g", "-O" + level, "-o", FOLDER / ("thrown" + level), SOURCES / "thrown.cc"], check=True)
+        subprocess.run(["c++", "-g", "-O" + level, "-static-libstdc++", "-static-libgcc", "-o", FOLDER / ("thrown" + level),
+                        SOURCES / "thrown.cc"], check=True)
+    subprocess.run(["c++", "-g", "-O1", "-o", FOLDER / "shared", SOURCES / "thrown.cc"], check=True)
 
 
 sys.exit(main(CASES, prepare))

@@ -75,7 +75,7 @@ __attribute__((noinline)) static int outer(int n)
 	}
 }
 
-// thrown ROUNDS: ends with status 3, and says what all that was returned adds up to.
+// thrown ROUNDS: ends with status 3, and says what all that was returned adds up to; with LINGER set not before SIGTERM.
 int main(int argc, char **argv)
 {
 	int rounds = argc > 1 ? std::atoi(argv[1]) : 1000000;
@@ -85,6 +85,9 @@ int main(int argc, char **argv)
 		total += outer(i);
 		usleep(1000);
 	}
+	if (std::getenv("LINGER"))
+		while (!stop)
+			usleep(1000);
 	std::printf("total %ld\n", argc > 1 ? total : 0);
 	return 3;
 }
