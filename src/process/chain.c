@@ -2,10 +2,11 @@
 #include "process/chain.h"
 
 #include <assert.h>
-#include <cpuid.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "base/xsave.h"
 
 enum {
 	// arch/x86/include/uapi/asm/ucontext.h
@@ -16,8 +17,8 @@ enum {
 	SOFTWARE_AT = 464, // struct _fpx_sw_bytes in the FXSAVE area
 	LINK_HEAD = 32,	   // what leads to rt_sigreturn, before the ucontext
 	XSTATE_ALIGNMENT = 64,
-	TILE_DATA = 18, // an extended state component that must be asked for (AMX)
 };
+static const uint64_t tiles = 1 << XSAVE_TILE_CONFIGURATION | 1 << XSAVE_TILE_DATA;
 static const uint32_t magic1 = 0x46505853, magic2 = 0x46505845;
 
 struct frame_context { // struct sigcontext_64
@@ -178,19 +179,10 @@ uint64_t chain_argument(uint64_t link, const struct chain *chain, unsigned index
 static size_t frame_xstate_size(const uint8_t *xstate, size_t size, uint64_t *features)
 {
 	uint64_t present;
-	size_t end = FXSAVE_SIZE + 64;
 	memcpy(features, xstate + SOFTWARE_AT, sizeof(*features)); // XCR0, says the kernel
 	memcpy(&present, xstate + FXSAVE_SIZE, sizeof(present));
-	if (!(present >> TILE_DATA & 1))
-		*features &= ~(UINT64_C(1) << TILE_DATA);
-	for (unsigned i = 2; i < 63; i++) {
-		unsigned a, b, c, d;
-		if (!(*features >> i & 1) || !__get_cpuid_count(0xd, i, &a, &b, &c, &d) || c & 1)
-			continue; // (bit 0 of ecx: a supervisor's component, in no frame)
-		if (b + a > end && b + a <= size)
-			end = b + a;
-	}
-	return end;
+	*features &= ~(tiles & ~present);
+	return xsave_end(*features, size);
 }
 
 static uint64_t put_xstate(struct chain *chain, const uint8_t *xstate, size_t size)

@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/xsave.h"
 #include "process/chain.h"
 #include "process/dead_stack.h"
 #include "process/proc.h"
@@ -124,6 +125,7 @@ void clone_prepare(struct clone *clone, const struct threads *threads)
 	snprintf(name, sizeof(name), "%d/maps", (int)threads_alive(threads));
 	if (proc_read(name, &maps) || !maps.size)
 		return;
+	xsave_places(); // asks the processor: not in the stop
 	gadgets_find(threads->mem_fd, maps.data, &clone->gadgets);
 	if (!clone->gadgets.found)
 		refuse(clone, "its code holds no system call to run one by");

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "snapshot/xstate.h"
 
-#include <cpuid.h>
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/xsave.h"
+
 enum {
-	LEAF = 0xd,
-	SUPERVISOR = 1,	  // in ecx: in no image that a program sees
 	ENABLED_AT = 464, // XCR0, as the kernel puts it into the FXSAVE area
 	HEADER_END = 576,
 	FIRST = 2, // x87 and SSE are in the FXSAVE area
@@ -38,14 +37,11 @@ void xstate_places(const uint8_t *bytes, size_t size, struct xstate_place places
 {
 	uint64_t enabled = enabled_in(bytes, size);
 	memset(places, 0, XSTATE_COMPONENTS * sizeof(*places));
-	// Each question is a trap where the machine is a virtual one.
-	for (unsigned i = FIRST; i < XSTATE_COMPONENTS; i++) {
-		unsigned length, offset, flags, unused;
-		if (enabled >> i & 1 &&
-		    __get_cpuid_count(LEAF, i, &length, &offset, &flags, &unused) &&
-		    !(flags & SUPERVISOR))
-			places[i] = (struct xstate_place){offset, length};
-	}
+	const struct xsave_place *ours = xsave_places();
+	for (unsigned i = FIRST; i < XSAVE_COMPONENTS; i++)
+		if (enabled >> i & 1)
+			places[i] = (struct xstate_place){(uint32_t)ours[i].offset,
+							  (uint32_t)ours[i].size};
 }
 
 static bool can_move(const struct xstate_place *from, const struct xstate_place *to, size_t size)
