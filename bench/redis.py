@@ -46,6 +46,28 @@ def watch(options, pid, arguments, results):
     sys.exit("redis.py: not armed within 60 s")
 
 
+def measure(options, arguments):
+    """What benchmark() says of a new server with a tracepoint (None = without), and how many snapshots there were."""
+    folder = tempfile.mkdtemp(prefix="redis-")
+    socket, results = os.path.join(folder, "socket"), os.path.join(folder, "results")
+    server = subprocess.Popen([options.server, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while not os.path.exists(socket):
+        time.sleep(0.05)
+    benchmark(socket, options.requests // 10, server.pid)
+    watcher = watch(options, server.pid, arguments, results) if arguments else None
+    pair, snapshots = benchmark(socket, options.requests, server.pid), 0
+    if watcher:
+        watcher.send_signal(signal.SIGINT)
+        watcher.wait()
+        with open(results, encoding="utf-8") as file:
+            snapshots = sum('"kind":"snapshot"' in line for line in file)
+    server.terminate()
+    server.wait()
+    shutil.rmtree(folder)
+    return pair, snapshots
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default="build")
@@ -54,30 +76,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--requests", type=int, default=200000)
     options = parser.parse_args()
-    folder = tempfile.mkdtemp(prefix="redis-")
-    socket = os.path.join(folder, "socket")
-    server = subprocess.Popen([options.server, "--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while not os.path.exists(socket):
-        time.sleep(0.05)
     cases = {"none": None,
              "false condition": [options.place + " if c->argc == 12345"],
              "snapshot a second": [options.place, "--period", "1000"]}
     rates = {name: [] for name in cases}
     snapshots = 0
-    benchmark(socket, options.requests, server.pid)
-    for number in range(options.rounds):
+    for _ in range(options.rounds):
         for name, arguments in cases.items(): # in turns
-            results = os.path.join(folder, f"{number}.{name.split()[0]}.jsonl")
-            watcher = watch(options, server.pid, arguments, results) if arguments else None
-            rates[name].append(benchmark(socket, options.requests, server.pid))
-            if watcher:
-                watcher.send_signal(signal.SIGINT)
-                watcher.wait()
-                with open(results, encoding="utf-8") as file:
-                    snapshots += sum('"kind":"snapshot"' in line for line in file)
-    server.terminate()
-    server.wait()
+            pair, fired = measure(options, arguments)
+            rates[name].append(pair)
+            snapshots += fired
     for unit, of in (("requests/s", 0), ("ns of the server's processor time a request", 1)):
         values = {name: [pair[of] for pair in rates[name]] for name in cases}
         base = statistics.median(values["none"])
@@ -88,7 +96,6 @@ def main():
             print(f"{name}: {statistics.median(values[name]):.0f} {unit}, "
                   f"{100 * (statistics.median(values[name]) / base - 1):+.1f} %; round by round {100 * (pairs - 1):+.1f} %")
     print(f"{snapshots} snapshots")
-    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
