@@ -13,6 +13,7 @@
 #include "tracepoint/native.h"
 #include "tracepoint/native_exception.h"
 #include "tracepoint/native_variables.h"
+#include "value/returned.h"
 #include "view/build.h"
 
 /** Invariant: the view shows the hit while this is open. */
@@ -527,24 +528,35 @@ static bool thrown_value(struct native_scope *scope, const struct config_limits 
 	return true;
 }
 
+/** Does the thread stand at a return instruction? Else what it returns is not in its registers yet. */
+static bool at_return(const struct native_scope *scope)
+{
+	uint8_t code[2] = {0};
+	strobe_memory_read(scope->program->view, scope->hit->regs.rip, code, sizeof(code));
+	unsigned at = code[0] == 0xf2 || code[0] == 0xf3; // bnd, rep
+	return code[at] == 0xc3 || code[at] == 0xc2;
+}
+
 static bool outcome(void *context, const struct config_limits *limits, struct result *result,
 		    struct variable_name *ret)
 {
 	struct native_scope *scope = context;
-	struct strobe_value *value = NULL;
-	char expression[40];
+	struct strobe_symbols *symbols = scope->program->symbols;
+	const struct user_regs_struct *regs = &scope->hit->regs;
+	struct returned_registers registers = {.rax = regs->rax, .rdx = regs->rdx};
 	if (scope->exception.header)
 		return thrown_value(scope, limits, result, ret);
-	// What a function returns stands in rax, if it is an integer or a pointer; its type is not told here.
-	snprintf(expression, sizeof(expression), "(long)%" PRId64, (int64_t)scope->hit->regs.rax);
-	struct strobe_error *error =
-		strobe_evaluate(scope->program->symbols, NULL, 0, expression, &value);
-	struct variable_walk *walk = error ? NULL : walk_of(scope, result, limits);
-	bool good = walk && variable_walk_add(walk, value, "return", limits->max_watch_vars, ret);
-	if (!good)
-		strobe_value_close(value);
-	strobe_error_free(error);
-	return good;
+	struct type *type = at_return(scope) ? returned_type(symbols, regs->rip) : NULL;
+	if (!type)
+		return false;
+	struct strobe_value value = returned_value(symbols, type, &registers);
+	struct strobe_value *box = value_box(&value);
+	struct variable_walk *walk = box ? walk_of(scope, result, limits) : NULL;
+	if (!walk || !variable_walk_add(walk, box, "return", limits->max_watch_vars, ret)) {
+		strobe_value_close(box);
+		return false;
+	}
+	return variable_walk_finish(walk);
 }
 
 static bool thrown(void *context, struct arena *arena, const char **type, const char **what)
