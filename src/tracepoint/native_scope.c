@@ -409,7 +409,7 @@ static bool watch(void *context, const char *expression, const struct config_lim
 	if (!evaluate(scope, expression, &result->arena, &value, why))
 		return false;
 	struct variable_walk *walk = walk_of(scope, result, limits);
-	bool good = walk && variable_walk_add(walk, value, expression, limits->max_watch_vars, ret);
+	bool good = walk && variable_walk_add(walk, value, expression, true, ret);
 	if (!good) {
 		strobe_value_close(value);
 		*why = "there are too many variables";
@@ -431,7 +431,7 @@ static bool take_variable(void *context, const struct strobe_variable *variable,
 	struct frame_walk *frame = context;
 	struct variable_name name;
 	struct strobe_value copy = value_copy(value), *box = value_box(&copy);
-	if (!box || !variable_walk_add(frame->walk, box, variable->name, UINT32_MAX, &name)) {
+	if (!box || !variable_walk_add(frame->walk, box, variable->name, false, &name)) {
 		strobe_value_close(box);
 		return false;
 	}
@@ -509,7 +509,7 @@ static bool thrown_value(struct native_scope *scope, const struct config_limits 
 					&value);
 	}
 	struct variable_walk *walk = value ? walk_of(scope, result, limits) : NULL;
-	if (walk && variable_walk_add(walk, value, "exception", limits->max_watch_vars, ret)) {
+	if (walk && variable_walk_add(walk, value, "exception", true, ret)) {
 		if (what)
 			result->variables.items[ret->id - 1].value = what;
 		return variable_walk_finish(walk);
@@ -552,7 +552,7 @@ static bool outcome(void *context, const struct config_limits *limits, struct re
 	struct strobe_value value = returned_value(symbols, type, &registers);
 	struct strobe_value *box = value_box(&value);
 	struct variable_walk *walk = box ? walk_of(scope, result, limits) : NULL;
-	if (!walk || !variable_walk_add(walk, box, "return", limits->max_watch_vars, ret)) {
+	if (!walk || !variable_walk_add(walk, box, "return", true, ret)) {
 		strobe_value_close(box);
 		return false;
 	}

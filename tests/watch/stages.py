@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 
-from watching import CC, FOLDER, PATIENCE, SOURCES, Session, Skip, main, watch
+from watching import CC, FOLDER, PATIENCE, SOURCES, STROBE, Session, Skip, main, watch
 import watching
 
 ROUNDS = 8
@@ -115,6 +115,9 @@ def recursion():
     for inner, outer in zip(results, results[1:]):
         assert outer["time_ns"] < inner["time_ns"] or variables(outer)["n"] == "1", (inner, outer)
         assert outer["duration_ns"] > inner["duration_ns"] or variables(outer)["n"] == "1"
+    # Stacks are whole, also through calls whose return is awaited.
+    results = run("staged0", "recursive", "--snapshot", "-n", -1, "--set", "fire_period=0", stage="method_capture", rounds=3)
+    same([[f["function"] for f in r["frames"]] for r in results], [["recursive"] * (4 - i % 4) + ["main"] for i in range(12)])
 
 
 def loops():
@@ -342,7 +345,21 @@ def returned():
     assert not wrong, wrong
 
 
-CASES = [line_end, line_capture, recursion, loops, branches, jumps, tails, inlines, debugger, survives, outcomes, lines_thrown, exceptions, shared_library, returned]
+def record():
+    """a trace begins at a hit, or the result says why not; the program goes on as without"""
+    path = FOLDER / "hit.trace"
+    results = run("staged0", "plain", "--snapshot", "-n", 1, "--set", f"record={path}", rounds=200)
+    attributes = results[0]["attributes"]
+    if "error" in attributes:
+        assert attributes["error"].startswith(f"record {path}: ") and len(attributes["error"]) > len(f"record {path}: "), attributes
+        assert not path.exists()
+        return
+    same(attributes["record"], str(path))
+    shown = subprocess.run([STROBE, "trace", "info", path], capture_output=True, text=True, check=True, timeout=PATIENCE).stdout
+    assert "staged0" in shown, shown
+
+
+CASES = [line_end, line_capture, recursion, loops, branches, jumps, tails, inlines, debugger, survives, outcomes, lines_thrown, exceptions, shared_library, returned, record]
 
 
 def prepare():
