@@ -6,7 +6,7 @@ test_packages="gdb g++ binutils elfutils dwz xz-utils libc6-dbg libjemalloc-dev 
 demo_packages="gdb libc6-dbg"
 check_packages="clang-format"
 # A real browser opens heap snapshots and reports; it is large, so that ./dev test does without.
-full_packages="clang clang-tidy libclang-rt-dev lld llvm cppcheck rustc
+full_packages="clang clang-tidy libclang-rt-dev libc++-dev libc++abi-dev lld llvm cppcheck rustc
 	python3.11 python3.11-dbg chromium graphviz nodejs"
 bench_packages="python3.11 python3.11-dbg time"
 fuzz_packages="clang libclang-rt-dev gdb"

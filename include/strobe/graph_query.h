@@ -32,7 +32,8 @@ struct strobe_histogram_options {
 	bool with_roots; /**< variables and areas too */
 	bool leaked_only;
 	bool reachable_only;
-	bool by_module; /**< rows by the module that the type is described in; "(untyped)" for the rest */
+	/** Rows by module: that of an object's virtual table, else one that describes its type; "(untyped)" for the rest. */
+	bool by_module;
 };
 /** A histogram. `*ret` is an array of `*count` rows, biggest first (by size, then name). Errors: NO_MEMORY. */
 STROBE_EXPORT struct strobe_error *

@@ -91,13 +91,15 @@ static bool allocate(struct work *work)
 	if (work->own_order)
 		work->order = pages_new(nodes * 4);
 	work->parent = work->idom;
+	if (!work->block)
+		return false;
 	work->stack = (struct waiting *)work->block;
 	work->before_by_number = work->semi = work->dominator = work->block;
 	work->number = work->block + nodes;
 	work->before.begin = work->block + 2 * nodes;
 	work->links = (struct link *)(work->block + nodes);
-	return work->block && work->before.sources && work->before.base && work->seen &&
-	       work->leaves && work->coarse && work->order;
+	return work->before.sources && work->before.base && work->seen && work->leaves &&
+	       work->coarse && work->order;
 }
 
 static void release(struct work *work)

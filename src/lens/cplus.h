@@ -52,6 +52,13 @@ extern const struct cplus_class cplus_libcxx[];
 /** Reads `size` bytes while an object is walked; false if they are not all there. */
 bool cplus_read(const struct lens_memory *memory, uint64_t address, void *buffer, size_t size);
 
+// cplus_deque.c
+
+/** std::deque of libstdc++, and of libc++, which has its map in a split buffer. */
+bool cplus_deque_plan(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe);
+bool cplus_split_deque_plan(struct plan_builder *builder, struct type *type, uint64_t offset,
+			    bool maybe);
+
 // cplus_choices.c
 
 /** As cplus_container(), cplus_content() and cplus_place_name(), for what is there at times. */

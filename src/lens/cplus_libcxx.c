@@ -180,6 +180,7 @@ static const struct cplus_place table_places[] = {{"__bucket_list_.__ptr_.__valu
 static const struct cplus_place node_places[] = {{"__next_", ".next"},	   {"__prev_", ".prev"},
 						 {"__left_", ".left"},	   {"__right_", ".right"},
 						 {"__parent_", ".parent"}, {NULL, NULL}};
+static const struct cplus_place deque_places[] = {{"__map_.__first_", "[]"}, {NULL, NULL}};
 static const struct cplus_place unique_places[] = {
 	{"__ptr_.__value_", ".get()"}, {"__ptr_", ".get()"}, {NULL, NULL}};
 static const struct cplus_place shared_places[] = {
@@ -195,6 +196,8 @@ const struct cplus_class cplus_libcxx[] = {
 	{"__tree_node", plan_node, node_places, NULL},
 	{"__hash_table", plan_table, table_places, NULL},
 	{"__hash_node", plan_node, node_places, NULL},
+	{"__deque_base", cplus_split_deque_plan, deque_places, NULL},
+	{"deque", cplus_split_deque_plan, deque_places, NULL},
 	{"__shared_ptr_emplace", plan_shared, NULL, shared_value},
 	{"__func", NULL, NULL, func_value},
 	{"unique_ptr", NULL, unique_places, NULL},

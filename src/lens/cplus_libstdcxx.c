@@ -176,122 +176,6 @@ static bool plan_hash_table(struct plan_builder *builder, struct type *type, uin
 	return true;
 }
 
-/** The buffers of a deque, between its first and its last iterator. */
-struct deque {
-	uint32_t element, element_bytes;
-	uint32_t map; // the type of the map: which of its words are in use only the deque knows
-	uint32_t map_offset, first_offset,
-		last_offset; // of the map, and of both iterators' places in it
-	uint32_t cursor_offset,
-		buffer_offset; // of the last iterator: where it is, where its buffer begins
-};
-
-static bool tell_buffers(const struct lens_memory *memory, const struct deque *deque,
-			 uint64_t first, uint64_t count, uint64_t last_count, lens_visit visit,
-			 void *context)
-{
-	enum { AT_ONCE = 64 };
-	uint64_t buffers[AT_ONCE];
-	for (uint64_t done = 0; done < count;) {
-		size_t part = count - done < AT_ONCE ? (size_t)(count - done) : AT_ONCE;
-		if (!cplus_read(memory, first + done * 8, buffers, part * 8))
-			return true;
-		for (size_t i = 0; i < part; i++, done++) {
-			struct lens_reference reference = {
-				.offset = deque->map_offset,
-				.target = buffers[i],
-				.type = deque->element,
-				.evidence = EVIDENCE_POINTER,
-				.count = done + 1 == count ? last_count : 0,
-				.outside = true,
-			};
-			if (buffers[i] && !visit(context, &reference))
-				return false;
-		}
-	}
-	return true;
-}
-
-static void walk_deque(const struct lens *lens, const struct lens_memory *memory,
-		       const struct plan_step *step, uint64_t address, const uint8_t *bytes,
-		       uint64_t size_bytes,
-		       bool (*visit)(void *context, const struct lens_reference *reference),
-		       void *context)
-{
-	enum { BUFFER_LIMIT = 1 << 24 };
-	const struct deque *deque = step->data;
-	uint64_t map, first, last, cursor, buffer, at = address + step->offset;
-	(void)lens;
-	(void)bytes;
-	(void)size_bytes;
-	if (!cplus_read(memory, at + deque->map_offset, &map, 8) || !map ||
-	    !cplus_read(memory, at + deque->first_offset, &first, 8) ||
-	    !cplus_read(memory, at + deque->last_offset, &last, 8) ||
-	    !cplus_read(memory, at + deque->cursor_offset, &cursor, 8) ||
-	    !cplus_read(memory, at + deque->buffer_offset, &buffer, 8))
-		return;
-	struct lens_reference reference = {
-		.offset = step->offset + deque->map_offset,
-		.target = map,
-		.type = deque->map,
-		.evidence = EVIDENCE_POINTER,
-	};
-	if (!visit(context, &reference) || first < map || last < first || (last - first) % 8 ||
-	    (last - first) / 8 >= BUFFER_LIMIT)
-		return;
-	uint64_t live = cursor >= buffer ? (cursor - buffer) / deque->element_bytes : 0;
-	struct deque placed = *deque;
-	placed.map_offset += step->offset;
-	tell_buffers(memory, &placed, first, (last - first) / 8 + 1, live ? live : LENS_COUNT_NONE,
-		     visit, context);
-}
-
-static void build_nothing(struct plan_builder *builder, const void *data)
-{
-	(void)builder;
-	(void)data;
-}
-
-static uint32_t map_id(struct plan_builder *builder, struct type *element)
-{
-	struct text name cleanup_text = {0};
-	text_printf(&name, "std::deque<%s>::_Map", type_name(plan_symbols(builder), element));
-	return plan_own_type(builder, text_string(&name), 8, build_nothing, NULL);
-}
-
-static bool plan_deque(struct plan_builder *builder, struct type *type, uint64_t offset, bool maybe)
-{
-	static const char *const paths[] = {"_M_impl._M_map", "_M_impl._M_start._M_node",
-					    "_M_impl._M_finish._M_node", "_M_impl._M_finish._M_cur",
-					    "_M_impl._M_finish._M_first"};
-	struct strobe_symbols *symbols = plan_symbols(builder);
-	struct type *element = cplus_argument(symbols, type, 0);
-	uint64_t size = element ? cplus_size(symbols, element) : 0;
-	struct cplus_member members[5];
-	struct deque *deque = plan_memory(builder, sizeof(*deque));
-	for (size_t i = 0; i < 5; i++)
-		if (!cplus_find(symbols, type, paths[i], &members[i]) || members[i].offset > 1000)
-			return false;
-	if (!deque || !size || size > UINT32_MAX)
-		return false;
-	*deque = (struct deque){
-		.element = plan_type(builder, element),
-		.element_bytes = (uint32_t)size,
-		.map = map_id(builder, element),
-		.map_offset = (uint32_t)members[0].offset,
-		.first_offset = (uint32_t)members[1].offset,
-		.last_offset = (uint32_t)members[2].offset,
-		.cursor_offset = (uint32_t)members[3].offset,
-		.buffer_offset = (uint32_t)members[4].offset,
-	};
-	plan_add(builder, &(struct plan_step){.kind = PLAN_CALL,
-					      .offset = (uint32_t)offset,
-					      .call = walk_deque,
-					      .data = deque,
-					      .maybe = maybe});
-	return true;
-}
-
 /** Bytes that hold a value of the first argument, which begins with them. */
 static struct type *storage_value(struct strobe_symbols *symbols, struct type *type,
 				  uint64_t *offset)
@@ -353,7 +237,7 @@ const struct cplus_class cplus_libstdcxx[] = {
 	{"_Rb_tree_node", plan_tree_node, node_places, NULL},
 	{"_Hashtable", plan_hash_table, table_places, NULL},
 	{"_Hash_node", plan_hash_node, node_places, NULL},
-	{"_Deque_base", plan_deque, deque_places, NULL},
+	{"_Deque_base", cplus_deque_plan, deque_places, NULL},
 	{"__aligned_membuf", plan_storage, NULL, storage_value},
 	{"__aligned_buffer", plan_storage, NULL, storage_value},
 	{"map", NULL, map_places, NULL},

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strobe/graph_query.h>
+#include <strobe/memory.h>
 
 #include "base/error.h"
 #include "query/groups.h"
@@ -33,9 +34,23 @@ static bool counts(const struct histogram *h, uint32_t node)
 	return !h->options.reachable_only || node_is_reachable(graph, node);
 }
 
+// The module of an object's virtual table: of those that describe its class, the one whose code made it. 0 if it has none.
+static uint32_t table_module(const struct histogram *h, uint32_t node)
+{
+	const struct strobe_graph *graph = h->graph;
+	uint32_t evidence = (graph->types[node] & NODE_EVIDENCE_MASK) >> NODE_EVIDENCE_SHIFT;
+	uint64_t table;
+	if (evidence != EVIDENCE_VTABLE || !graph->view ||
+	    strobe_memory_read(graph->view, graph->addresses[node], &table, 8) != 8)
+		return 0;
+	size_t module = strobe_view_module_at(graph->view, table);
+	return module < h->counter_count - 1 ? (uint32_t)module + 1 : 0;
+}
+
 static struct counter *counter_of(const struct histogram *h, uint32_t node)
 {
-	return &h->counters[h->counter_of[groups_of(h->graph, node)]];
+	uint32_t module = h->options.by_module ? table_module(h, node) : 0;
+	return &h->counters[module ? module : h->counter_of[groups_of(h->graph, node)]];
 }
 
 static void enter(void *context, uint32_t node)

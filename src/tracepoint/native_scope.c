@@ -13,6 +13,7 @@
 #include "tracepoint/native.h"
 #include "tracepoint/native_exception.h"
 #include "tracepoint/native_variables.h"
+#include "value/returned.h"
 #include "view/build.h"
 
 /** Invariant: the view shows the hit while this is open. */
@@ -408,7 +409,7 @@ static bool watch(void *context, const char *expression, const struct config_lim
 	if (!evaluate(scope, expression, &result->arena, &value, why))
 		return false;
 	struct variable_walk *walk = walk_of(scope, result, limits);
-	bool good = walk && variable_walk_add(walk, value, expression, limits->max_watch_vars, ret);
+	bool good = walk && variable_walk_add(walk, value, expression, true, ret);
 	if (!good) {
 		strobe_value_close(value);
 		*why = "there are too many variables";
@@ -430,7 +431,7 @@ static bool take_variable(void *context, const struct strobe_variable *variable,
 	struct frame_walk *frame = context;
 	struct variable_name name;
 	struct strobe_value copy = value_copy(value), *box = value_box(&copy);
-	if (!box || !variable_walk_add(frame->walk, box, variable->name, UINT32_MAX, &name)) {
+	if (!box || !variable_walk_add(frame->walk, box, variable->name, false, &name)) {
 		strobe_value_close(box);
 		return false;
 	}
@@ -508,7 +509,7 @@ static bool thrown_value(struct native_scope *scope, const struct config_limits 
 					&value);
 	}
 	struct variable_walk *walk = value ? walk_of(scope, result, limits) : NULL;
-	if (walk && variable_walk_add(walk, value, "exception", limits->max_watch_vars, ret)) {
+	if (walk && variable_walk_add(walk, value, "exception", true, ret)) {
 		if (what)
 			result->variables.items[ret->id - 1].value = what;
 		return variable_walk_finish(walk);
@@ -527,24 +528,35 @@ static bool thrown_value(struct native_scope *scope, const struct config_limits 
 	return true;
 }
 
+/** Does the thread stand at a return instruction? Else what it returns is not in its registers yet. */
+static bool at_return(const struct native_scope *scope)
+{
+	uint8_t code[2] = {0};
+	strobe_memory_read(scope->program->view, scope->hit->regs.rip, code, sizeof(code));
+	unsigned at = code[0] == 0xf2 || code[0] == 0xf3; // bnd, rep
+	return code[at] == 0xc3 || code[at] == 0xc2;
+}
+
 static bool outcome(void *context, const struct config_limits *limits, struct result *result,
 		    struct variable_name *ret)
 {
 	struct native_scope *scope = context;
-	struct strobe_value *value = NULL;
-	char expression[40];
+	struct strobe_symbols *symbols = scope->program->symbols;
+	const struct user_regs_struct *regs = &scope->hit->regs;
+	struct returned_registers registers = {.rax = regs->rax, .rdx = regs->rdx};
 	if (scope->exception.header)
 		return thrown_value(scope, limits, result, ret);
-	// What a function returns stands in rax, if it is an integer or a pointer; its type is not told here.
-	snprintf(expression, sizeof(expression), "(long)%" PRId64, (int64_t)scope->hit->regs.rax);
-	struct strobe_error *error =
-		strobe_evaluate(scope->program->symbols, NULL, 0, expression, &value);
-	struct variable_walk *walk = error ? NULL : walk_of(scope, result, limits);
-	bool good = walk && variable_walk_add(walk, value, "return", limits->max_watch_vars, ret);
-	if (!good)
-		strobe_value_close(value);
-	strobe_error_free(error);
-	return good;
+	struct type *type = at_return(scope) ? returned_type(symbols, regs->rip) : NULL;
+	if (!type)
+		return false;
+	struct strobe_value value = returned_value(symbols, type, &registers);
+	struct strobe_value *box = value_box(&value);
+	struct variable_walk *walk = box ? walk_of(scope, result, limits) : NULL;
+	if (!walk || !variable_walk_add(walk, box, "return", true, ret)) {
+		strobe_value_close(box);
+		return false;
+	}
+	return variable_walk_finish(walk);
 }
 
 static bool thrown(void *context, struct arena *arena, const char **type, const char **what)

@@ -15,6 +15,7 @@ struct pending {
 	struct strobe_value *value;
 	uint32_t id;
 	uint32_t depth;
+	bool watched;
 };
 
 /** Invariant: result->variables.items[id - 1] is variable `id`; identities has those that have an address. */
@@ -24,7 +25,8 @@ struct variable_walk {
 	struct config_limits limits;
 	struct hash identities; // of address and type -> id, as a pointer
 	ARRAY(struct pending) queue;
-	size_t next; // in the queue
+	size_t next;	  // in the queue
+	uint32_t watched; // variables that belong to watches; they have a limit of their own
 	int64_t until_ns;
 	bool failed;
 };
@@ -185,17 +187,29 @@ static uint64_t identity(const struct strobe_value *value, uint64_t *address)
 	return hash_bytes(parts, sizeof(parts)) | 1;
 }
 
+/** A watch's variable is another's too: what it holds does not count as the watch's any more. */
+static void share(struct variable_walk *walk, uint32_t id)
+{
+	for (size_t i = walk->next; walk->watched && i < walk->queue.count; i++)
+		if (walk->queue.items[i].id == id)
+			walk->queue.items[i].watched = false;
+}
+
 /** The variable of a value, made if it is new: then the value is taken over. 0 past a limit. */
-static uint32_t find_or_add(struct variable_walk *walk, struct strobe_value *value, uint32_t depth)
+static uint32_t find_or_add(struct variable_walk *walk, struct strobe_value *value, uint32_t depth,
+			    bool watched)
 {
 	struct result *result = walk->result;
 	uint64_t address = 0, key = identity(value, &address);
 	uintptr_t known = key ? (uintptr_t)hash_get(&walk->identities, key) : 0;
 	if (known) {
 		strobe_value_close(value);
+		if (!watched)
+			share(walk, (uint32_t)known);
 		return (uint32_t)known;
 	}
-	if (result->variables.count >= walk->limits.max_variables)
+	if (result->variables.count >= walk->limits.max_variables ||
+	    (watched && walk->watched >= walk->limits.max_watch_vars))
 		return 0;
 	struct result_variable variable = {
 		.type = arena_strdup(&result->arena, strobe_value_type(value)),
@@ -214,19 +228,19 @@ static uint32_t find_or_add(struct variable_walk *walk, struct strobe_value *val
 	uint32_t id = (uint32_t)result->variables.count + 1;
 	if (!variable.type || !variable.value || !array_push(&result->variables, variable) ||
 	    (key && !hash_put(&walk->identities, key, (void *)(uintptr_t)id)) ||
-	    !array_push(&walk->queue, (struct pending){value, id, depth})) {
+	    !array_push(&walk->queue, (struct pending){value, id, depth, watched})) {
 		walk->failed = true;
 		return 0;
 	}
+	walk->watched += watched;
 	return id;
 }
 
 bool variable_walk_add(struct variable_walk *walk, struct strobe_value *value, const char *name,
-		       uint32_t limit, struct variable_name *ret)
+		       bool watched, struct variable_name *ret)
 {
-	(void)limit;
 	*ret = (struct variable_name){.name = arena_strdup(&walk->result->arena, name ? name : "")};
-	ret->id = find_or_add(walk, value, 1);
+	ret->id = find_or_add(walk, value, 1, watched);
 	return ret->id != 0;
 }
 
@@ -270,7 +284,7 @@ static bool add_children(struct variable_walk *walk, const struct pending *pendi
 		}
 		struct variable_name entry = {
 			.name = arena_strdup(&walk->result->arena, name ? name : "")};
-		entry.id = find_or_add(walk, child, pending->depth + 1);
+		entry.id = find_or_add(walk, child, pending->depth + 1, pending->watched);
 		if (!entry.id) {
 			strobe_value_close(child);
 			cut = true;

@@ -122,8 +122,12 @@ static struct strobe_error *open_engines(struct strobe_watch *watch)
 
 static struct strobe_error *open_all(struct strobe_watch *watch)
 {
-	struct handler_actions actions = {
-		.context = watch, .hold = hold, .snap = snap, .enabled = set_enabled, .give = give};
+	struct handler_actions actions = {.context = watch,
+					  .hold = hold,
+					  .snap = snap,
+					  .record = watch_record,
+					  .enabled = set_enabled,
+					  .give = give};
 	struct strobe_error *error =
 		native_program_new(watch->pid, &watch->options, &watch->program);
 	if (!error)

@@ -109,6 +109,8 @@ void watch_exception(struct strobe_watch *watch, const struct watch_place *place
 		     struct native_scope *scope, struct event *event);
 /** One begins. */
 void watch_raise(struct strobe_watch *watch, const struct engine_hit *hit);
+/** watch_record.c: a trace of the event's thread, from now on, for a while. */
+bool watch_record(void *context, const struct event *event, const char *path, const char **why);
 /** watch_places.c: finds the places of an entry and arms them. */
 struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *entry)
 	STROBE_MUST_CHECK;

@@ -1,65 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocation number N of building a graph fails, N = 1, 2, 3, ...: there is an error, or the whole graph.
-#include <errno.h>
-#include <stdatomic.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-
+#define FAILING_MAPPINGS
+#include "failing_malloc.h"
 #include "graph/build.h"
 #include "graph/graph_check.h"
 #include "symbols/program.h"
-
-// Linked with --wrap: allocations of the library and of this program come here, libc's own do not.
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__real_mmap64(void *start, size_t size, int protection, int flags, int fd, off_t offset);
-void *__real_mremap(void *start, size_t old_size, size_t size, int flags);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-void *__wrap_mmap64(void *start, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mremap(void *start, size_t old_size, size_t size, int flags);
-
-static atomic_long left; // until one fails; 0 = none does
-static atomic_long seen;
-
-static bool must_fail(void)
-{
-	long before = atomic_load(&left);
-	atomic_fetch_add(&seen, 1);
-	while (before > 0 && !atomic_compare_exchange_weak(&left, &before, before - 1))
-		;
-	if (before != 1)
-		return false;
-	errno = ENOMEM;
-	return true;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(pointer, size);
-}
-
-void *__wrap_mmap64(void *start, size_t size, int protection, int flags, int fd, off_t offset)
-{
-	return must_fail() ? MAP_FAILED : __real_mmap64(start, size, protection, flags, fd, offset);
-}
-
-void *__wrap_mremap(void *start, size_t old_size, size_t size, int flags)
-{
-	return must_fail() ? MAP_FAILED : __real_mremap(start, old_size, size, flags);
-}
 
 static const char small_program[] =
 	"#include <stdlib.h>\n"
@@ -81,13 +26,13 @@ static struct strobe_error *build(const char *core, struct strobe_graph_summary 
 	struct strobe_graph *graph = NULL;
 	struct strobe_graph_options options = {
 		.size = sizeof(options), .threads = 2, .no_store = true};
-	long armed = atomic_exchange(&left, 0);
+	long armed = atomic_exchange(&allocations_left, 0);
 	CHECK_OK(strobe_view_open(core, NULL, &view));
 	CHECK_OK(strobe_symbols_open(view, &symbols));
-	atomic_store(&seen, 0);
-	atomic_store(&left, armed);
+	atomic_store(&allocations_seen, 0);
+	atomic_store(&allocations_left, armed);
 	struct strobe_error *error = graph_build(symbols, &options, &graph);
-	atomic_store(&left, 0);
+	atomic_store(&allocations_left, 0);
 	if (!error) {
 		strobe_graph_summary(graph, ret);
 		CHECK(graph_check(graph) == NULL);
@@ -98,6 +43,17 @@ static struct strobe_error *build(const char *core, struct strobe_graph_summary 
 	return error;
 }
 
+/** Most allocations are those of debug information, which others test: some of them, and more of the first and last, which are
+ *  the graph's own. */
+static long next_failure(long n, long total)
+{
+	enum { FIRST = 300, LAST = 60 };
+	if (n < FIRST || n >= total - LAST)
+		return n + (n < FIRST ? 3 : 1);
+	n += total / 40 + 1;
+	return n < total - LAST ? n : total - LAST;
+}
+
 static void test_short(void)
 {
 	struct program program;
@@ -106,11 +62,10 @@ static void test_short(void)
 	program_open(&program, "gcc -g -O0", "c", small_program);
 	CHECK(program_core(&program, core, sizeof(core)));
 	CHECK_OK(build(core, &whole));
-	long total = atomic_load(&seen);
+	long total = atomic_load(&allocations_seen);
 	unsigned failed = 0, less = 0;
-	// Most are those of debug information, which others test: some of them, and more of the last, which are the graph's own.
-	for (long n = 1; n <= total + 10; n += n < total - 300 ? total / 40 + 1 : 3) {
-		atomic_store(&left, n);
+	for (long n = 1; n <= total + 10; n = next_failure(n, total)) {
+		atomic_store(&allocations_left, n);
 		struct strobe_error *error = build(core, &summary);
 		if (error) {
 			CHECK(strobe_error_code(error) == STROBE_ERROR_NO_MEMORY);

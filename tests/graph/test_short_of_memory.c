@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Allocation number N fails, N = 1, 2, 3, ... until all goes well: each time there is an error or what must be there.
-#include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#define FAILING_MAPPINGS
+#include "failing_malloc.h"
 #include "base/error.h"
 #include "check.h"
-#include "failing_malloc.h"
 #include "graph/dominators.h"
 #include "graph/store.h"
 #include "made_graph.h"
-
-// mmap() is mmap64() in programs with long offsets.
-void *__real_mmap64(void *start, size_t size, int protection, int flags, int fd, off_t offset);
-void *__wrap_mmap64(void *start, size_t size, int protection, int flags, int fd, off_t offset);
-
-void *__wrap_mmap64(void *start, size_t size, int protection, int flags, int fd, off_t offset)
-{
-	return must_fail() ? MAP_FAILED : __real_mmap64(start, size, protection, flags, fd, offset);
-}
 
 static struct strobe_graph *graph;
 

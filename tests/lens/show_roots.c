@@ -9,40 +9,11 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "failing_malloc.h"
 #include "lens/roots.h"
 #include <strobe/heap.h>
 #include <strobe/symbols.h>
 #include "view/view.h"
-
-// Linked with --wrap: the library's allocations come here.
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *pointer, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *pointer, size_t size);
-
-static long left; // until one fails; 0 = none does
-
-static bool must_fail(void)
-{
-	return left > 0 && --left == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return must_fail() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return must_fail() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *pointer, size_t size)
-{
-	return must_fail() ? NULL : __real_realloc(pointer, size);
-}
 
 enum { KINDS = ROOT_MAPPING + 1, HOLES = 64 };
 
@@ -187,13 +158,13 @@ int main(int argc, char **argv)
 		telling.summary |= strcmp(argv[i], "--summary") == 0;
 		telling.heap |= strcmp(argv[i], "--heap") == 0;
 		if (strcmp(argv[i], "--fail") == 0 && i + 1 < argc)
-			left = atol(argv[i + 1]);
+			allocations_left = atol(argv[i + 1]);
 		if (strcmp(argv[i], "--hole") == 0 && i + 2 < argc && options.hole_count < HOLES)
 			holes[options.hole_count++] = (struct root_hole){
 				strtoull(argv[i + 1], NULL, 0), strtoull(argv[i + 2], NULL, 0)};
 	}
 	struct strobe_error *error = run(argc > 1 ? argv[1] : "", &telling, &options);
-	left = 0;
+	allocations_left = 0;
 	if (error) {
 		fprintf(stderr, "%s\n", strobe_error_message(error));
 		strobe_error_free(error);

@@ -58,6 +58,14 @@ def test_of_what_has_them_too(core, known):
     expect(couples["found"], 18)
 
 
+def test_where_there_is_room_for_more_are_none(core, known):
+    """Behind a vector's last, a deque's, in an optional and a variant that have none; the stack has others. What is told: a union's
+    other reading, and one in what malloc rounded up by, behind an array that takes all."""
+    stack = 0x7f << 40
+    others = [one for one in find(core, "slot")["objects"] if int(one["address"], 16) not in known]
+    expect([one["holder"]["place"] for one in others if int(one["address"], 16) < stack], [".inner.shifted", "->slots[6]"])
+
+
 def test_a_person_reads_it(core, known):
     text = ask(core, "find", "slot", "where", "key == 1", "--no-values")
     assert "  in 0x" in text and "  global.rows[0].couples[0].first" in text, text
@@ -65,7 +73,6 @@ def test_a_person_reads_it(core, known):
 
 def main():
     tests = [(name[5:].replace("_", " "), test) for name, test in globals().items() if name.startswith("test_")]
-    print(f"1..{len(tests)}")
     failed = False
     with tempfile.TemporaryDirectory() as directory:
         program = pathlib.Path(directory, "program")
@@ -74,8 +81,9 @@ def main():
                        check=False, capture_output=True)
         cores = [path for path in pathlib.Path(directory).iterdir() if path.name.startswith("core")]
         if not cores:
-            print("Bail out! the program has left no core here")
-            return True
+            print("1..0 # SKIP no core file: core_pattern sends it elsewhere")
+            return False
+        print(f"1..{len(tests)}")
         known = {}
         for line in pathlib.Path(directory, "known").read_text().splitlines():
             address, _, place = line.partition(" ")

@@ -74,16 +74,50 @@ def test_strings(snapshot):
     expect([groups[0]["text"], groups[0]["count"]], ["b" * 40, SESSIONS * BOOKS])
 
 
+THING = """#pragma once
+struct thing { virtual ~thing() {} virtual int kind() { return 1; } int number = 7; };
+"""
+LIBRARY = """#include "thing.h"
+extern "C" __attribute__((visibility("default"))) void *make() { return new thing; }
+"""
+PROGRAM = """#include "thing.h"
+#include <cstdio>
+#include <unistd.h>
+extern "C" void *make();
+void *theirs[30], *ours[12];
+int main() { for (void *&one : theirs) one = make(); for (void *&one : ours) one = new thing; puts("ready"); fflush(stdout); pause(); }
+"""
+
+
+def test_modules_by_virtual_tables(_):
+    """Two modules have the class, and a table each."""
+    with tempfile.TemporaryDirectory() as directory:
+        for name, text in {"thing.h": THING, "library.cpp": LIBRARY, "program.cpp": PROGRAM}.items():
+            pathlib.Path(directory, name).write_text(text)
+        options = [CXX, "-g", "-O0", "-fvisibility=hidden"]
+        subprocess.run([*options, "-shared", "-fPIC", "-o", "libthings.so", "library.cpp"], check=True, cwd=directory)
+        subprocess.run([*options, "-o", "program", "program.cpp", "-L.", "-lthings", "-Wl,-rpath,$ORIGIN"], check=True, cwd=directory)
+        snapshot = str(pathlib.Path(directory, "snapshot"))
+        take(pathlib.Path(directory, "program"), snapshot)
+        expect({row["type"]: row["count"] for row in ask(snapshot, "histogram")["types"] if row["type"] == "thing"}, {"thing": 42})
+        modules = {row["module"]: row["count"] for row in ask(snapshot, "histogram", "--by", "module")["modules"]}
+        expect([modules.get("libthings.so"), modules.get("program")], [30, 12])
+
+
+def take(program, snapshot):
+    with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        subprocess.run([STROBE, "snap", str(process.pid), "-o", snapshot, "--quiet"], check=True, capture_output=True)
+        process.kill()
+
+
 def main():
     tests = [(name[5:].replace("_", " "), test) for name, test in globals().items() if name.startswith("test_")]
     print(f"1..{len(tests)}")
     with tempfile.TemporaryDirectory() as directory:
         program, snapshot = pathlib.Path(directory, "shop"), str(pathlib.Path(directory, "shop.core"))
         subprocess.run([CXX, "-g", "-O0", "-w", "-o", program, SOURCE], check=True)
-        with subprocess.Popen([program], stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout.readline() == "ready\n"
-            subprocess.run([STROBE, "snap", str(process.pid), "-o", snapshot, "--quiet"], check=True, capture_output=True)
-            process.kill()
+        take(program, snapshot)
         for number, (name, test) in enumerate(tests, 1):
             problem = None
             try:

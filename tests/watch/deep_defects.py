@@ -69,6 +69,15 @@ def limits():
         assert len(values["table"]["children"]) == 3 and values["table"]["truncated"] is True, values["table"]
         result = one(target, "--set", "max_variables=4")
         assert len(result["variables"]) == 4, len(result["variables"])
+        # Watches have a limit of their own, which leaves the frame's variables alone.
+        whole = one(target)
+        result = one(target, "-w", "1 + 1", "-w", "2 + 2", "-w", "3 + 3", "--set", "max_watch_vars=2")
+        assert ["value" in w for w in result["watches"]] == [True, True, False], result["watches"]
+        assert "too many variables" in result["watches"][2]["error"], result["watches"]
+        assert len(result["variables"]) == len(whole["variables"]) + 2, (len(result["variables"]), len(whole["variables"]))
+        result = one(target, "-w", "tree", "--set", "frame_type=no_frame", "--set", "max_watch_vars=2")
+        assert len(result["variables"]) == 2 and any(v["truncated"] for v in result["variables"].values()), result["variables"]
+        assert len(one(target, "-w", "tree", "--set", "frame_type=no_frame")["variables"]) > 2
         values = named(one(target, "--set", "max_var_depth=1"))
         assert not values["tree"]["children"] and values["tree"]["truncated"] is True, values["tree"]
         values = named(one(target, "--set", "max_tp_process_time=0"))

@@ -11,7 +11,7 @@
 
 static const struct option options[] = {
 	{"by", 'b', "WHAT", "type|module",
-	 "What to count together: the objects' types, or the modules that describe these. Default: "
+	 "What to count together: the objects' types, or the modules that these are known from. Default: "
 	 "type."},
 	{"sort", 's', "KEY", "size|retained|count|type",
 	 "What comes first: own bytes (the default), retained bytes, the number, or the name."},
