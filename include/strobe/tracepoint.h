@@ -139,8 +139,11 @@ typedef bool (*strobe_watch_result)(void *context, const char *kind, const char 
 STROBE_EXPORT struct strobe_error *strobe_watch_take(struct strobe_watch *watch,
 						     strobe_watch_result taker, void *context)
 	STROBE_MUST_CHECK;
+/** Gives the takers a result of the kind "status" for each tracepoint. Errors: NO_MEMORY. */
+STROBE_EXPORT struct strobe_error *strobe_watch_tell_status(struct strobe_watch *watch)
+	STROBE_MUST_CHECK;
 /** Waits for hits for at most `timeout_ms` (-1 = no limit), handles them, and gives their results to the takers. `*ended`: the process
- *  is no more. Errors: SYSTEM, NO_MEMORY. */
+ *  is no more, or somebody asked the session to end (<strobe/tracepoint_session.h>). Errors: SYSTEM, NO_MEMORY. */
 STROBE_EXPORT struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_ms,
 						     bool *ended) STROBE_MUST_CHECK;
 /** A descriptor that can be read when there is something to poll for. Borrowed. */
@@ -165,10 +168,20 @@ struct strobe_tracepoint_status {
 	size_t armed_count;
 	uint64_t hits;	  /**< that its condition let through */
 	uint64_t fired;	  /**< of these, within its limits */
-	uint64_t dropped; /**< results that were lost */
+	uint64_t dropped; /**< results that were lost, and hits of which that is known */
 	uint64_t errors;  /**< conditions, watches and copies that failed */
 	uint64_t cost_ns; /**< of the process's threads, so far, as far as it is known */
 };
+/** All of a session together. */
+struct strobe_watch_totals {
+	uint64_t armed_count;	      /**< tracepoints that are armed somewhere */
+	uint64_t hits, fired, errors; /**< of the tracepoints that there are now */
+	uint64_t dropped;	      /**< of these: results, and hits, that were lost */
+	uint64_t
+		lost; /**< hits besides that came faster than they were handled; whose they were is not known */
+	uint64_t cost_ns; /**< of the process's threads, as far as it is known */
+};
+STROBE_EXPORT void strobe_watch_totals(struct strobe_watch *watch, struct strobe_watch_totals *ret);
 STROBE_EXPORT size_t strobe_watch_count(const struct strobe_watch *watch);
 /** Tracepoint `index` < count, in the order in which they came. */
 STROBE_EXPORT void strobe_watch_status(struct strobe_watch *watch, size_t index,

@@ -87,15 +87,28 @@ struct strobe_watch {
 	uint64_t file_hash;	 // of the configuration file's content, when it was read last
 	uint64_t file_hash_seen; // what it is now, since then
 	int64_t file_seen_ns;
-	char why[200]; // of the action that failed last
-	char comm[32]; // of the thread of the hit at hand
+	char why[200];		       // of the action that failed last
+	char comm[32];		       // of the thread of the hit at hand
+	int process;		       // a descriptor of it, readable when it has ended; -1
+	int wakes;		       // an epoll: readable when there is something to poll for
+	struct session_server *server; // of who asks the session; NULL
+	int ended_by;		       // the process that asked it to end; 0
 };
+
+/** Has strobe_watch_poll() wake when `descriptor` can be read. */
+struct strobe_error *watch_wake_by(struct strobe_watch *watch, int descriptor) STROBE_MUST_CHECK;
 
 /** sinks.c: gives a result to the servers; false: one of them dropped it. */
 bool watch_sink(struct strobe_watch *watch, const struct result *result);
 /** Lets the servers do what they have to; returns after how many ms they want to again. */
 int watch_work(struct strobe_watch *watch);
 void watch_close_sinks(struct strobe_watch *watch);
+/** session_serve.c: answers who asks the session: accepts, reads, writes, and never waits. */
+void session_serve(struct strobe_watch *watch);
+/** Its name goes: nobody finds it any more. NULL is fine. */
+void session_unpublish(struct session_server *server);
+/** All is taken back: who waits for that is told. NULL is fine. Returns NULL. */
+struct session_server *session_close(struct session_server *server);
 /** start.c: lets a program begin that was started. */
 void watch_go(struct strobe_watch *watch);
 /** watch_hits.c: a hit becomes events. */
