@@ -31,6 +31,7 @@ struct watch_place {
 	ARRAY(struct watch_role) roles; // ends before beginnings
 	char *file, *function;		// copies; NULL
 	uint32_t line;
+	uint64_t stands; // what was at the address once it was armed
 };
 /** A tracepoint and where it is. */
 struct watch_entry {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "tracepoint/compile.h"
@@ -47,6 +49,19 @@ static size_t get_place(struct strobe_watch *watch, const struct native_place *f
 		return index;
 	free_place(place);
 	return SIZE_MAX;
+}
+
+/** A word of the process's memory; 0 if it cannot be read. */
+static uint64_t read_word(const struct strobe_watch *watch, uint64_t address)
+{
+	uint64_t word = 0;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/mem", watch->pid);
+	int memory = open(path, O_RDONLY | O_CLOEXEC); // of the program that it executes now
+	ssize_t size = memory < 0 ? -1 : pread(memory, &word, sizeof(word), (off_t)address);
+	if (memory >= 0)
+		close(memory);
+	return size > 0 ? word : 0;
 }
 
 static void say_why(struct watch_entry *entry, const char *why)
@@ -139,7 +154,7 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 	const char *why;
 	// It is not alone any more, or order matters now: then a jump gives way to a uprobe.
 	if (place->probe &&
-	    (place->checked || place->engine < first || (leaves(place) && !place->below) ||
+	    ((place->checked && place->roles.count > 1) || place->engine < first || (leaves(place) && !place->below) ||
 	     wanted_stack(place) > place->stack_bytes))
 		disarm_place(watch, place);
 	if (place->probe)
@@ -182,6 +197,7 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 	place->method = answer.method;
 	place->below = request.below;
 	place->stack_bytes = request.stack_bytes;
+	place->stands = answer.probe ? read_word(watch, place->address) : 0;
 	if (!answer.probe)
 		say_why(entry, answer.why);
 	return NULL;
@@ -282,12 +298,14 @@ void watch_disarm(struct strobe_watch *watch, struct watch_entry *entry)
 	entry->armed.count = 0;
 }
 
-/** Whether it still is there is to be seen. A jump may have gone with its module, though another one is there now. */
+/** Whether it still is there is to be seen. A jump may have gone with its module, though another one is there now. Of a process that has just
+ *  ended nothing can be read, and its last hits are on their way. */
 static void doubt(struct strobe_watch *watch, struct watch_place *place)
 {
 	for (size_t i = 0; i < place->roles.count; i++)
 		place->roles.items[i].stale = true;
-	if (place->engine + 1 < watch->engine_count)
+	uint64_t word = place->probe ? read_word(watch, place->address) : 0;
+	if (word && word != place->stands && place->engine + 1 < watch->engine_count)
 		disarm_place(watch, place);
 }
 
