@@ -55,8 +55,9 @@ struct strobe_tracepoint {
 
 /** How to watch. Zero-initialise, then set `size`. */
 struct strobe_watch_options {
-	size_t size;	    /**< sizeof(struct strobe_watch_options) */
-	const char *engine; /**< "agent", "uprobe"; NULL = the best that can be had here */
+	size_t size; /**< sizeof(struct strobe_watch_options) */
+	const char *
+		engine; /**< "auto", "agent", "uprobe"; NULL = "auto": each place by what suits it best and can be had */
 	const struct strobe_pair *resource; /**< told with each result: service.name, ... */
 	size_t resource_count;
 	const char *
@@ -139,6 +140,8 @@ typedef bool (*strobe_watch_result)(void *context, const char *kind, const char 
 STROBE_EXPORT struct strobe_error *strobe_watch_take(struct strobe_watch *watch,
 						     strobe_watch_result taker, void *context)
 	STROBE_MUST_CHECK;
+/** What cannot be had here and why, one line: "by uprobes alone, no jumps: …"; NULL = nothing that was needed so far. Borrowed. */
+STROBE_EXPORT const char *strobe_watch_lacks(struct strobe_watch *watch);
 /** Gives the takers a result of the kind "status" for each tracepoint. Errors: NO_MEMORY. */
 STROBE_EXPORT struct strobe_error *strobe_watch_tell_status(struct strobe_watch *watch)
 	STROBE_MUST_CHECK;

@@ -97,37 +97,12 @@ static bool snap(void *context, const struct event *event, const char *path, con
 
 // Sessions.
 
-static struct strobe_error *open_engine(struct strobe_watch *watch, const struct engine_ops *ops)
-{
-	struct watch_engine *engine = &watch->engines[watch->engine_count];
-	struct strobe_error *error =
-		ops->open(watch->pid, native_program_symbols(watch->program), &engine->engine);
-	if (error)
-		return error;
-	engine->ops = ops;
-	watch->engine_count++;
-	return watch_wake_by(watch, ops->descriptor(engine->engine));
-}
-
 struct strobe_error *watch_wake_by(struct strobe_watch *watch, int descriptor)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 	return epoll_ctl(watch->wakes, EPOLL_CTL_ADD, descriptor, &event) == 0
 		       ? NULL
 		       : error_errno(errno, "epoll");
-}
-
-/** uprobe, or agent with uprobe for what it cannot take. */
-static struct strobe_error *open_engines(struct strobe_watch *watch)
-{
-	const char *name = watch->options.engine;
-	struct strobe_error *error = NULL;
-	if (name && strcmp(name, agent_engine.name) == 0)
-		error = open_engine(watch, &agent_engine);
-	else if (name && strcmp(name, uprobe_engine.name) != 0)
-		error = error_new(STROBE_ERROR_UNSUPPORTED,
-				  "no engine '%.50s'; there are agent and uprobe", name);
-	return error ? error : open_engine(watch, &uprobe_engine);
 }
 
 static struct strobe_error *open_all(struct strobe_watch *watch)
@@ -151,7 +126,7 @@ static struct strobe_error *open_all(struct strobe_watch *watch)
 		error = native_program_new(watch->pid, &watch->options, &watch->program);
 	if (!error)
 		error = handler_new(&actions, &watch->options, &watch->handler);
-	return error ? error : open_engines(watch);
+	return error ? error : watch_open_engines(watch);
 }
 
 struct strobe_error *strobe_watch_open(int pid, const struct strobe_watch_options *options,
@@ -190,13 +165,15 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 	if (!watch)
 		return NULL;
 	session_unpublish(watch->server);
+	watch_go(watch);
 	for (size_t i = 0; i < watch->entries.count; i++) {
 		watch_disarm(watch, watch->entries.items[i]);
 		free_entry(watch->entries.items[i]);
 	}
 	array_fini(&watch->entries);
 	for (unsigned i = watch->engine_count; i-- > 0;)
-		watch->engines[i].ops->close(watch->engines[i].engine);
+		if (watch->engines[i].engine)
+			watch->engines[i].ops->close(watch->engines[i].engine);
 	session_close(watch->server);
 	if (watch->handler)
 		handler_thread_end(watch->handler, 0, clock_ns(CLOCK_MONOTONIC));
@@ -480,6 +457,8 @@ static struct strobe_error *wait_hits(struct strobe_watch *watch, int timeout_ms
 	bool gone = has_ended(watch);
 	for (unsigned i = 0; i < watch->engine_count && !error; i++) {
 		bool ignored;
+		if (!watch->engines[i].engine)
+			continue;
 		error = watch->engines[i].ops->wait(watch->engines[i].engine, 0, see_hit, polling,
 						    &ignored);
 	}

@@ -65,8 +65,13 @@ struct strobe_watch {
 	struct watch_engine {
 		const struct engine_ops *ops;
 		void *engine;
-	} engines[2]; // the first that takes a place has it; `engine_count` of them
+	} engines
+		[2]; // the first that takes a place has it; `engine_count` of them. The agent's `engine` is NULL until it is needed
 	unsigned engine_count;
+	char engine_why[2][240]; // why there is no agent, no uprobes; ""
+	char lacks[300];
+	unsigned agents; // that were opened, one after the other
+	bool lost;	 // the agent was, and its places must be armed anew
 	struct handler *handler;
 	ARRAY(struct watch_entry *) entries;
 	ARRAY(struct watch_place *) places; // NULL = free
@@ -84,8 +89,10 @@ struct strobe_watch {
 	uint64_t given, refused;
 	bool stale; // places of something must be armed or disarmed
 	char *hash;
-	bool waits;		 // the program that we started has not begun
-	uint64_t file_hash;	 // of the configuration file's content, when it was read last
+	struct watch_guard {
+		int pid, pipe;
+	} guard;	    // of the program that we started, and which has not begun; pid 0 = none
+	uint64_t file_hash; // of the configuration file's content, when it was read last
 	uint64_t file_hash_seen; // what it is now, since then
 	int64_t file_seen_ns;
 	char why[200];		       // of the action that failed last
@@ -112,6 +119,16 @@ void session_unpublish(struct session_server *server);
 struct session_server *session_close(struct session_server *server);
 /** start.c: lets a program begin that was started. */
 void watch_go(struct strobe_watch *watch);
+/** watch_engines.c: opens what the options ask for, and what can be had. */
+struct strobe_error *watch_open_engines(struct strobe_watch *watch) STROBE_MUST_CHECK;
+/** The index of the engine that sees returns and everything else; engine_count if it is not to be had. */
+unsigned watch_uprobes(const struct strobe_watch *watch);
+/** Opens the agent, if there is to be one; `*ret`: it is there. */
+struct strobe_error *watch_have_agent(struct strobe_watch *watch, bool *ret) STROBE_MUST_CHECK;
+/** The agent failed as a whole, with this error (taken over): the process executes another program, or somebody killed what the agent is made
+ *  of. Another one takes its place, or uprobes do; its places are no longer armed. */
+struct strobe_error *watch_lose_agent(struct strobe_watch *watch, struct strobe_error *error)
+	STROBE_MUST_CHECK;
 /** watch_hits.c: a hit becomes events. */
 void watch_hit(struct strobe_watch *watch, const struct engine_hit *hit, int64_t wall_offset_ns,
 	       struct strobe_error **error);

@@ -109,6 +109,8 @@ void strobe_watch_totals(struct strobe_watch *watch, struct strobe_watch_totals 
 		if (place_totals(watch, watch->places.items[i], &totals))
 			told += totals.dropped;
 	for (unsigned i = 0; i < watch->engine_count; i++) {
+		if (!watch->engines[i].engine)
+			continue;
 		watch->engines[i].ops->totals(watch->engines[i].engine, 0, &totals);
 		ret->lost += totals.dropped;
 		ret->cost_ns += totals.cost_ns;

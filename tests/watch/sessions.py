@@ -144,6 +144,29 @@ def removed():
             it.end()
 
 
+def neighbours():
+    """two sessions are at one place by uprobes; where one has a jump the other is refused, and says what to do; nobody is hurt"""
+    with Target() as target:
+        before = code(target.pid, "watched")
+        with session(target, place(), "--log", "x", "--engine", "uprobe") as one, session(target, place(), "deep", "--log", "x") as two:
+            for it in (one, two):
+                it.until(lambda results: len(results) > 20)
+            one.end()
+            two.end()
+        until(lambda: code(target.pid, "watched") == before, "the code to be as it was")
+        with session(target, place(), "--log", "x", "--status") as one:
+            one.until(lambda results: len(results) > 20)
+            with session(target, place(), "deep", "--log", "x") as two:
+                two.until(lambda results: count(results, "deep") > 20)
+                assert "another session's jump is there" in two.said() and count(two.results(), place()) == 0, two.said()
+                two.end()
+            so_far = len(one.results())
+            one.until(lambda results: len(results) > so_far + 20)
+            one.end()
+            assert "jump" in one.statuses()[place()]["armed"][0]["method"], one.statuses()
+        until(lambda: code(target.pid, "watched") == before, "the code to be as it was")
+
+
 def ended():
     """a session is ended from elsewhere: when that is done the code is as it was, and a program that it started goes on"""
     with Target() as target:
@@ -172,13 +195,13 @@ def ended():
 
 def killed():
     """a session that was killed is not listed, and its name is forgotten; one that hangs says so, and hides no other"""
-    with Target() as target, session(target, place(), "--log", "x") as it, session(target, place(), "--log", "x") as other:
+    with Target() as target, session(target, place(), "--log", "x") as it, session(target, "deep", "--log", "x") as other:
         it.process.kill()
         it.process.wait()
         assert (SOCKETS / it.name).exists()
         until(lambda: [s["session"] for s in sessions()] == [other.name], "the socket to be refused")
         assert not (SOCKETS / it.name).exists()
-        with session(target, place(), "--log", "x") as hung:
+        with session(target, "twice", "--log", "x") as hung:
             hung.process.send_signal(signal.SIGSTOP)
             try:
                 found = {s["session"]: s for s in sessions()}
@@ -263,7 +286,7 @@ def unsafe():
     assert "not safe to use" in said and "--list will not find" in said, said
 
 
-CASES = [listed, asked, added, removed, ended, killed, hostile, unsafe]
+CASES = [listed, asked, added, removed, neighbours, ended, killed, hostile, unsafe]
 
 
 def prepare():

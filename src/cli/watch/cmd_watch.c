@@ -56,10 +56,12 @@ static const struct option options[] = {
 	 "Take the tracepoints whose ids follow away from the session that is named, or that "
 	 "watches "
 	 "the process; without ids, end it."},
-	{"engine", 0, "ENGINE", "uprobe|agent",
+	{"engine", 0, "ENGINE", "auto|agent|uprobe",
 	 "How hits are made: uprobe, by the kernel, anywhere; agent, by jumps into code of "
-	 "strobe's in the process, at nanoseconds, "
-	 "where an instruction allows it, and by uprobes elsewhere. Default: uprobe."},
+	 "strobe's in the process, at nanoseconds, where an instruction allows it, and by uprobes "
+	 "elsewhere; auto, which is the default, like agent, but without it where it is of no use, "
+	 "or "
+	 "not to be had."},
 	{"resource", 0, "NAME=VALUE", NULL,
 	 "Tell this with each result. May be given more than once."},
 	{"deep", 0, "URL", NULL,
@@ -96,7 +98,7 @@ struct watch {
 	FILE *output; // NULL = standard output, shown
 	uint64_t results, limit;
 	double seconds;
-	bool program, write_failed;
+	bool program, write_failed, lacks_told;
 	struct progress progress;
 	const char **arguments; // of the program
 };
@@ -250,6 +252,15 @@ static void tell_problems(struct watch *watch)
 	}
 }
 
+/** That there are no jumps, or no uprobes, and why; once. */
+static void tell_lacks(struct watch *watch)
+{
+	const char *lacks = watch->lacks_told ? NULL : strobe_watch_lacks(watch->session);
+	if (lacks)
+		command_note(watch->command, "%s", lacks);
+	watch->lacks_told |= lacks != NULL;
+}
+
 static double now(void)
 {
 	struct timespec time;
@@ -267,6 +278,7 @@ static int follow(struct watch *watch)
 		if (error)
 			return command_error(watch->command, NULL, error);
 		read_file(watch, false);
+		tell_lacks(watch);
 	}
 	if (strobe_watch_ended_by(watch->session))
 		command_note(watch->command, "process %d asked the session to end",
@@ -351,6 +363,7 @@ static int run(struct command *command)
 	if (!status) {
 		publish(&watch);
 		tell_problems(&watch);
+		tell_lacks(&watch);
 		status = follow(&watch);
 		if (command_has(command, "status"))
 			show_status(&watch);
