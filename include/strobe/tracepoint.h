@@ -65,9 +65,12 @@ struct strobe_watch_options {
 					   program was compiled in */
 	const char *const *in_app_include,
 		*const *in_app_exclude; /**< beginnings of module or file names; NULL-terminated; may be NULL */
-	double cpu_share; /**< of one processor, that all tracepoints together may take; 0 = 0.05 */
-	uint64_t bytes_per_second; /**< of results, likewise; 0 = 16 MiB */
+	double cpu_share; /**< of one processor, that all tracepoints together may cost the process; 0 = no limit. Beyond it, and beyond the
+			       limits below, the dearest tracepoint is only counted for a while, then off */
+	uint64_t bytes_per_second; /**< of results, likewise; 0 = no limit */
 	size_t queue_limit; /**< results that wait for who takes them; 0 = 10,000; more are dropped and counted */
+	double hits_per_second; /**< likewise */
+	double latency_us;	/**< that a hit may add, on average, likewise */
 };
 
 /** Begins to watch process `pid`. Errors: NOT_FOUND, SYSTEM (not permitted: the message says by which rule), UNSUPPORTED, NO_MEMORY. */
@@ -142,6 +145,9 @@ STROBE_EXPORT struct strobe_error *strobe_watch_take(struct strobe_watch *watch,
 	STROBE_MUST_CHECK;
 /** What cannot be had here and why, one line: "by uprobes alone, no jumps: …"; NULL = nothing that was needed so far. Borrowed. */
 STROBE_EXPORT const char *strobe_watch_lacks(struct strobe_watch *watch);
+/** What happened to a tracepoint that nobody asked for, one line each time: it went over its budget, or is free again. NULL = nothing more.
+ *  Borrowed until the next call. */
+STROBE_EXPORT const char *strobe_watch_note(struct strobe_watch *watch);
 /** Gives the takers a result of the kind "status" for each tracepoint. Errors: NO_MEMORY. */
 STROBE_EXPORT struct strobe_error *strobe_watch_tell_status(struct strobe_watch *watch)
 	STROBE_MUST_CHECK;

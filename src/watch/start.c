@@ -88,7 +88,8 @@ static void end_guard(struct watch_guard *guard)
 {
 	if (guard->pid <= 0)
 		return;
-	close(guard->pipe);
+	if (guard->pipe >= 0)
+		close(guard->pipe);
 	while (waitpid(guard->pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	guard->pid = 0;
@@ -154,6 +155,14 @@ struct strobe_error *strobe_watch_start(const char *const *arguments,
 }
 
 void watch_go(struct strobe_watch *watch)
+{
+	// Not waited for: hits are on their way.
+	if (watch->guard.pid > 0 && watch->guard.pipe >= 0)
+		close(watch->guard.pipe);
+	watch->guard.pipe = -1;
+}
+
+void watch_end_guard(struct strobe_watch *watch)
 {
 	end_guard(&watch->guard);
 }

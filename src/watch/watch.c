@@ -45,6 +45,7 @@ static void give(void *context, struct result *result)
 						      json.size, text_string(&text));
 	taken &= watch_sink(watch, result);
 	watch->given++;
+	watch->bytes_given += json.size;
 	watch->refused += !taken;
 	result_free(result);
 }
@@ -165,7 +166,7 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 	if (!watch)
 		return NULL;
 	session_unpublish(watch->server);
-	watch_go(watch);
+	watch_end_guard(watch);
 	for (size_t i = 0; i < watch->entries.count; i++) {
 		watch_disarm(watch, watch->entries.items[i]);
 		free_entry(watch->entries.items[i]);
@@ -185,6 +186,8 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 	array_fini(&watch->takers);
 	array_fini(&watch->listeners);
 	array_fini(&watch->problems);
+	watch_free_notes(watch);
+	array_fini(&watch->notes);
 	arena_fini(&watch->problems_arena);
 	if (watch->process >= 0)
 		close(watch->process);
@@ -433,7 +436,7 @@ static struct strobe_error *catch_up(struct strobe_watch *watch)
 	watch->stale = false;
 	for (size_t i = 0; i < watch->entries.count && !error; i++) {
 		struct watch_entry *entry = watch->entries.items[i];
-		if (!entry->enabled)
+		if (!watch_is_on(entry))
 			watch_disarm(watch, entry);
 		else if (entry->armed.count == 0)
 			error = watch_arm(watch, entry);
@@ -507,6 +510,8 @@ struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_m
 			error = polling.error;
 		if (!error && watch->stale)
 			error = catch_up(watch);
+		if (!error)
+			error = watch_judge(watch, clock_ns(CLOCK_MONOTONIC));
 		if (watch->given != before)
 			break;
 		now = clock_ns(CLOCK_MONOTONIC);

@@ -10,6 +10,9 @@
 #include "tracepoint/handler.h"
 #include "tracepoint/native_scope.h"
 #include "tracepoint/result.h"
+#include "watch/budget.h"
+
+enum { WATCH_COST_CLASSES = 4 };
 
 /** What a place is to a tracepoint. */
 struct watch_role {
@@ -25,13 +28,18 @@ struct watch_place {
 	uint32_t probe;				 // 0 = not armed
 	unsigned engine;			 // whose it is
 	const struct tracepoint_config *checked; // whose condition or period the engine knows; NULL
-	uint32_t stack_bytes; // that were asked for
+	uint32_t stack_bytes;			 // that were asked for
 	bool below;				 // probe_request.below
 	const char *method;
 	ARRAY(struct watch_role) roles; // ends before beginnings
 	char *file, *function;		// copies; NULL
 	uint32_t line;
 	uint64_t stands; // what was at the address once it was armed
+};
+/** What its places counted, and what that cost. */
+struct watch_use {
+	uint64_t hits, cost_ns, dropped;
+	uint64_t skipped; // of hits: that the handler did not see
 };
 /** A tracepoint and where it is. */
 struct watch_entry {
@@ -41,6 +49,8 @@ struct watch_entry {
 	char *why; // not armed; NULL
 	ARRAY(struct strobe_armed) armed;
 	ARRAY(char *) strings;
+	struct budget budget;
+	struct watch_use used; // when its budget was looked at last
 };
 /** An exception that is on its way in a thread. */
 struct watch_raise {
@@ -86,8 +96,13 @@ struct strobe_watch {
 	ARRAY(struct strobe_tracepoint_problem) problems;
 	struct arena problems_arena;
 	int64_t next_look_ns;
-	uint64_t given, refused;
-	bool stale; // places of something must be armed or disarmed
+	ARRAY(char *) notes; // strobe_watch_note()
+	size_t notes_told;
+	uint64_t given, refused, bytes_given, bytes_judged;
+	int64_t budget_ns; // when budgets were looked at last; 0 = never
+	bool calibrated;
+	uint32_t uprobe_ns[WATCH_COST_CLASSES]; // what a hit costs; 0 = not known
+	bool stale;				// places of something must be armed or disarmed
 	char *hash;
 	struct watch_guard {
 		int pid, pipe;
@@ -119,6 +134,18 @@ void session_unpublish(struct session_server *server);
 struct session_server *session_close(struct session_server *server);
 /** start.c: lets a program begin that was started. */
 void watch_go(struct strobe_watch *watch);
+/** And waits for the guard's end. */
+void watch_end_guard(struct strobe_watch *watch);
+/** watch_budget.c: what the hits at a place have cost, in ns of the process's threads: as its engine measured it, or by what a hit costs here. */
+uint64_t watch_cost(struct strobe_watch *watch, const struct watch_place *place,
+		    const struct engine_totals *totals);
+/** Looks, every second, whether tracepoints and the session stay within their budgets; those that do not are only counted, then off. */
+struct strobe_error *watch_judge(struct strobe_watch *watch, int64_t now_ns) STROBE_MUST_CHECK;
+void watch_free_notes(struct strobe_watch *watch);
+/** Is it to be armed? */
+bool watch_is_on(const struct watch_entry *entry);
+/** watch_status.c: at all of its places, since they are armed. */
+struct watch_use watch_use(struct strobe_watch *watch, const struct watch_entry *entry);
 /** watch_engines.c: opens what the options ask for, and what can be had. */
 struct strobe_error *watch_open_engines(struct strobe_watch *watch) STROBE_MUST_CHECK;
 /** The index of the engine that sees returns and everything else; engine_count if it is not to be had. */

@@ -139,14 +139,24 @@ static bool is_about_exceptions(const struct watch_place *place, enum native_lea
 	return false;
 }
 
-/** As much of the stack as the one wants that wants most. */
-static uint32_t wanted_stack(const struct watch_place *place)
+/** Is it over its budget? */
+static bool is_counted(const struct strobe_watch *watch, const struct tracepoint_config *config)
+{
+	for (size_t i = 0; i < watch->entries.count; i++)
+		if (watch->entries.items[i]->config == config)
+			return watch->entries.items[i]->budget.level != BUDGET_FREE;
+	return false;
+}
+
+/** As much of the stack as the one wants that wants most; one that is only counted wants none. */
+static uint32_t wanted_stack(const struct strobe_watch *watch, const struct watch_place *place)
 {
 	uint32_t most = 0;
 	for (size_t i = 0; i < place->roles.count; i++) {
 		const struct watch_role *role = &place->roles.items[i];
 		uint32_t bytes = role->kind == EVENT_EXCEPTION
 					 ? role->leave == LEAVE_UNWIND ? STACK_BYTES_ALL : 0
+				 : is_counted(watch, role->config)	 ? 0
 				 : role->config->stack_type == STACK_NO	 ? 1024
 				 : role->config->frame_type == FRAME_ALL ? STACK_BYTES_ALL
 									 : STACK_BYTES;
@@ -221,7 +231,7 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 	if (place->probe &&
 	    ((place->checked && place->roles.count > 1) ||
 	     (!agent && place->engine < watch_uprobes(watch)) || (leaves(place) && !place->below) ||
-	     wanted_stack(place) > place->stack_bytes))
+	     wanted_stack(watch, place) > place->stack_bytes))
 		disarm_place(watch, place);
 	if (place->probe)
 		return NULL;
@@ -246,7 +256,7 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 		.condition = condition,
 		.pause_ns = pause_of(place, config, condition != NULL),
 		.copies = copies,
-		.stack_bytes = wanted_stack(place),
+		.stack_bytes = wanted_stack(watch, place),
 	};
 	struct probe_answer answer = {0};
 	struct strobe_error *error = try_engines(watch, place, agent, &request, &answer);
@@ -338,7 +348,7 @@ static struct strobe_error *arm_all(struct strobe_watch *watch)
 	for (unsigned tries = 0; tries < TRIES && !error; tries++) {
 		watch->lost = false;
 		for (size_t i = 0; i < watch->entries.count && !error; i++)
-			if (watch->entries.items[i]->enabled)
+			if (watch_is_on(watch->entries.items[i]))
 				error = arm_entry(watch, watch->entries.items[i]);
 		if (!watch->lost)
 			break;

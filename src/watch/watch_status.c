@@ -44,17 +44,31 @@ void strobe_watch_status(struct strobe_watch *watch, size_t index,
 		.error = entry->why,
 	};
 	handler_status(watch->handler, entry->config, ret);
+	struct watch_use use = watch_use(watch, entry);
+	ret->cost_ns = use.cost_ns;
+	ret->dropped += use.dropped;
+	ret->hits += use.skipped;
+}
+
+struct watch_use watch_use(struct strobe_watch *watch, const struct watch_entry *entry)
+{
+	struct watch_use ret = {0};
 	for (size_t i = 0; i < watch->places.count; i++) {
 		struct engine_totals totals;
 		const struct watch_place *place = watch->places.items[i];
 		if (!place_totals(watch, place, &totals))
 			continue;
-		for (size_t j = 0; j < place->roles.count; j++)
-			if (place->roles.items[j].config == entry->config) {
-				ret->cost_ns += totals.cost_ns;
-				ret->dropped += totals.dropped;
-			}
+		for (size_t j = 0; j < place->roles.count; j++) {
+			if (place->roles.items[j].config != entry->config)
+				continue;
+			ret.hits += totals.hits;
+			ret.cost_ns += watch_cost(watch, place, &totals);
+			ret.dropped += totals.dropped;
+			ret.skipped += totals.skipped;
+			break; // it may be there for more than one thing
+		}
 	}
+	return ret;
 }
 
 static struct strobe_error *tell_one(struct strobe_watch *watch, size_t index)
@@ -104,6 +118,7 @@ void strobe_watch_totals(struct strobe_watch *watch, struct strobe_watch_totals 
 		ret->fired += status.fired;
 		ret->errors += status.errors;
 		ret->dropped += status.dropped;
+		ret->cost_ns += status.cost_ns;
 	}
 	for (size_t i = 0; i < watch->places.count; i++)
 		if (place_totals(watch, watch->places.items[i], &totals))
@@ -113,7 +128,6 @@ void strobe_watch_totals(struct strobe_watch *watch, struct strobe_watch_totals 
 			continue;
 		watch->engines[i].ops->totals(watch->engines[i].engine, 0, &totals);
 		ret->lost += totals.dropped;
-		ret->cost_ns += totals.cost_ns;
 	}
 	ret->lost -= told < ret->lost ? told : ret->lost;
 }

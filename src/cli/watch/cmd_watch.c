@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strobe/tracepoint_server.h>
 #include <strobe/tracepoint_session.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 
 #include "command.h"
 #include "progress.h"
+#include "watch/live.h"
 #include "watch/points.h"
 #include "watch/servers.h"
 #include "watch/sessions.h"
@@ -43,6 +45,8 @@ static const struct option options[] = {
 	 "May be given more than once."},
 	{"time", 'T', "SECONDS", NULL, "End after so long."},
 	{"hits", 0, "N", NULL, "End after N results."},
+	{"no-table", 0, NULL, NULL,
+	 "On a terminal, show results alone, without the table of tracepoints below them."},
 	{"status", 0, NULL, NULL,
 	 "When it ends, tell how each tracepoint did, as JSON where results are. With a process id "
 	 "or "
@@ -62,6 +66,12 @@ static const struct option options[] = {
 	 "elsewhere; auto, which is the default, like agent, but without it where it is of no use, "
 	 "or "
 	 "not to be had."},
+	{"budget", 0, "LIMIT=NUMBER", NULL,
+	 "What all tracepoints together may cost: cpu_share (of one processor, 0.05 say), "
+	 "latency_us "
+	 "(that a hit adds on average), hits_per_second, bytes_per_second. Beyond it the dearest "
+	 "is "
+	 "only counted for a while, then off. May be given more than once."},
 	{"resource", 0, "NAME=VALUE", NULL,
 	 "Tell this with each result. May be given more than once."},
 	{"deep", 0, "URL", NULL,
@@ -100,6 +110,7 @@ struct watch {
 	double seconds;
 	bool program, write_failed, lacks_told;
 	struct progress progress;
+	struct live live;	// the table, if there is one
 	const char **arguments; // of the program
 };
 
@@ -115,6 +126,45 @@ static int take_limits(struct watch *watch)
 					     seconds);
 	}
 	return command_number(command, "hits", UINT64_MAX, &watch->limit);
+}
+
+/** One --budget. */
+static int take_limit(struct watch *watch, const char *text)
+{
+	static const char *const names[] = {"cpu_share", "latency_us", "hits_per_second",
+					    "bytes_per_second"};
+	struct strobe_watch_options *wanted = &watch->options;
+	const char *equals = strchr(text, '=');
+	char *end = NULL;
+	double number = equals ? strtod(equals + 1, &end) : 0;
+	size_t index = 0;
+	while (index < 4 && equals && strncmp(names[index], text, (size_t)(equals - text)) != 0)
+		index++;
+	if (!equals || index == 4 || strlen(names[index]) != (size_t)(equals - text) ||
+	    !isdigit((unsigned char)equals[1]) || *end || !(number > 0))
+		return command_usage(watch->command,
+				     "--budget: '%s' is none of cpu_share, latency_us, "
+				     "hits_per_second and bytes_per_second, =NUMBER",
+				     text);
+	if (index == 0)
+		wanted->cpu_share = number;
+	else if (index == 1)
+		wanted->latency_us = number;
+	else if (index == 2)
+		wanted->hits_per_second = number;
+	else
+		wanted->bytes_per_second = (uint64_t)(number < 1 ? 1 : number);
+	return STATUS_DONE;
+}
+
+static int take_budget(struct watch *watch)
+{
+	const char *text;
+	size_t at = 0;
+	int status = STATUS_DONE;
+	while (!status && (text = command_option_next(watch->command, "budget", &at)))
+		status = take_limit(watch, text);
+	return status;
 }
 
 static int take_resource(struct watch *watch)
@@ -150,6 +200,7 @@ static int register_one(struct watch *watch, const char *text)
 static void report(void *context, unsigned line, const char *what)
 {
 	struct watch *watch = context;
+	live_clear(&watch->live);
 	fprintf(stderr, "strobe: watch: %s:%u: ", command_option(watch->command, "file"), line);
 	put_safe(stderr, what);
 	fputs(": not taken\n", stderr);
@@ -164,6 +215,7 @@ static int read_file(struct watch *watch, bool first)
 		path ? strobe_watch_read_file(watch->session, path, report, watch, &changed) : NULL;
 	if (!error)
 		return STATUS_DONE;
+	live_clear(&watch->live);
 	if (first)
 		return command_error(watch->command, NULL, error);
 	fprintf(stderr, "strobe: watch: %s: the tracepoints stay as they were\n",
@@ -183,6 +235,7 @@ static bool take(void *context, const char *kind, const char *json, size_t size,
 	if (counts && watch->limit && watch->results >= watch->limit)
 		return true;
 	watch->results += counts;
+	live_clear(&watch->live);
 	if (watch->output || watch->command->json) {
 		fwrite(json, 1, size, out);
 		fputc('\n', out);
@@ -252,12 +305,24 @@ static void tell_problems(struct watch *watch)
 	}
 }
 
+/** What became of tracepoints that are over their budget. */
+static void tell_notes(struct watch *watch)
+{
+	const char *note;
+	while ((note = strobe_watch_note(watch->session))) {
+		live_clear(&watch->live);
+		command_note(watch->command, "%s", note);
+	}
+}
+
 /** That there are no jumps, or no uprobes, and why; once. */
 static void tell_lacks(struct watch *watch)
 {
 	const char *lacks = watch->lacks_told ? NULL : strobe_watch_lacks(watch->session);
-	if (lacks)
+	if (lacks) {
+		live_clear(&watch->live);
 		command_note(watch->command, "%s", lacks);
+	}
 	watch->lacks_told |= lacks != NULL;
 }
 
@@ -271,15 +336,25 @@ static double now(void)
 static int follow(struct watch *watch)
 {
 	double end = watch->seconds ? now() + watch->seconds : 0;
+	// A program has the terminal to itself, and servers tell what they have to tell at any time.
+	if (!watch->output && !command_has(watch->command, "no-table") && !watch->program &&
+	    !watch->command->json && !watch->command->quiet &&
+	    !strobe_watch_delivery_count(watch->session))
+		live_begin(&watch->live, watch->command, watch->session);
 	bool ended = false;
 	while (!ended && !progress_interrupted() && !watch->write_failed && (!end || now() < end) &&
 	       (!watch->limit || watch->results < watch->limit)) {
 		struct strobe_error *error = strobe_watch_poll(watch->session, POLL_MS, &ended);
-		if (error)
+		if (error) {
+			live_end(&watch->live);
 			return command_error(watch->command, NULL, error);
+		}
 		read_file(watch, false);
 		tell_lacks(watch);
+		tell_notes(watch);
+		live_draw(&watch->live);
 	}
+	live_end(&watch->live);
 	if (strobe_watch_ended_by(watch->session))
 		command_note(watch->command, "process %d asked the session to end",
 			     strobe_watch_ended_by(watch->session));
@@ -354,6 +429,8 @@ static int run(struct command *command)
 	int status = take_limits(&watch), program_status = 0, pid = 0;
 	if (!status)
 		status = take_resource(&watch);
+	if (!status)
+		status = take_budget(&watch);
 	if (!status && output && !(watch.output = fopen(output, "ae")))
 		status = command_fail(command, "%s: %s", output, strerror(errno));
 	watch.options.engine = command_option(command, "engine");
