@@ -55,8 +55,9 @@ struct strobe_tracepoint {
 
 /** How to watch. Zero-initialise, then set `size`. */
 struct strobe_watch_options {
-	size_t size;	    /**< sizeof(struct strobe_watch_options) */
-	const char *engine; /**< "agent", "uprobe"; NULL = the best that can be had here */
+	size_t size; /**< sizeof(struct strobe_watch_options) */
+	const char *
+		engine; /**< "auto", "agent", "uprobe"; NULL = "auto": each place by what suits it best and can be had */
 	const struct strobe_pair *resource; /**< told with each result: service.name, ... */
 	size_t resource_count;
 	const char *
@@ -64,9 +65,12 @@ struct strobe_watch_options {
 					   program was compiled in */
 	const char *const *in_app_include,
 		*const *in_app_exclude; /**< beginnings of module or file names; NULL-terminated; may be NULL */
-	double cpu_share; /**< of one processor, that all tracepoints together may take; 0 = 0.05 */
-	uint64_t bytes_per_second; /**< of results, likewise; 0 = 16 MiB */
+	double cpu_share; /**< of one processor, that all tracepoints together may cost the process; 0 = no limit. Beyond it, and beyond the
+			       limits below, the dearest tracepoint is only counted for a while, then off */
+	uint64_t bytes_per_second; /**< of results, likewise; 0 = no limit */
 	size_t queue_limit; /**< results that wait for who takes them; 0 = 10,000; more are dropped and counted */
+	double hits_per_second; /**< likewise */
+	double latency_us;	/**< that a hit may add, on average, likewise */
 };
 
 /** Begins to watch process `pid`. Errors: NOT_FOUND, SYSTEM (not permitted: the message says by which rule), UNSUPPORTED, NO_MEMORY. */
@@ -139,8 +143,16 @@ typedef bool (*strobe_watch_result)(void *context, const char *kind, const char 
 STROBE_EXPORT struct strobe_error *strobe_watch_take(struct strobe_watch *watch,
 						     strobe_watch_result taker, void *context)
 	STROBE_MUST_CHECK;
+/** What cannot be had here and why, one line: "by uprobes alone, no jumps: …"; NULL = nothing that was needed so far. Borrowed. */
+STROBE_EXPORT const char *strobe_watch_lacks(struct strobe_watch *watch);
+/** What happened to a tracepoint that nobody asked for, one line each time: it went over its budget, or is free again. NULL = nothing more.
+ *  Borrowed until the next call. */
+STROBE_EXPORT const char *strobe_watch_note(struct strobe_watch *watch);
+/** Gives the takers a result of the kind "status" for each tracepoint. Errors: NO_MEMORY. */
+STROBE_EXPORT struct strobe_error *strobe_watch_tell_status(struct strobe_watch *watch)
+	STROBE_MUST_CHECK;
 /** Waits for hits for at most `timeout_ms` (-1 = no limit), handles them, and gives their results to the takers. `*ended`: the process
- *  is no more. Errors: SYSTEM, NO_MEMORY. */
+ *  is no more, or somebody asked the session to end (<strobe/tracepoint_session.h>). Errors: SYSTEM, NO_MEMORY. */
 STROBE_EXPORT struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_ms,
 						     bool *ended) STROBE_MUST_CHECK;
 /** A descriptor that can be read when there is something to poll for. Borrowed. */
@@ -165,10 +177,20 @@ struct strobe_tracepoint_status {
 	size_t armed_count;
 	uint64_t hits;	  /**< that its condition let through */
 	uint64_t fired;	  /**< of these, within its limits */
-	uint64_t dropped; /**< results that were lost */
+	uint64_t dropped; /**< results that were lost, and hits of which that is known */
 	uint64_t errors;  /**< conditions, watches and copies that failed */
 	uint64_t cost_ns; /**< of the process's threads, so far, as far as it is known */
 };
+/** All of a session together. */
+struct strobe_watch_totals {
+	uint64_t armed_count;	      /**< tracepoints that are armed somewhere */
+	uint64_t hits, fired, errors; /**< of the tracepoints that there are now */
+	uint64_t dropped;	      /**< of these: results, and hits, that were lost */
+	uint64_t
+		lost; /**< hits besides that came faster than they were handled; whose they were is not known */
+	uint64_t cost_ns; /**< of the process's threads, as far as it is known */
+};
+STROBE_EXPORT void strobe_watch_totals(struct strobe_watch *watch, struct strobe_watch_totals *ret);
 STROBE_EXPORT size_t strobe_watch_count(const struct strobe_watch *watch);
 /** Tracepoint `index` < count, in the order in which they came. */
 STROBE_EXPORT void strobe_watch_status(struct strobe_watch *watch, size_t index,

@@ -337,11 +337,48 @@ static int descriptor(void *context)
 	return ((struct agent *)context)->timer;
 }
 
+/** Has what we put there: it has executed no other program since. */
+static bool is_at_home(const struct agent *agent)
+{
+	char path[64];
+	uint8_t found[64];
+	uint64_t size;
+	const uint8_t *code = inside_code(&size);
+	if (!agent->arenas.count)
+		return true; // asked again when there is one
+	snprintf(path, sizeof(path), "/proc/%d/mem", agent->pid);
+	int memory = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = memory < 0 ? 0
+				 : pread(memory, found, sizeof(found),
+					 (off_t)agent->arenas.items[0].base);
+	if (memory >= 0)
+		close(memory);
+	// 0: it is about to end, and has no memory any more.
+	return got == 0 || (got == sizeof(found) && memcmp(found, code, sizeof(found)) == 0);
+}
+
+/** Armed where the process is now, or not at all: the helper may be in the memory of a program that it executed before. */
+static struct strobe_error *arm(void *context, const struct probe_request *requests, size_t count,
+				struct probe_answer *answers)
+{
+	struct agent *agent = context;
+	struct strobe_error *error = NULL;
+	bool home = is_at_home(agent);
+	if (home)
+		error = agent_arm(agent, requests, count, answers);
+	if (error || (home && is_at_home(agent)))
+		return error;
+	for (size_t i = 0; i < count && home; i++)
+		agent_disarm(agent, &answers[i].probe, 1);
+	memset(answers, 0, count * sizeof(*answers));
+	return error_errno(ESRCH, "process %d executes another program", agent->pid);
+}
+
 const struct engine_ops agent_engine = {
 	.name = "agent",
 	.open = open_agent,
 	.close = close_agent,
-	.arm = agent_arm,
+	.arm = arm,
 	.disarm = agent_disarm,
 	.wait = agent_wait,
 	.release = release,

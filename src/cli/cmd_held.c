@@ -59,22 +59,6 @@ static void held_json(struct strobe_hold *const *holds, size_t count)
 	json_fini(&json);
 }
 
-static void age_cell(struct table *table, uint64_t age_ns)
-{
-	enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
-	uint64_t seconds = age_ns / 1000000000;
-	if (seconds < MINUTE)
-		table_cell(table, "%" PRIu64 "s", seconds);
-	else if (seconds < HOUR)
-		table_cell(table, "%" PRIu64 "m%02" PRIu64 "s", seconds / MINUTE, seconds % MINUTE);
-	else if (seconds < DAY)
-		table_cell(table, "%" PRIu64 "h%02" PRIu64 "m", seconds / HOUR,
-			   seconds % HOUR / MINUTE);
-	else
-		table_cell(table, "%" PRIu64 "d%02" PRIu64 "h", seconds / DAY,
-			   seconds % DAY / HOUR);
-}
-
 static void held_row(struct table *table, const struct strobe_hold_info *info)
 {
 	struct size_text size;
@@ -92,7 +76,7 @@ static void held_row(struct table *table, const struct strobe_hold_info *info)
 	}
 	table_cell(table, "%d", info->snapshot.pid);
 	table_text(table, info->process_name);
-	age_cell(table, info->age_ns);
+	table_age(table, info->age_ns);
 	table_text(table, info->snapshot.method == STROBE_SNAPSHOT_CLONE ? "clone" : "copy");
 	table_text(table, info->private_bytes == UINT64_MAX
 				  ? NULL

@@ -2,6 +2,7 @@
 #include "table.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,22 @@ void table_cell(struct table *table, const char *format, ...)
 void table_text(struct table *table, const char *text)
 {
 	add(table, strdup(text ? text : "-"));
+}
+
+void table_age(struct table *table, uint64_t age_ns)
+{
+	enum { MINUTE = 60, HOUR = 3600, DAY = 86400 };
+	uint64_t seconds = age_ns / 1000000000;
+	if (seconds < MINUTE)
+		table_cell(table, "%" PRIu64 "s", seconds);
+	else if (seconds < HOUR)
+		table_cell(table, "%" PRIu64 "m%02" PRIu64 "s", seconds / MINUTE, seconds % MINUTE);
+	else if (seconds < DAY)
+		table_cell(table, "%" PRIu64 "h%02" PRIu64 "m", seconds / HOUR,
+			   seconds % HOUR / MINUTE);
+	else
+		table_cell(table, "%" PRIu64 "d%02" PRIu64 "h", seconds / DAY,
+			   seconds % DAY / HOUR);
 }
 
 static void put_cell(const struct table *table, FILE *out, bool color, size_t column, size_t width,

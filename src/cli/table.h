@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "output.h"
@@ -32,6 +33,8 @@ void table_fini(struct table *table);
 void table_cell(struct table *table, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /** The next cell as it is; NULL shows "-". */
 void table_text(struct table *table, const char *text);
+/** "59s", "3m12s", "2d05h". */
+void table_age(struct table *table, uint64_t age_ns);
 void table_write(const struct table *table, FILE *out, bool color);
 
 #endif

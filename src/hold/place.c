@@ -36,10 +36,10 @@ static struct strobe_error *check_directory(const struct place *place)
 	struct stat status;
 	if (fstat(place->fd, &status) != 0)
 		return error_errno(errno, "%s", place->path);
-	if (status.st_uid != geteuid())
+	if (status.st_uid != place->owner)
 		return error_new(STROBE_ERROR_INVALID,
 				 "%s belongs to user %u, not to user %u: it is not safe to use",
-				 place->path, status.st_uid, geteuid());
+				 place->path, status.st_uid, place->owner);
 	if (status.st_mode & 077)
 		return error_new(STROBE_ERROR_INVALID,
 				 "%s is open to others (mode %03o, should be 700): it is not safe "
@@ -48,24 +48,50 @@ static struct strobe_error *check_directory(const struct place *place)
 	return NULL;
 }
 
-struct strobe_error *place_open(bool create, struct place *ret)
+/** Has `place` be the directory `name` in `at` (or a path of its own), which its path is set for. */
+static struct strobe_error *open_at(int at, const char *name, bool create, struct place *place)
 {
-	choose_path(ret->path, sizeof(ret->path));
-	ret->fd = -1;
-	if (create && mkdir(ret->path, 0700) != 0 && errno != EEXIST)
-		return error_errno(errno, "%s", ret->path);
-	ret->fd = open(ret->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (ret->fd < 0 && errno == ENOENT)
+	place->fd = -1;
+	if (create && mkdirat(at, name, 0700) != 0 && errno != EEXIST)
+		return error_errno(errno, "%s", place->path);
+	place->fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (place->fd < 0 && errno == ENOENT)
 		return NULL;
-	if (ret->fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+	if (place->fd < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return error_new(STROBE_ERROR_INVALID,
 				 "%s is no directory but a link or a file: it is not safe to use",
-				 ret->path);
-	if (ret->fd < 0)
-		return error_errno(errno, "%s", ret->path);
-	struct strobe_error *error = check_directory(ret);
+				 place->path);
+	if (place->fd < 0)
+		return error_errno(errno, "%s", place->path);
+	struct strobe_error *error = check_directory(place);
 	if (error)
-		place_close(ret);
+		place_close(place);
+	return error;
+}
+
+struct strobe_error *place_open_path(const char *path, uid_t owner, bool create, struct place *ret)
+{
+	ret->owner = owner;
+	snprintf(ret->path, sizeof(ret->path), "%s", path);
+	return open_at(AT_FDCWD, path, create, ret);
+}
+
+struct strobe_error *place_open(bool create, struct place *ret)
+{
+	char path[PATH_MAX];
+	choose_path(path, sizeof(path));
+	return place_open_path(path, geteuid(), create, ret);
+}
+
+struct strobe_error *place_enter(struct place *place, const char *name, bool create)
+{
+	int outer = place->fd;
+	size_t size = strlen(place->path);
+	if (outer < 0)
+		return NULL;
+	snprintf(place->path + size, sizeof(place->path) - size, "/%s", name);
+	struct strobe_error *error = open_at(outer, name, create, place);
+	close(outer);
 	return error;
 }
 
@@ -146,14 +172,19 @@ struct strobe_error *place_listen(const struct place *place, const char *name, i
 	return error;
 }
 
-bool place_peer_trusted(int fd, int *pid)
+static bool is_of(int fd, uid_t owner, int *pid)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
 		return false;
 	*pid = peer.pid;
-	return peer.uid == geteuid() || peer.uid == 0;
+	return peer.uid == owner || peer.uid == 0;
+}
+
+bool place_peer_trusted(int fd, int *pid)
+{
+	return is_of(fd, geteuid(), pid);
 }
 
 struct strobe_error *place_connect(const struct place *place, const char *name,
@@ -178,7 +209,7 @@ struct strobe_error *place_connect(const struct place *place, const char *name,
 			*state = PLACE_STALE;
 		else if (errno != ENOENT)
 			error = error_errno(errno, "%s/%s", place->path, name);
-	} else if (!place_peer_trusted(fd, &pid)) {
+	} else if (!is_of(fd, place->owner, &pid)) {
 		error = error_new(STROBE_ERROR_INVALID,
 				  "%s/%s: another user's process answers: it is not trusted",
 				  place->path, name);

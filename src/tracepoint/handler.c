@@ -218,6 +218,8 @@ static bool over_budget(struct entry *entry, const struct event *event)
 		entry->counting = false;
 	}
 	entry->hits_in_second++;
+	if (entry->limited)
+		return true;
 	bool over = (config->hits_per_second > 0 &&
 		     (double)entry->hits_in_second > config->hits_per_second) ||
 		    (config->bytes_per_second > 0 &&
@@ -313,6 +315,17 @@ void handler_event(struct handler *handler, const struct event *event,
 	}
 }
 
+void handler_limit(struct handler *handler, const struct tracepoint_config *config, bool counting,
+		   bool off, const char *why)
+{
+	struct entry *entry = find_entry(handler, config);
+	if (!entry)
+		return;
+	entry->limited = counting;
+	entry->off = off;
+	snprintf(entry->why, sizeof(entry->why), "%s", why);
+}
+
 void handler_tick(struct handler *handler, int64_t time_ns)
 {
 	for (size_t i = 0; i < handler->entries.count; i++) {
@@ -356,6 +369,6 @@ void handler_status(const struct handler *handler, const struct tracepoint_confi
 		ret->state = "disarmed";
 	else if (entry->off)
 		ret->state = "off";
-	else if (entry->counting)
+	else if (entry->counting || entry->limited)
 		ret->state = "counting";
 }

@@ -98,6 +98,9 @@ void handler_miss_threads(struct handler *handler, bool (*lives)(void *context, 
 			  void *context, int64_t time_ns);
 /** Budgets are looked at: what is over is degraded, what may come back does. */
 void handler_tick(struct handler *handler, int64_t time_ns);
+/** Its hits are only counted from now on, or it is off, for this reason; or neither, and `why` is "". */
+void handler_limit(struct handler *handler, const struct tracepoint_config *config, bool counting,
+		   bool off, const char *why);
 /** Fills in what the handler knows of a status: state, hits, fired, dropped, errors. */
 void handler_status(const struct handler *handler, const struct tracepoint_config *config,
 		    struct strobe_tracepoint_status *ret);

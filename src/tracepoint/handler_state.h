@@ -32,6 +32,7 @@ struct entry {
 	int64_t second;
 	uint64_t hits_in_second, bytes_in_second;
 	bool counting; // over its budget: nothing is collected
+	bool limited;  // the same, until handler_limit() says otherwise
 	char why[120];
 };
 

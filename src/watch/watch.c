@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strobe/hold.h>
 #include <strobe/snapshot.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,6 +45,7 @@ static void give(void *context, struct result *result)
 						      json.size, text_string(&text));
 	taken &= watch_sink(watch, result);
 	watch->given++;
+	watch->bytes_given += json.size;
 	watch->refused += !taken;
 	result_free(result);
 }
@@ -95,29 +98,12 @@ static bool snap(void *context, const struct event *event, const char *path, con
 
 // Sessions.
 
-static struct strobe_error *open_engine(struct strobe_watch *watch, const struct engine_ops *ops)
+struct strobe_error *watch_wake_by(struct strobe_watch *watch, int descriptor)
 {
-	struct watch_engine *engine = &watch->engines[watch->engine_count];
-	struct strobe_error *error =
-		ops->open(watch->pid, native_program_symbols(watch->program), &engine->engine);
-	if (error)
-		return error;
-	engine->ops = ops;
-	watch->engine_count++;
-	return NULL;
-}
-
-/** uprobe, or agent with uprobe for what it cannot take. */
-static struct strobe_error *open_engines(struct strobe_watch *watch)
-{
-	const char *name = watch->options.engine;
-	struct strobe_error *error = NULL;
-	if (name && strcmp(name, agent_engine.name) == 0)
-		error = open_engine(watch, &agent_engine);
-	else if (name && strcmp(name, uprobe_engine.name) != 0)
-		error = error_new(STROBE_ERROR_UNSUPPORTED,
-				  "no engine '%.50s'; there are agent and uprobe", name);
-	return error ? error : open_engine(watch, &uprobe_engine);
+	struct epoll_event event = {.events = EPOLLIN};
+	return epoll_ctl(watch->wakes, EPOLL_CTL_ADD, descriptor, &event) == 0
+		       ? NULL
+		       : error_errno(errno, "epoll");
 }
 
 static struct strobe_error *open_all(struct strobe_watch *watch)
@@ -128,11 +114,20 @@ static struct strobe_error *open_all(struct strobe_watch *watch)
 					  .record = watch_record,
 					  .enabled = set_enabled,
 					  .give = give};
-	struct strobe_error *error =
-		native_program_new(watch->pid, &watch->options, &watch->program);
+	watch->wakes = epoll_create1(EPOLL_CLOEXEC);
+	if (watch->wakes < 0)
+		return error_errno(errno, "epoll");
+	watch->process = (int)syscall(SYS_pidfd_open, watch->pid, 0);
+	if (watch->process < 0)
+		return errno == ESRCH
+			       ? error_new(STROBE_ERROR_NOT_FOUND, "no process %d", watch->pid)
+			       : error_errno(errno, "process %d", watch->pid);
+	struct strobe_error *error = watch_wake_by(watch, watch->process);
+	if (!error)
+		error = native_program_new(watch->pid, &watch->options, &watch->program);
 	if (!error)
 		error = handler_new(&actions, &watch->options, &watch->handler);
-	return error ? error : open_engines(watch);
+	return error ? error : watch_open_engines(watch);
 }
 
 struct strobe_error *strobe_watch_open(int pid, const struct strobe_watch_options *options,
@@ -142,6 +137,7 @@ struct strobe_error *strobe_watch_open(int pid, const struct strobe_watch_option
 	if (!watch)
 		return error_no_memory();
 	watch->pid = pid;
+	watch->process = watch->wakes = -1;
 	if (options)
 		memcpy(&watch->options, options,
 		       options->size < sizeof(watch->options) ? options->size
@@ -169,13 +165,17 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 {
 	if (!watch)
 		return NULL;
+	session_unpublish(watch->server);
+	watch_end_guard(watch);
 	for (size_t i = 0; i < watch->entries.count; i++) {
 		watch_disarm(watch, watch->entries.items[i]);
 		free_entry(watch->entries.items[i]);
 	}
 	array_fini(&watch->entries);
 	for (unsigned i = watch->engine_count; i-- > 0;)
-		watch->engines[i].ops->close(watch->engines[i].engine);
+		if (watch->engines[i].engine)
+			watch->engines[i].ops->close(watch->engines[i].engine);
+	session_close(watch->server);
 	if (watch->handler)
 		handler_thread_end(watch->handler, 0, clock_ns(CLOCK_MONOTONIC));
 	watch_close_sinks(watch);
@@ -186,7 +186,13 @@ struct strobe_watch *strobe_watch_close(struct strobe_watch *watch)
 	array_fini(&watch->takers);
 	array_fini(&watch->listeners);
 	array_fini(&watch->problems);
+	watch_free_notes(watch);
+	array_fini(&watch->notes);
 	arena_fini(&watch->problems_arena);
+	if (watch->process >= 0)
+		close(watch->process);
+	if (watch->wakes >= 0)
+		close(watch->wakes);
 	free(watch->hash);
 	free(watch);
 	return NULL;
@@ -412,11 +418,13 @@ struct polling {
 	struct strobe_watch *watch;
 	struct strobe_error *error;
 	int64_t wall_offset_ns;
+	uint64_t hits;
 };
 
 static void see_hit(void *context, const struct engine_hit *hit)
 {
 	struct polling *polling = context;
+	polling->hits++;
 	if (!polling->error)
 		watch_hit(polling->watch, hit, polling->wall_offset_ns, &polling->error);
 }
@@ -428,7 +436,7 @@ static struct strobe_error *catch_up(struct strobe_watch *watch)
 	watch->stale = false;
 	for (size_t i = 0; i < watch->entries.count && !error; i++) {
 		struct watch_entry *entry = watch->entries.items[i];
-		if (!entry->enabled)
+		if (!watch_is_on(entry))
 			watch_disarm(watch, entry);
 		else if (entry->armed.count == 0)
 			error = watch_arm(watch, entry);
@@ -436,26 +444,28 @@ static struct strobe_error *catch_up(struct strobe_watch *watch)
 	return error;
 }
 
-/** Hits of all engines; waits where none has any. */
+static bool has_ended(const struct strobe_watch *watch)
+{
+	struct pollfd process = {.fd = watch->process, .events = POLLIN};
+	return poll(&process, 1, 0) > 0;
+}
+
+/** Hits of all engines; waits where none has any. `*ended`: the process is no more, and its last hits are handled. */
 static struct strobe_error *wait_hits(struct strobe_watch *watch, int timeout_ms,
 				      struct polling *polling, bool *ended)
 {
-	struct pollfd descriptors[2];
+	struct pollfd wakes = {.fd = watch->wakes, .events = POLLIN};
 	struct strobe_error *error = NULL;
-	bool last = watch->engine_count == 1;
-	for (unsigned i = 0; i < watch->engine_count; i++)
-		descriptors[i] = (struct pollfd){
-			.fd = watch->engines[i].ops->descriptor(watch->engines[i].engine),
-			.events = POLLIN};
-	if (!last) // one of them waits by itself
-		poll(descriptors, watch->engine_count, timeout_ms < 10 ? timeout_ms : 10);
-	*ended = true;
+	poll(&wakes, 1, timeout_ms);
+	bool gone = has_ended(watch);
 	for (unsigned i = 0; i < watch->engine_count && !error; i++) {
-		bool gone = false;
-		error = watch->engines[i].ops->wait(watch->engines[i].engine, last ? timeout_ms : 0,
-						    see_hit, polling, &gone);
-		*ended &= gone;
+		bool ignored;
+		if (!watch->engines[i].engine)
+			continue;
+		error = watch->engines[i].ops->wait(watch->engines[i].engine, 0, see_hit, polling,
+						    &ignored);
 	}
+	*ended = gone && polling->hits == 0;
 	return error;
 }
 
@@ -475,10 +485,10 @@ struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_m
 	*ended = false;
 	watch_go(watch);
 	do {
-		if (now >= watch->next_look_ns) {
+		if (now >= watch->next_look_ns && !has_ended(watch)) {
 			watch->next_look_ns = now + LOOK_EVERY_NS;
 			error = watch_look_again(watch);
-			// That it has ended is the engine's to say, when its last hits are handled.
+			// It may end just then; its last hits come first.
 			if (error && strobe_error_code(error) == STROBE_ERROR_NOT_FOUND)
 				error = strobe_error_free(error);
 			handler_tick(watch->handler, now);
@@ -491,14 +501,17 @@ struct strobe_error *strobe_watch_poll(struct strobe_watch *watch, int timeout_m
 		left = left < servers_want ? left : servers_want;
 		polling.wall_offset_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
 		uint64_t before = watch->given;
-		bool gone = false;
+		polling.hits = 0;
 		if (!error)
-			error = wait_hits(watch, (int)(left / NS_PER_MS), &polling, &gone);
-		*ended = gone;
+			error = wait_hits(watch, (int)(left / NS_PER_MS), &polling, ended);
+		session_serve(watch);
+		*ended |= watch->ended_by != 0;
 		if (!error)
 			error = polling.error;
 		if (!error && watch->stale)
 			error = catch_up(watch);
+		if (!error)
+			error = watch_judge(watch, clock_ns(CLOCK_MONOTONIC));
 		if (watch->given != before)
 			break;
 		now = clock_ns(CLOCK_MONOTONIC);
@@ -514,45 +527,5 @@ int strobe_watch_pid(const struct strobe_watch *watch)
 
 int strobe_watch_descriptor(const struct strobe_watch *watch)
 {
-	return watch->engines[watch->engine_count - 1].ops->descriptor(
-		watch->engines[watch->engine_count - 1].engine);
-}
-
-size_t strobe_watch_count(const struct strobe_watch *watch)
-{
-	return watch->entries.count;
-}
-
-void strobe_watch_status(struct strobe_watch *watch, size_t index,
-			 struct strobe_tracepoint_status *ret)
-{
-	struct watch_entry *entry = watch->entries.items[index];
-	*ret = (struct strobe_tracepoint_status){
-		.id = entry->config->id,
-		.path = entry->config->path,
-		.line = entry->config->line,
-		.method_name = entry->config->method_name,
-		.state = entry->armed.count					? "armed"
-			 : entry->why && strncmp(entry->why, "pending", 7) == 0 ? "pending"
-			 : entry->why						? "rejected"
-										: "disarmed",
-		.moved_to = entry->moved_to,
-		.armed = entry->armed.items,
-		.armed_count = entry->armed.count,
-		.error = entry->why,
-	};
-	handler_status(watch->handler, entry->config, ret);
-	for (size_t i = 0; i < watch->places.count; i++) {
-		struct engine_totals totals;
-		struct watch_place *place = watch->places.items[i];
-		if (!place || !place->probe)
-			continue;
-		const struct watch_engine *engine = &watch->engines[place->engine];
-		engine->ops->totals(engine->engine, place->probe, &totals);
-		for (size_t j = 0; j < place->roles.count; j++)
-			if (place->roles.items[j].config == entry->config) {
-				ret->cost_ns += totals.cost_ns;
-				ret->hits += totals.skipped;
-			}
-	}
+	return watch->wakes;
 }

@@ -33,9 +33,8 @@ static bool is_idle(const struct strobe_watch *watch, const struct watch_place *
 	for (size_t i = 0; i < place->roles.count; i++) {
 		const struct watch_role *role = &place->roles.items[i];
 		if (role->kind == EVENT_EXCEPTION &&
-		    (role->leave == LEAVE_RAISE ||
-		     (!config_is_of_exceptions(role->config) &&
-		      !handler_awaits(watch->handler, hit->tid, 0))))
+		    (role->leave == LEAVE_RAISE || (!config_is_of_exceptions(role->config) &&
+						    !handler_awaits(watch->handler, hit->tid, 0))))
 			continue;
 		if (role->kind != EVENT_RETURN && role->kind != EVENT_LINE_END)
 			return false;

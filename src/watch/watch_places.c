@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strobe/memory.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "tracepoint/compile.h"
@@ -49,6 +52,19 @@ static size_t get_place(struct strobe_watch *watch, const struct native_place *f
 	return SIZE_MAX;
 }
 
+/** A word of the process's memory; 0 if it cannot be read. */
+static uint64_t read_word(const struct strobe_watch *watch, uint64_t address)
+{
+	uint64_t word = 0;
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d/mem", watch->pid);
+	int memory = open(path, O_RDONLY | O_CLOEXEC); // of the program that it executes now
+	ssize_t size = memory < 0 ? -1 : pread(memory, &word, sizeof(word), (off_t)address);
+	if (memory >= 0)
+		close(memory);
+	return size > 0 ? word : 0;
+}
+
 static void say_why(struct watch_entry *entry, const char *why)
 {
 	if (!entry->why && why && *why)
@@ -71,6 +87,17 @@ static bool needs_order(const struct watch_place *place)
 		if (place->roles.items[i].kind == EVENT_EXCEPTION ||
 		    config_waits_for_end(place->roles.items[i].config))
 			return true;
+	return false;
+}
+
+/** What is done to the whole process at a hit is done sooner by uprobes: they wake us, while jumps are looked after every few ms. */
+static bool needs_haste(const struct watch_place *place)
+{
+	for (size_t i = 0; i < place->roles.count; i++) {
+		const struct tracepoint_config *config = place->roles.items[i].config;
+		if (config->hold || config->snap || config->record)
+			return true;
+	}
 	return false;
 }
 
@@ -112,20 +139,82 @@ static bool is_about_exceptions(const struct watch_place *place, enum native_lea
 	return false;
 }
 
-/** As much of the stack as the one wants that wants most. */
-static uint32_t wanted_stack(const struct watch_place *place)
+/** Is it over its budget? */
+static bool is_counted(const struct strobe_watch *watch, const struct tracepoint_config *config)
+{
+	for (size_t i = 0; i < watch->entries.count; i++)
+		if (watch->entries.items[i]->config == config)
+			return watch->entries.items[i]->budget.level != BUDGET_FREE;
+	return false;
+}
+
+/** As much of the stack as the one wants that wants most; one that is only counted wants none. */
+static uint32_t wanted_stack(const struct strobe_watch *watch, const struct watch_place *place)
 {
 	uint32_t most = 0;
 	for (size_t i = 0; i < place->roles.count; i++) {
 		const struct watch_role *role = &place->roles.items[i];
 		uint32_t bytes = role->kind == EVENT_EXCEPTION
 					 ? role->leave == LEAVE_UNWIND ? STACK_BYTES_ALL : 0
+				 : is_counted(watch, role->config)	 ? 0
 				 : role->config->stack_type == STACK_NO	 ? 1024
 				 : role->config->frame_type == FRAME_ALL ? STACK_BYTES_ALL
 									 : STACK_BYTES;
 		most = bytes > most ? bytes : most;
 	}
 	return most;
+}
+
+/** Somebody else's jump: when a uprobe there is taken away, the kernel writes back the first byte of the file's instruction, and leaves the rest of the
+ *  jump. */
+static bool is_others_jump(const struct strobe_watch *watch, uint64_t address)
+{
+	enum { JUMP = 0xe9, JUMP_SIZE = 5 };
+	uint8_t in_file[JUMP_SIZE], now[8];
+	uint64_t word = read_word(watch, address);
+	memcpy(now, &word, sizeof(now));
+	if (now[0] != JUMP)
+		return false;
+	// Code is read from files in this view.
+	const struct strobe_view *view =
+		strobe_symbols_view(native_program_symbols(watch->program));
+	return strobe_memory_read(view, address, in_file, JUMP_SIZE) == JUMP_SIZE &&
+	       memcmp(now, in_file, JUMP_SIZE) != 0;
+}
+
+/** The first engine that takes it; the agent only if it may. One that fails as a whole is left. */
+static struct strobe_error *try_engines(struct strobe_watch *watch, struct watch_place *place,
+					bool agent, const struct probe_request *request,
+					struct probe_answer *answer)
+{
+	enum { TRIES = 2 };
+	struct strobe_error *error = agent ? watch_have_agent(watch, &agent) : NULL;
+	for (unsigned i = 0; i < TRIES && !error && agent; i++) {
+		place->engine = 0;
+		error = agent_engine.arm(watch->engines[0].engine, request, 1, answer);
+		if (!error)
+			break;
+		error = watch_lose_agent(watch, error);
+		if (!error)
+			error = watch_have_agent(watch, &agent);
+	}
+	unsigned uprobes = watch_uprobes(watch);
+	if (error || answer->probe)
+		return error;
+	if (uprobes == watch->engine_count) {
+		if (!answer->why[0])
+			snprintf(answer->why, sizeof(answer->why),
+				 "ends of calls and lines take uprobes, which are not to be had");
+		return NULL;
+	}
+	if (is_others_jump(watch, place->address)) {
+		snprintf(answer->why, sizeof(answer->why),
+			 "another session's jump is there: use --add on that one, or begin it with "
+			 "--engine uprobe (strobe watch --list)");
+		return NULL;
+	}
+	place->engine = uprobes;
+	return uprobe_engine.arm(watch->engines[uprobes].engine, request, 1, answer);
 }
 
 /** Arms the place at `index` if it is not: by the first engine that takes it. A condition is the engine's to evaluate where no other
@@ -135,12 +224,14 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 {
 	struct watch_place *place = watch->places.items[index];
 	const struct tracepoint_config *config = entry->config;
-	unsigned first = needs_order(place) ? watch->engine_count - 1 : 0;
+	bool uprobes = watch_uprobes(watch) < watch->engine_count;
+	bool agent = !needs_order(place) && !(uprobes && needs_haste(place));
 	const char *why;
 	// It is not alone any more, or order matters now: then a jump gives way to a uprobe.
 	if (place->probe &&
-	    (place->checked || place->engine < first || (leaves(place) && !place->below) ||
-	     wanted_stack(place) > place->stack_bytes))
+	    ((place->checked && place->roles.count > 1) ||
+	     (!agent && place->engine < watch_uprobes(watch)) || (leaves(place) && !place->below) ||
+	     wanted_stack(watch, place) > place->stack_bytes))
 		disarm_place(watch, place);
 	if (place->probe)
 		return NULL;
@@ -165,14 +256,10 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 		.condition = condition,
 		.pause_ns = pause_of(place, config, condition != NULL),
 		.copies = copies,
-		.stack_bytes = wanted_stack(place),
+		.stack_bytes = wanted_stack(watch, place),
 	};
 	struct probe_answer answer = {0};
-	struct strobe_error *error = NULL;
-	for (unsigned i = first; i < watch->engine_count && !answer.probe && !error; i++) {
-		error = watch->engines[i].ops->arm(watch->engines[i].engine, &request, 1, &answer);
-		place->engine = i;
-	}
+	struct strobe_error *error = try_engines(watch, place, agent, &request, &answer);
 	place->checked = (condition || request.pause_ns) && !copies ? config : NULL;
 	free(condition);
 	free(copies);
@@ -182,6 +269,7 @@ static struct strobe_error *arm_place(struct strobe_watch *watch, struct watch_e
 	place->method = answer.method;
 	place->below = request.below;
 	place->stack_bytes = request.stack_bytes;
+	place->stands = answer.probe ? read_word(watch, place->address) : 0;
 	if (!answer.probe)
 		say_why(entry, answer.why);
 	return NULL;
@@ -227,7 +315,7 @@ static bool add_role(struct watch_place *place, const struct native_place *from,
 	return true;
 }
 
-struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *entry)
+static struct strobe_error *arm_entry(struct strobe_watch *watch, struct watch_entry *entry)
 {
 	const struct native_place *places;
 	size_t count;
@@ -250,6 +338,28 @@ struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *e
 			tell_armed(entry, watch->places.items[index], places[i].inlined_in);
 	}
 	return error;
+}
+
+/** Arms those that are on; again, if the agent was lost meanwhile. */
+static struct strobe_error *arm_all(struct strobe_watch *watch)
+{
+	enum { TRIES = 3 };
+	struct strobe_error *error = NULL;
+	for (unsigned tries = 0; tries < TRIES && !error; tries++) {
+		watch->lost = false;
+		for (size_t i = 0; i < watch->entries.count && !error; i++)
+			if (watch_is_on(watch->entries.items[i]))
+				error = arm_entry(watch, watch->entries.items[i]);
+		if (!watch->lost)
+			break;
+	}
+	return error;
+}
+
+struct strobe_error *watch_arm(struct strobe_watch *watch, struct watch_entry *entry)
+{
+	struct strobe_error *error = arm_entry(watch, entry);
+	return error || !watch->lost ? error : arm_all(watch);
 }
 
 /** Takes roles away: those of `config`, or those that are stale. */
@@ -282,12 +392,14 @@ void watch_disarm(struct strobe_watch *watch, struct watch_entry *entry)
 	entry->armed.count = 0;
 }
 
-/** Whether it still is there is to be seen. A jump may have gone with its module, though another one is there now. */
+/** Whether it still is there is to be seen. A jump may have gone with its module, though another one is there now. Of a process that has just
+ *  ended nothing can be read, and its last hits are on their way. */
 static void doubt(struct strobe_watch *watch, struct watch_place *place)
 {
 	for (size_t i = 0; i < place->roles.count; i++)
 		place->roles.items[i].stale = true;
-	if (place->engine + 1 < watch->engine_count)
+	uint64_t word = place->probe ? read_word(watch, place->address) : 0;
+	if (word && word != place->stands && watch->engines[place->engine].ops == &agent_engine)
 		disarm_place(watch, place);
 }
 
@@ -299,14 +411,13 @@ struct strobe_error *watch_look_again(struct strobe_watch *watch)
 	if (error || !changed)
 		return error;
 	for (unsigned i = 0; i < watch->engine_count; i++)
-		watch->engines[i].ops->moved(watch->engines[i].engine,
-					     native_program_symbols(watch->program));
+		if (watch->engines[i].engine)
+			watch->engines[i].ops->moved(watch->engines[i].engine,
+						     native_program_symbols(watch->program));
 	for (size_t i = 0; i < watch->places.count; i++)
 		if (watch->places.items[i])
 			doubt(watch, watch->places.items[i]);
-	for (size_t i = 0; i < watch->entries.count && !error; i++)
-		if (watch->entries.items[i]->enabled)
-			error = watch_arm(watch, watch->entries.items[i]);
+	error = arm_all(watch);
 	if (!error)
 		drop_everywhere(watch, NULL);
 	return error;

@@ -12,7 +12,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import watching
-from watching import CC, FOLDER, SOURCES, Session, check_skip, code, count, line, until, watch
+from watching import CC, FOLDER, NO_HURRY, SOURCES, Session, check_skip, code, count, line, until, watch
 
 
 def place(mark):
@@ -30,7 +30,7 @@ class Target(watching.Target):
 
 def one(target, *arguments, mark="SHOW"):
     """The one snapshot there."""
-    results, said = watch(target.pid, place(mark), "-n", 1, "--hits", 1, *arguments)
+    results, said = watch(target.pid, place(mark), "-n", 1, "--hits", 1, *NO_HURRY, *arguments)
     assert len(results) == 1, said
     return results[0]
 

@@ -62,7 +62,27 @@ static int storm(void)
 	return alarms > 0 ? 0 : 2;
 }
 
-// lives forks|exec|storm|rounds: status 0 if all was right.
+static volatile sig_atomic_t stop;
+
+static void end(int number)
+{
+	(void)number;
+	stop = 1;
+}
+
+/** Until it is told to end. */
+static int endless(void)
+{
+	signal(SIGTERM, end);
+	for (long i = 0; !stop; i++) {
+		if (work(i) != 2 * i)
+			return 1;
+		usleep(1000);
+	}
+	return 0;
+}
+
+// lives forks|exec|storm|rounds|endless|again: status 0 if all was right.
 int main(int argc, char **argv)
 {
 	int ret = 9;
@@ -74,6 +94,13 @@ int main(int argc, char **argv)
 		ret = storm();
 	if (strcmp(argv[1], "rounds") == 0)
 		ret = rounds(300);
+	if (strcmp(argv[1], "endless") == 0)
+		ret = endless();
+	if (strcmp(argv[1], "again") == 0) { // endless, as another program, when it is told to end
+		ret = endless();
+		if (ret == 0)
+			execl(argv[0], argv[0], "endless", (char *)NULL);
+	}
 	if (strcmp(argv[1], "exec") == 0) {
 		ret = rounds(200);
 		if (ret == 0)

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import watching
-from watching import CC, FOLDER, PATIENCE, SOURCES, STROBE, Session, Skip, Target, check_skip, count, line, told, variable, watch
+from watching import CC, FOLDER, NO_HURRY, PATIENCE, SOURCES, STROBE, Session, Skip, Target, check_skip, count, line, told, variable, watch
 
 
 def build(name, source, *flags):
@@ -46,7 +46,7 @@ def methods():
     program = build("shapes", "shapes.cc", "-O0")
     with Target(program) as target:
         results, said = watch(target.pid, f"shapes.cc:{line('shapes.cc', 'DEPOSIT')}", "--log",
-                              "{this->id} {this->balance} {amount} {bank::Account::made}", "--snapshot", "-n", 1, "--hits", 1)
+                              "{this->id} {this->balance} {amount} {bank::Account::made}", "--snapshot", "-n", 1, "--hits", 1, *NO_HURRY)
         assert results, said
         result = results[0]
         number, balance, amount, made = result["log_msg"].split()
@@ -84,7 +84,7 @@ def optimised():
     program = build("optimised", "optimised.c", "-O2")
     with Target(program) as target:
         results, said = watch(target.pid, f"optimised.c:{line('optimised.c', 'GONE')}", "-w", "gone", "-w", "gone + 1", "-n", 1,
-                              "--hits", 1)
+                              "--hits", 1, *NO_HURRY)
     assert results, said
     result = results[0]
     states = {v["name"]: result["variables"][v["id"]] for v in result["frames"][0]["variables"]}

@@ -173,7 +173,8 @@ def tails():
     # Where the jump leads is only known when it is there.
     results = run("staged2", "indirect", "--snapshot", "-n", -1, "--set", "fire_period=0", stage="method_capture")
     for result in results:
-        assert captured(result) == {} and result["attributes"]["end"] == "went on in last by a jump", result
+        # Of a program that has ended meanwhile the pointer cannot be read any more.
+        assert captured(result) == {} and result["attributes"]["end"] in ("went on in last by a jump", "went on in another function by a jump"), result
 
 
 def inlines():

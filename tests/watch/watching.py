@@ -15,6 +15,8 @@ import time
 STROBE, CC, SOURCES = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]).resolve()
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="strobe-watch-"))
 PATIENCE = 60  # seconds
+# Of a processor that has other work, too.
+NO_HURRY = ("--set", "max_tp_process_time=60000")
 
 
 class Skip(Exception):
@@ -101,7 +103,11 @@ class Session:
         """Those of the tracepoint `name`, or all."""
         text = self.output.read_text(encoding="utf-8") if self.output.exists() else ""
         results = [json.loads(row) for row in text[:text.rfind("\n") + 1].splitlines()]
-        return [r for r in results if name in (None, r["tracepoint"])]
+        return [r for r in results if r["kind"] != "status" and name in (None, r["tracepoint"])]
+
+    def statuses(self):
+        """What each tracepoint said of itself when the session ended, by id."""
+        return {r["tracepoint"]: r for r in map(json.loads, self.output.read_text(encoding="utf-8").splitlines()) if r["kind"] == "status"}
 
     def said(self):
         return self.errors.read_text(encoding="utf-8")
@@ -138,7 +144,8 @@ def watch(*arguments, until=None, status=0):
         check_skip(run.stderr)
         assert run.returncode == status, (run.returncode, run.stderr, run.stdout)
         rows = run.stdout.splitlines()
-        return [json.loads(row) for row in rows if row.startswith("{")], run.stderr + "\n".join(r for r in rows if not r.startswith("{"))
+        results = [json.loads(row) for row in rows if row.startswith("{")]
+        return [r for r in results if r["kind"] != "status"], run.stderr + "\n".join(r for r in rows if not r.startswith("{"))
     with Session(*arguments) as session:
         session.until(until)
         return session.end(status)

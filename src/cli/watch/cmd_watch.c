@@ -8,14 +8,18 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strobe/tracepoint.h>
+#include <strobe/tracepoint_server.h>
+#include <strobe/tracepoint_session.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "progress.h"
+#include "watch/live.h"
+#include "watch/points.h"
 #include "watch/servers.h"
+#include "watch/sessions.h"
 
 static const struct option options[] = {
 	{"file", 'f', "FILE", NULL,
@@ -41,11 +45,33 @@ static const struct option options[] = {
 	 "May be given more than once."},
 	{"time", 'T', "SECONDS", NULL, "End after so long."},
 	{"hits", 0, "N", NULL, "End after N results."},
-	{"status", 0, NULL, NULL, "When it ends, tell how each tracepoint did."},
-	{"engine", 0, "ENGINE", "uprobe|agent",
+	{"no-table", 0, NULL, NULL,
+	 "On a terminal, show results alone, without the table of tracepoints below them."},
+	{"status", 0, NULL, NULL,
+	 "When it ends, tell how each tracepoint did, as JSON where results are. With a process id "
+	 "or "
+	 "a session's name and nothing else: how the tracepoints there do now."},
+	{"list", 0, NULL, NULL,
+	 "List sessions that watch processes (that process), of this user; of all users for root."},
+	{"add", 0, NULL, NULL,
+	 "Add the PLACEs, with --log and so on, to the session that is named, or that watches the "
+	 "process."},
+	{"remove", 0, NULL, NULL,
+	 "Take the tracepoints whose ids follow away from the session that is named, or that "
+	 "watches "
+	 "the process; without ids, end it."},
+	{"engine", 0, "ENGINE", "auto|agent|uprobe",
 	 "How hits are made: uprobe, by the kernel, anywhere; agent, by jumps into code of "
-	 "strobe's in the process, at nanoseconds, "
-	 "where an instruction allows it, and by uprobes elsewhere. Default: uprobe."},
+	 "strobe's in the process, at nanoseconds, where an instruction allows it, and by uprobes "
+	 "elsewhere; auto, which is the default, like agent, but without it where it is of no use, "
+	 "or "
+	 "not to be had."},
+	{"budget", 0, "LIMIT=NUMBER", NULL,
+	 "What all tracepoints together may cost: cpu_share (of one processor, 0.05 say), "
+	 "latency_us "
+	 "(that a hit adds on average), hits_per_second, bytes_per_second. Beyond it the dearest "
+	 "is "
+	 "only counted for a while, then off. May be given more than once."},
 	{"resource", 0, "NAME=VALUE", NULL,
 	 "Tell this with each result. May be given more than once."},
 	{"deep", 0, "URL", NULL,
@@ -78,11 +104,13 @@ struct watch {
 	struct strobe_watch *session;
 	struct strobe_watch_options options;
 	struct strobe_pair resource[PAIR_LIMIT];
+	char *resource_copies[PAIR_LIMIT];
 	FILE *output; // NULL = standard output, shown
 	uint64_t results, limit;
 	double seconds;
-	bool program, write_failed;
+	bool program, write_failed, lacks_told;
 	struct progress progress;
+	struct live live;	// the table, if there is one
 	const char **arguments; // of the program
 };
 
@@ -100,17 +128,43 @@ static int take_limits(struct watch *watch)
 	return command_number(command, "hits", UINT64_MAX, &watch->limit);
 }
 
-/** "NAME=VALUE" in two; the text is ours. */
-static bool cut_pair(const char *text, struct strobe_pair *ret)
+/** One --budget. */
+static int take_limit(struct watch *watch, const char *text)
 {
-	char *copy = strdup(text), *equals = copy ? strchr(copy, '=') : NULL;
-	if (!equals || equals == copy) {
-		free(copy);
-		return false;
-	}
-	*equals = 0;
-	*ret = (struct strobe_pair){copy, equals + 1};
-	return true;
+	static const char *const names[] = {"cpu_share", "latency_us", "hits_per_second",
+					    "bytes_per_second"};
+	struct strobe_watch_options *wanted = &watch->options;
+	const char *equals = strchr(text, '=');
+	char *end = NULL;
+	double number = equals ? strtod(equals + 1, &end) : 0;
+	size_t index = 0;
+	while (index < 4 && equals && strncmp(names[index], text, (size_t)(equals - text)) != 0)
+		index++;
+	if (!equals || index == 4 || strlen(names[index]) != (size_t)(equals - text) ||
+	    !isdigit((unsigned char)equals[1]) || *end || !(number > 0))
+		return command_usage(watch->command,
+				     "--budget: '%s' is none of cpu_share, latency_us, "
+				     "hits_per_second and bytes_per_second, =NUMBER",
+				     text);
+	if (index == 0)
+		wanted->cpu_share = number;
+	else if (index == 1)
+		wanted->latency_us = number;
+	else if (index == 2)
+		wanted->hits_per_second = number;
+	else
+		wanted->bytes_per_second = (uint64_t)(number < 1 ? 1 : number);
+	return STATUS_DONE;
+}
+
+static int take_budget(struct watch *watch)
+{
+	const char *text;
+	size_t at = 0;
+	int status = STATUS_DONE;
+	while (!status && (text = command_option_next(watch->command, "budget", &at)))
+		status = take_limit(watch, text);
+	return status;
 }
 
 static int take_resource(struct watch *watch)
@@ -120,7 +174,8 @@ static int take_resource(struct watch *watch)
 	watch->options.resource = watch->resource;
 	while ((text = command_option_next(watch->command, "resource", &at))) {
 		if (watch->options.resource_count == PAIR_LIMIT ||
-		    !cut_pair(text, &watch->resource[watch->options.resource_count]))
+		    !cut_pair(text, &watch->resource[watch->options.resource_count],
+			      &watch->resource_copies[watch->options.resource_count]))
 			return command_usage(watch->command, "--resource: '%s' is not NAME=VALUE",
 					     text);
 		watch->options.resource_count++;
@@ -128,118 +183,16 @@ static int take_resource(struct watch *watch)
 	return STATUS_DONE;
 }
 
-// Tracepoints on the command line.
-
-/** One, being made. */
-struct written {
-	struct strobe_tracepoint tracepoint;
-	struct strobe_pair arguments[PAIR_LIMIT];
-	const char *watches[PAIR_LIMIT];
-	struct strobe_tracepoint_metric metrics[PAIR_LIMIT];
-	char *place;
-};
-
-static bool add(struct written *written, const char *name, const char *value)
-{
-	if (written->tracepoint.argument_count == PAIR_LIMIT)
-		return false;
-	written->arguments[written->tracepoint.argument_count++] =
-		(struct strobe_pair){name, value};
-	return true;
-}
-
-/** "FILE:LINE if CONDITION" or "FUNCTION if CONDITION". */
-static int read_place(struct watch *watch, const char *text, struct written *written)
-{
-	char *place = written->place = strdup(text), *condition, *colon, *end;
-	if (!place)
-		return command_fail(watch->command, "out of memory");
-	if ((condition = strstr(place, " if "))) {
-		*condition = 0;
-		add(written, "condition", condition + 4);
-	}
-	for (size_t size = strlen(place); size && place[size - 1] == ' ';)
-		place[--size] = 0;
-	colon = strrchr(place, ':');
-	unsigned long line = colon ? strtoul(colon + 1, &end, 10) : 0;
-	if (colon && colon > place && isdigit((unsigned char)colon[1]) && !*end && line > 0 &&
-	    line <= INT_MAX) {
-		*colon = 0;
-		written->tracepoint.path = place;
-		written->tracepoint.line = (unsigned)line;
-	} else if (*place) {
-		add(written, "method_name", place);
-	} else {
-		return command_usage(watch->command,
-				     "'%s' names no place: FILE:LINE or FUNCTION is wanted", text);
-	}
-	return STATUS_DONE;
-}
-
-static void add_metrics(const struct command *command, struct written *written)
-{
-	const char *text;
-	size_t at = 0;
-	while ((text = command_option_next(command, "metric", &at)) &&
-	       written->tracepoint.metric_count < PAIR_LIMIT) {
-		struct strobe_tracepoint_metric *metric =
-			&written->metrics[written->tracepoint.metric_count++];
-		struct strobe_pair pair = {text, NULL};
-		cut_pair(text, &pair);
-		*metric = (struct strobe_tracepoint_metric){
-			.name = pair.name, .type = "counter", .expression = pair.value};
-	}
-}
-
-static int add_options(struct watch *watch, struct written *written)
-{
-	struct command *command = watch->command;
-	const char *text, *count = command_option(command, "count"),
-			  *period = command_option(command, "period");
-	const char *log = command_option(command, "log"), *stage = command_option(command, "stage");
-	size_t at = 0;
-	struct strobe_pair pair;
-	bool collect = command_has(command, "snapshot") ||
-		       (!log && !command_has(command, "metric") && !command_has(command, "span"));
-	add(written, "fire_count", count ? count : "-1");
-	add(written, "fire_period", period ? period : "0");
-	add(written, "snapshot", collect ? "collect" : "no_collect");
-	if (log)
-		add(written, "log_msg", log);
-	if (stage)
-		add(written, "stage", stage);
-	if (command_has(command, "span"))
-		add(written, "span", "method");
-	while ((text = command_option_next(command, "watch", &at)) &&
-	       written->tracepoint.watch_count < PAIR_LIMIT)
-		written->watches[written->tracepoint.watch_count++] = text;
-	for (at = 0; (text = command_option_next(command, "set", &at));)
-		if (!cut_pair(text, &pair) || !add(written, pair.name, pair.value))
-			return command_usage(command, "--set: '%s' is not ARGUMENT=VALUE", text);
-	add_metrics(command, written);
-	return STATUS_DONE;
-}
-
 static int register_one(struct watch *watch, const char *text)
 {
-	struct written *written = calloc(1, sizeof(*written));
-	if (!written)
-		return command_fail(watch->command, "out of memory");
-	written->tracepoint = (struct strobe_tracepoint){.size = sizeof(written->tracepoint),
-							 .id = text,
-							 .arguments = written->arguments,
-							 .watches = written->watches,
-							 .metrics = written->metrics};
-	int status = read_place(watch, text, written);
-	if (!status)
-		status = add_options(watch, written);
+	struct point *point;
+	int status = point_make(watch->command, text, &point);
+	if (status)
+		return status;
 	struct strobe_error *error =
-		status ? NULL : strobe_watch_register(watch->session, &written->tracepoint, NULL);
-	if (error)
-		status = command_error(watch->command, NULL, error);
-	free(written->place);
-	free(written);
-	return status;
+		strobe_watch_register(watch->session, &point->tracepoint, NULL);
+	point_free(point);
+	return error ? command_error(watch->command, NULL, error) : STATUS_DONE;
 }
 
 // The file.
@@ -247,6 +200,7 @@ static int register_one(struct watch *watch, const char *text)
 static void report(void *context, unsigned line, const char *what)
 {
 	struct watch *watch = context;
+	live_clear(&watch->live);
 	fprintf(stderr, "strobe: watch: %s:%u: ", command_option(watch->command, "file"), line);
 	put_safe(stderr, what);
 	fputs(": not taken\n", stderr);
@@ -261,6 +215,7 @@ static int read_file(struct watch *watch, bool first)
 		path ? strobe_watch_read_file(watch->session, path, report, watch, &changed) : NULL;
 	if (!error)
 		return STATUS_DONE;
+	live_clear(&watch->live);
 	if (first)
 		return command_error(watch->command, NULL, error);
 	fprintf(stderr, "strobe: watch: %s: the tracepoints stay as they were\n",
@@ -275,11 +230,12 @@ static bool take(void *context, const char *kind, const char *json, size_t size,
 {
 	struct watch *watch = context;
 	FILE *out = watch->output ? watch->output : stdout;
-	(void)kind;
+	bool counts = strcmp(kind, "status") != 0;
 	// Those that came with the last one wanted.
-	if (watch->limit && watch->results >= watch->limit)
+	if (counts && watch->limit && watch->results >= watch->limit)
 		return true;
-	watch->results++;
+	watch->results += counts;
+	live_clear(&watch->live);
 	if (watch->output || watch->command->json) {
 		fwrite(json, 1, size, out);
 		fputc('\n', out);
@@ -295,6 +251,8 @@ static bool take(void *context, const char *kind, const char *json, size_t size,
 
 static void show_status(struct watch *watch)
 {
+	if (watch->output || watch->command->json)
+		strobe_error_free(strobe_watch_tell_status(watch->session));
 	for (size_t i = 0; i < strobe_watch_count(watch->session); i++) {
 		struct strobe_tracepoint_status status;
 		strobe_watch_status(watch->session, i, &status);
@@ -314,6 +272,17 @@ static void show_status(struct watch *watch)
 		}
 		fputc('\n', stderr);
 	}
+}
+
+/** Hits that nobody saw belong to no tracepoint. */
+static void show_lost(const struct watch *watch)
+{
+	struct strobe_watch_totals totals;
+	strobe_watch_totals(watch->session, &totals);
+	if (totals.lost)
+		command_warn(watch->command,
+			     "%" PRIu64 " hits were lost: they came faster than they are handled",
+			     totals.lost);
 }
 
 /** What cannot be armed is said at once; what may come later, too. */
@@ -336,6 +305,27 @@ static void tell_problems(struct watch *watch)
 	}
 }
 
+/** What became of tracepoints that are over their budget. */
+static void tell_notes(struct watch *watch)
+{
+	const char *note;
+	while ((note = strobe_watch_note(watch->session))) {
+		live_clear(&watch->live);
+		command_note(watch->command, "%s", note);
+	}
+}
+
+/** That there are no jumps, or no uprobes, and why; once. */
+static void tell_lacks(struct watch *watch)
+{
+	const char *lacks = watch->lacks_told ? NULL : strobe_watch_lacks(watch->session);
+	if (lacks) {
+		live_clear(&watch->live);
+		command_note(watch->command, "%s", lacks);
+	}
+	watch->lacks_told |= lacks != NULL;
+}
+
 static double now(void)
 {
 	struct timespec time;
@@ -346,14 +336,28 @@ static double now(void)
 static int follow(struct watch *watch)
 {
 	double end = watch->seconds ? now() + watch->seconds : 0;
+	// A program has the terminal to itself, and servers tell what they have to tell at any time.
+	if (!watch->output && !command_has(watch->command, "no-table") && !watch->program &&
+	    !watch->command->json && !watch->command->quiet &&
+	    !strobe_watch_delivery_count(watch->session))
+		live_begin(&watch->live, watch->command, watch->session);
 	bool ended = false;
 	while (!ended && !progress_interrupted() && !watch->write_failed && (!end || now() < end) &&
 	       (!watch->limit || watch->results < watch->limit)) {
 		struct strobe_error *error = strobe_watch_poll(watch->session, POLL_MS, &ended);
-		if (error)
+		if (error) {
+			live_end(&watch->live);
 			return command_error(watch->command, NULL, error);
+		}
 		read_file(watch, false);
+		tell_lacks(watch);
+		tell_notes(watch);
+		live_draw(&watch->live);
 	}
+	live_end(&watch->live);
+	if (strobe_watch_ended_by(watch->session))
+		command_note(watch->command, "process %d asked the session to end",
+			     strobe_watch_ended_by(watch->session));
 	if (watch->write_failed)
 		return command_fail(watch->command, "results cannot be written: %s",
 				    strerror(errno));
@@ -406,13 +410,27 @@ static int await_program(int pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/** Others may ask the session; if they cannot, it goes on. */
+static void publish(struct watch *watch)
+{
+	struct strobe_error *error = strobe_watch_publish(watch->session, NULL);
+	if (error)
+		command_warn(watch->command, "strobe watch --list will not find this session: %s",
+			     strobe_error_message(error));
+	strobe_error_free(error);
+}
+
 static int run(struct command *command)
 {
+	if (is_about_sessions(command))
+		return run_on_sessions(command);
 	struct watch watch = {.command = command, .options = {.size = sizeof(watch.options)}};
 	const char *output = command_option(command, "output");
 	int status = take_limits(&watch), program_status = 0, pid = 0;
 	if (!status)
 		status = take_resource(&watch);
+	if (!status)
+		status = take_budget(&watch);
 	if (!status && output && !(watch.output = fopen(output, "ae")))
 		status = command_fail(command, "%s: %s", output, strerror(errno));
 	watch.options.engine = command_option(command, "engine");
@@ -420,10 +438,13 @@ static int run(struct command *command)
 	if (!status)
 		status = begin(&watch);
 	if (!status) {
+		publish(&watch);
 		tell_problems(&watch);
+		tell_lacks(&watch);
 		status = follow(&watch);
 		if (command_has(command, "status"))
 			show_status(&watch);
+		show_lost(&watch);
 		show_servers(watch.session, command_has(command, "status"));
 	}
 	if (watch.session)
@@ -435,7 +456,7 @@ static int run(struct command *command)
 	if (watch.program && pid)
 		program_status = await_program(pid);
 	for (size_t i = 0; i < watch.options.resource_count; i++)
-		free((char *)(uintptr_t)watch.resource[i].name);
+		free(watch.resource_copies[i]);
 	if (watch.output && fclose(watch.output) != 0 && !failed)
 		status = command_fail(command, "%s: %s", output, strerror(errno));
 	return status ? status : program_status;
@@ -443,7 +464,7 @@ static int run(struct command *command)
 
 const struct verb verb_watch = {
 	.name = "watch",
-	.arguments = "PID|-- PLACE...",
+	.arguments = "PID|SESSION|-- PLACE|ID...",
 	.summary = "Set tracepoints in a running process: logs, snapshots, metrics and spans, "
 		   "without a stop",
 	.options = options,
