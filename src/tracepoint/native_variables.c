@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "tracepoint/native_containers.h"
 
 /** A value whose children are still to be looked at. */
 struct pending {
@@ -147,6 +148,21 @@ static const char *text_of_characters(const struct strobe_value *value, const st
 	return arena_copy_string(arena, text_string(&text), text.size);
 }
 
+/** NULL if its text cannot be read. */
+static const char *text_of_container(const struct strobe_value *value,
+				     const struct container *container,
+				     const struct config_limits *limits, struct arena *arena,
+				     bool *truncated)
+{
+	struct text text cleanup_text = {0};
+	if (container->kind == CONTAINER_SEQUENCE)
+		return arena_printf(arena, "Size: %llu", (unsigned long long)container->count);
+	if (!read_text(value, container->address, container->count, limits->max_string_length,
+		       &text, truncated))
+		return container->count ? NULL : "";
+	return arena_copy_string(arena, text_string(&text), text.size);
+}
+
 const char *variable_text(const struct strobe_value *value, const struct config_limits *limits,
 			  struct arena *arena, bool *truncated)
 {
@@ -155,7 +171,13 @@ const char *variable_text(const struct strobe_value *value, const struct config_
 	struct type *type = value_stripped(value);
 	const char *ret = NULL;
 	char *text = NULL;
+	struct container container;
 	*truncated = false;
+	if (container_see(value, &container)) {
+		ret = text_of_container(value, &container, limits, arena, truncated);
+		if (ret)
+			return ret;
+	}
 	if (is_text(value, type) &&
 	    (ret = text_of_characters(value, type, limits, arena, truncated)))
 		return ret;
@@ -244,12 +266,17 @@ bool variable_walk_add(struct variable_walk *walk, struct strobe_value *value, c
 	return ret->id != 0;
 }
 
-/** How many children are looked at, of how many. */
+/** How many children are looked at, of how many. `container` is NULL if it is none. */
 static uint64_t wanted_children(const struct variable_walk *walk, const struct strobe_value *value,
-				uint64_t *all)
+				const struct container *container, uint64_t *all)
 {
 	struct type *type = value_stripped(value);
+	uint64_t most = walk->limits.max_collection_size;
 	*all = 0;
+	if (container) {
+		*all = container->kind == CONTAINER_SEQUENCE ? container->count : 0;
+		return *all < most ? *all : most;
+	}
 	if (is_text(value, type) || strobe_value_state(value) == STROBE_VALUE_OPTIMIZED_OUT)
 		return 0;
 	if (type->kind == TYPE_POINTER) {
@@ -261,29 +288,47 @@ static uint64_t wanted_children(const struct variable_walk *walk, const struct s
 			return 0;
 	}
 	*all = strobe_value_child_count(value);
-	bool many = type->kind == TYPE_ARRAY;
-	return many && *all > walk->limits.max_collection_size ? walk->limits.max_collection_size
-							       : *all;
+	return type->kind == TYPE_ARRAY && *all > most ? most : *all;
+}
+
+/** A child and its name, in the result's arena; false if it cannot be had. */
+static bool take_child(struct variable_walk *walk, const struct strobe_value *value,
+		       const struct container *container, uint64_t index, const char **name,
+		       struct strobe_value **ret)
+{
+	struct arena *arena = &walk->result->arena;
+	const char *own = NULL;
+	struct strobe_error *error = NULL;
+	*ret = NULL;
+	if (container)
+		*ret = container_element(value, container, index);
+	else
+		error = strobe_value_child(value, index, &own, ret);
+	strobe_error_free(error);
+	if (!*ret)
+		return false;
+	*name = container ? arena_printf(arena, "[%llu]", (unsigned long long)index)
+			  : arena_strdup(arena, own ? own : "");
+	return true;
 }
 
 static bool add_children(struct variable_walk *walk, const struct pending *pending)
 {
-	uint64_t all, count = wanted_children(walk, pending->value, &all);
+	struct container container;
+	bool contains = container_see(pending->value, &container);
+	uint64_t all,
+		count = wanted_children(walk, pending->value, contains ? &container : NULL, &all);
 	bool cut = count < all;
 	if (pending->depth >= walk->limits.max_var_depth) {
 		cut = all > 0;
 		count = 0;
 	}
 	for (uint64_t i = 0; i < count && !walk->failed; i++) {
-		struct strobe_value *child = NULL;
-		const char *name = NULL;
-		struct strobe_error *error = strobe_value_child(pending->value, i, &name, &child);
-		if (error) {
-			strobe_error_free(error);
+		struct strobe_value *child;
+		struct variable_name entry = {0};
+		if (!take_child(walk, pending->value, contains ? &container : NULL, i, &entry.name,
+				&child))
 			continue;
-		}
-		struct variable_name entry = {
-			.name = arena_strdup(&walk->result->arena, name ? name : "")};
 		entry.id = find_or_add(walk, child, pending->depth + 1, pending->watched);
 		if (!entry.id) {
 			strobe_value_close(child);
