@@ -140,8 +140,11 @@ static void visit_record(struct agent *agent, const struct ring *ring,
 		.stack = record->data + INSIDE_POINTEE_ROOM,
 		.stack_size = size <= ring->stack_room ? size : ring->stack_room,
 	};
-	struct hit_chunk chunks[INSIDE_POINTEES];
+	struct hit_chunk chunks[INSIDE_POINTEES + 1];
 	take_registers(record, site->address, &hit.regs);
+	if (hit.stack_size)
+		chunks[hit.chunk_count++] = (struct hit_chunk){hit.regs.rsp - INSIDE_RED_ZONE,
+							       record->red_zone, INSIDE_RED_ZONE};
 	for (unsigned i = 0; ring->stack_room && i < INSIDE_POINTEES; i++)
 		if (record->pointees >> i & 1)
 			chunks[hit.chunk_count++] =

@@ -306,6 +306,7 @@ INSIDE void inside_hit(const struct inside_frame *frame, struct inside_site *sit
 			record->stack_size = 0;
 			if (site->stack_bytes) {
 				record->pointees = copy_pointees(control, frame, record->data);
+				copy(record->red_zone, frame + 1, INSIDE_RED_ZONE);
 				record->stack_size = copy_stack(control, sp, site->stack_bytes,
 								record->data + INSIDE_POINTEE_ROOM);
 			}

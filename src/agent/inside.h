@@ -48,7 +48,8 @@ struct inside_record {
 	uint64_t sp;
 	uint32_t tid, stack_size;
 	uint32_t unsure;
-	uint32_t pointees; // bit n: what word n of the frame points to is known
+	uint32_t pointees;		   // bit n: what word n of the frame points to is known
+	uint8_t red_zone[INSIDE_RED_ZONE]; // below sp, known where stack is
 	// Where the ring has room for a stack: INSIDE_POINTEES times INSIDE_POINTEE_SIZE, then the stack.
 	uint8_t data[];
 };

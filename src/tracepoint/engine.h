@@ -28,7 +28,8 @@ struct probe_request {
 	const struct probe_program *
 		condition; // NULL = always. An engine that cannot run it reports all hits as not checked
 	const struct probe_program *copies; // memory to be copied at the hit; NULL = none
-	uint32_t stack_bytes;		    // of the stack from sp on
+	uint32_t
+		stack_bytes; // of the stack from sp on; the red zone below it comes along, as a chunk
 	bool below; // and some below it, as chunks: what a function that is about to return had there
 	int64_t pause_ns; // hits that soon after one that counted need not be reported; 0 = all are wanted
 	bool waits; // the thread waits at the hit until engine_release(), or for at most 1 s

@@ -74,15 +74,31 @@ static bool see_vector(const struct strobe_value *value, struct container *ret)
 	return true;
 }
 
-bool container_see(const struct strobe_value *value, struct container *ret)
+/** What a reference refers to, borrowed; else `value` itself. */
+static struct strobe_value referred(const struct strobe_value *value)
 {
 	struct type *type = value_stripped(value);
+	unsigned __int128 address;
+	if ((type->kind != TYPE_REFERENCE && type->kind != TYPE_RVALUE_REFERENCE) ||
+	    !type->target || value_scalar(value, &address, NULL) != READ_GOOD)
+		return *value;
+	struct strobe_value target =
+		value_in_memory(value->symbols, type->target, (uint64_t)address);
+	target.language = value->language;
+	return target;
+}
+
+bool container_see(const struct strobe_value *value, struct container *ret)
+{
+	static const char vector[] = "std::vector<", string[] = "std::__cxx11::basic_string<";
+	struct strobe_value object = referred(value);
+	struct type *type = value_stripped(&object);
 	if ((type->kind != TYPE_STRUCT && type->kind != TYPE_CLASS) || !type->name ||
-	    !language_is_cplus(type->language) || strobe_value_state(value) != STROBE_VALUE_GOOD)
+	    strobe_value_state(&object) != STROBE_VALUE_GOOD)
 		return false;
-	if (strncmp(type->name, "basic_string<", 13) == 0)
-		return see_string(value, ret);
-	return strncmp(type->name, "vector<", 7) == 0 && see_vector(value, ret);
+	if (strncmp(type->name, string, strlen(string)) == 0)
+		return see_string(&object, ret);
+	return strncmp(type->name, vector, strlen(vector)) == 0 && see_vector(&object, ret);
 }
 
 struct strobe_value *container_element(const struct strobe_value *value,

@@ -22,6 +22,7 @@ enum {
 	RING_SIZE = 16 << 20,
 	COUNTERS = 4, // of the BPF program: dropped
 	STACK_CLASSES = 4,
+	RED_ZONE = 128,	    // below the stack pointer: a leaf function's own (System V ABI, AMD64)
 	BELOW = 1024,	    // bytes below the stack pointer, where a request wants some
 	RESERVE_HEADER = 8, // of a record in the ring
 	PROBE_LIMIT = 100000,
@@ -44,6 +45,8 @@ struct record {
 	uint32_t stack_size;	  // that was copied
 	uint32_t pointees_known;  // bit n: what register n pointed to
 	uint64_t checked; // the condition holds; 0 = there is none, or it could not be evaluated
+	uint64_t red_zone_missing; // 0 = it was copied
+	uint8_t red_zone[RED_ZONE];
 	uint8_t pointees[POINTEES][POINTEE_SIZE];
 	struct copy {
 		uint64_t address, size;
@@ -172,6 +175,23 @@ static void put_stack(struct bpf_code *code, uint32_t size, int32_t below)
 		bpf_land(code, done[count]);
 }
 
+/** Where stack is wanted: the bytes below its pointer that are in use, too. */
+static void put_red_zone(struct bpf_code *code, uint32_t stack_size)
+{
+	if (!stack_size) {
+		put_constant(code, BPF_REG_0, 1);
+	} else {
+		put_copy(code, BPF_REG_1, BPF_REG_7);
+		bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_1, 0, 0,
+			offsetof(struct record, red_zone));
+		put_constant(code, BPF_REG_2, RED_ZONE);
+		bpf_put(code, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_3, BPF_REG_6, 19 * 8, 0); // rsp
+		bpf_put(code, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, -RED_ZONE);
+		put_call(code, BPF_FUNC_probe_read_user);
+	}
+	put_store(code, BPF_REG_7, offsetof(struct record, red_zone_missing), BPF_REG_0);
+}
+
 /** What registers point to, as far as it can be read: r8 collects which. */
 static void put_pointees(struct bpf_code *code)
 {
@@ -241,6 +261,7 @@ static bool make_program(struct bpf_code *code, const struct uprobe *engine, uin
 	put_store(code, BPF_REG_7, offsetof(struct record, checked), BPF_REG_9);
 	put_fs_base(code, engine->fs_base);
 	put_stack(code, stack_size, below ? BELOW : 0);
+	put_red_zone(code, stack_size);
 	put_pointees(code);
 	bool good = put_copies(code, copied);
 	put_copy(code, BPF_REG_1, BPF_REG_7);
@@ -508,8 +529,11 @@ static void visit_record(struct uprobe *engine, const struct record *record, eng
 		.stack = record->stack,
 		.stack_size = record->stack_size,
 	};
-	struct hit_chunk chunks[POINTEES + COPIES + 1];
+	struct hit_chunk chunks[POINTEES + COPIES + 2];
 	copy_registers(record, &hit.regs);
+	if (!record->red_zone_missing)
+		chunks[hit.chunk_count++] =
+			(struct hit_chunk){hit.regs.rsp - RED_ZONE, record->red_zone, RED_ZONE};
 	for (unsigned i = 0; i < POINTEES; i++)
 		if (record->pointees_known >> i & 1)
 			chunks[hit.chunk_count++] = (struct hit_chunk){

@@ -41,6 +41,19 @@ def clones(keeper):
     return related("TracerPid", {int(tid) for tid in os.listdir(f"/proc/{keeper}/task")})
 
 
+def keepers_of(folder):
+    """Living keepers whose names are below `folder`."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if path.read_text(encoding="utf-8").strip() == "strobe-keeper" and \
+                    os.fsencode(folder) in path.with_name("environ").read_bytes() and alive(int(path.parent.name)):
+                found.append(int(path.parent.name))
+        except (OSError, UnicodeDecodeError):
+            continue
+    return found
+
+
 def take_and_read(cases, command, spinner):
     taken = command.json("snap", spinner.pid, "--hold", "first")
     cases.check(taken["hold"] == "first" and taken["file"] is None and taken["pid"] == spinner.pid and
@@ -306,6 +319,7 @@ def main():
                     "all are dropped at once", errors)
         cases.check(alive(spinner.pid) and not related("PPid", {spinner.pid}), "the process runs on, and has no child left")
         unsafe_place(cases, command, spinner)
+        cases.check(not keepers_of(command.folder), "no keeper is left", keepers_of(command.folder))
     finally:
         command.end()
         spinner.end()
