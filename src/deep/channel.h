@@ -14,6 +14,7 @@
 /** gRPC's statuses, those that are told apart here. */
 enum grpc_status {
 	GRPC_OK = 0,
+	GRPC_CANCELLED = 1,
 	GRPC_UNKNOWN = 2,
 	GRPC_DEADLINE_EXCEEDED = 4,
 	GRPC_PERMISSION_DENIED = 7,

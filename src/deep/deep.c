@@ -280,12 +280,18 @@ static void put_back(struct deep *deep, struct item *item)
 	deep->waiting++;
 }
 
+/** What may be the server's state or the snapshot: a server that ends cancels what is under way. */
+static bool is_limited(enum grpc_status status)
+{
+	return status == GRPC_RESOURCE_EXHAUSTED || status == GRPC_CANCELLED;
+}
+
 /** Whether another try may do better: what is not the snapshot's own fault. */
 static bool may_retry(const struct item *item, enum grpc_status status)
 {
 	if (status == GRPC_UNAVAILABLE || status == GRPC_DEADLINE_EXCEEDED)
 		return true;
-	return status == GRPC_RESOURCE_EXHAUSTED && item->tries < TRY_LIMIT;
+	return is_limited(status) && item->tries < TRY_LIMIT;
 }
 
 static void sent(void *context, enum grpc_status status, const char *message, const uint8_t *body,
@@ -302,7 +308,7 @@ static void sent(void *context, enum grpc_status status, const char *message, co
 		free_item(deep, item);
 		return;
 	}
-	item->tries += status == GRPC_RESOURCE_EXHAUSTED;
+	item->tries += is_limited(status);
 	note_status(deep, "send", status, message);
 	if (!may_retry(item, status)) {
 		deep->dropped++;
