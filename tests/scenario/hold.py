@@ -7,6 +7,7 @@ usage: hold.py STROBE SPINNER
 import os
 import pathlib
 import re
+import shutil
 import signal
 import sys
 import time
@@ -222,33 +223,45 @@ def keeper_is_apart(cases, first):
     cases.check(private < 12 * 1024, "it costs less than 12 MiB", rollup)
 
 
-def together(cases, command, spinner, other):
+def together(cases, command, program):
     """Several processes at one instant, held by one keeper, each under its own name."""
-    status, _, errors = command.run("snap", "--all-of", "spinner", "--hold", "all")
+    # Others run spinners, too: a name of our own.
+    name = f"twin{os.getpid()}"
+    own = shutil.copy(program, os.path.join(command.folder, name))
+    spinner, other = Spinner(own), Spinner(own)
+    try:
+        hold_together(cases, command, name, spinner, other)
+    finally:
+        spinner.end()
+        other.end()
+
+
+def hold_together(cases, command, name, spinner, other):
+    status, _, errors = command.run("snap", "--all-of", name, "--hold", "all")
     cases.check(status == 2 and "%p" in errors, "several copies want a name with %p in it", errors)
-    status, _, errors = command.run("snap", "--all-of", "spinner", "--hold", "all-%q")
+    status, _, errors = command.run("snap", "--all-of", name, "--hold", "all-%q")
     cases.check(status == 2 and "%q" in errors, "and no other escapes", errors)
     pids = {spinner.pid, other.pid}
-    many = {one["pid"]: one for one in command.json("snap", "--all-of", "spinner", "--hold", "%n.%p")["snapshots"]}
-    cases.check(pids <= set(many) and all(one["hold"] == f"spinner.{pid}" and one["file"] is None for pid, one in many.items()),
+    many = {one["pid"]: one for one in command.json("snap", "--all-of", name, "--hold", "%n.%p")["snapshots"]}
+    cases.check(pids == set(many) and all(one["hold"] == f"{name}.{pid}" and one["file"] is None for pid, one in many.items()),
                 "all processes of a name are held", many)
     keepers = {held(command)[one["hold"]]["keeper"] for one in many.values()}
     cases.check(len(keepers) == 1 and len(clones(*keepers)) == len(many), "by one keeper, a clone each", keepers)
-    values = [int(command.json("print", f"@spinner.{pid}", "counter")["value"]) for pid in pids]
+    values = [int(command.json("print", f"@{name}.{pid}", "counter")["value"]) for pid in pids]
     cases.check(len(set(values)) == 2, "each is its own process", values)
     for pid in set(many) - {spinner.pid}:
-        command.run("held", "drop", f"spinner.{pid}")
+        command.run("held", "drop", f"{name}.{pid}")
     left = held(command)
-    cases.check(f"spinner.{other.pid}" not in left and f"spinner.{spinner.pid}" in left and
-                int(command.json("print", f"@spinner.{spinner.pid}", "counter")["value"]) in values,
+    cases.check(f"{name}.{other.pid}" not in left and f"{name}.{spinner.pid}" in left and
+                int(command.json("print", f"@{name}.{spinner.pid}", "counter")["value"]) in values,
                 "one that is dropped takes no other along", left)
-    status, output, errors = command.run("snap", "--all-of", "spinner", "--hold", "spinner.%p", "--json")
-    cases.check(status == 1 and f"spinner.{spinner.pid} is in use" in errors and f'"spinner.{other.pid}"' in output,
+    status, output, errors = command.run("snap", "--all-of", name, "--hold", name + ".%p", "--json")
+    cases.check(status == 1 and f"{name}.{spinner.pid} is in use" in errors and f'"{name}.{other.pid}"' in output,
                 "a name in use is refused alone", output, errors)
     keeper, = keepers
-    command.run("held", "drop", f"spinner.{spinner.pid}")
+    command.run("held", "drop", f"{name}.{spinner.pid}")
     cases.check(gone_within(keeper), "the keeper ends with its last copy")
-    one = held(command)[f"spinner.{other.pid}"]
+    one = held(command)[f"{name}.{other.pid}"]
     copies = clones(one["keeper"])
     kill(one["keeper"])
     cases.check(copies and all(gone_within(pid) for pid in copies), "one that is killed takes all its copies along", copies)
@@ -311,7 +324,7 @@ def main():
         keeper_signals(cases, command, spinner)
         for part in (keeper_stopped, at_once, taker_killed, no_clone):
             part(cases, command, spinner)
-        together(cases, command, spinner, other)
+        together(cases, command, program)
         outlives(cases, command, other)
         keepers = [one["keeper"] for one in held(command).values()]
         status, _, errors = command.run("held", "drop", "--all")

@@ -139,6 +139,11 @@ def unprivileged():
     (FOLDER / "nobody").mkdir()
     os.chown(FOLDER / "nobody", user.pw_uid, user.pw_gid)
     output = FOLDER / "nobody" / "results"
+    try:
+        subprocess.run([strobe, "--version"], user=user.pw_uid, group=user.pw_gid, extra_groups=[], cwd="/", env=environment, check=True,
+                       capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise Skip("this folder is not open to other users") from error
     process = subprocess.Popen([strobe, "watch", place(), "deep", "--log", "x", "-o", output, "--status", "--", program, "1000000", "1"],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, user=user.pw_uid, group=user.pw_gid, extra_groups=[],
                                cwd="/", env=environment)
