@@ -17,7 +17,7 @@
 #include "process/proc.h"
 #include "process/threads.h"
 
-enum { STOP_LIMIT_MS = 300, SYSCALL_STOP = SIGTRAP | 0x80, STOPS_MAX = 1000 };
+enum { STOP_LIMIT_MS = 300, TEND_LIMIT_MS = 50, SYSCALL_STOP = SIGTRAP | 0x80, STOPS_MAX = 1000 };
 
 static char *read_maps(pid_t pid)
 {
@@ -58,8 +58,7 @@ static struct strobe_error *inject(struct helper *helper, pid_t target, pid_t on
 	} else {
 		threads_give_up(&threads);
 	}
-	for (unsigned i = 0; i < 50 && threads_tend(&threads); i++)
-		threads_wait_one(threads_alive(&threads), threads_clock_ns() + 1000000, &(int){0});
+	threads_tend_for(&threads, TEND_LIMIT_MS);
 	threads_fini(&threads);
 	helper->pid = clone.pid;
 	helper->target = target;

@@ -9,13 +9,13 @@
 
 enum {
 	XSAVE_COMPONENTS = 19,
-	XSAVE_FIRST = 2,	       // x87 and SSE are in the FXSAVE area
-	XSAVE_ENABLED_AT = 464,	       // XCR0, as the kernel puts it into the FXSAVE area
-	XSAVE_PRESENT_AT = 512,	       // XSTATE_BV
-	XSAVE_HEADER_END = 576,	       // the least of an image
-	XSAVE_TILE_CONFIGURATION = 17, // AMX: a thread has it only if it asked for it
-	XSAVE_TILE_DATA = 18,
+	XSAVE_FIRST = 2,	// x87 and SSE are in the FXSAVE area
+	XSAVE_ENABLED_AT = 464, // XCR0, as the kernel puts it into the FXSAVE area
+	XSAVE_PRESENT_AT = 512, // XSTATE_BV
+	XSAVE_HEADER_END = 576, // the least of an image
 };
+/** AMX, as bits of XCR0: a thread has it only if it asked for it. */
+#define XSAVE_TILES (UINT64_C(1) << 17 | UINT64_C(1) << 18)
 struct xsave_place {
 	size_t offset, size; // 0, 0 = this processor has none, or it is a supervisor's
 };

@@ -18,7 +18,6 @@ enum {
 	LINK_HEAD = 32,	   // what leads to rt_sigreturn, before the ucontext
 	XSTATE_ALIGNMENT = 64,
 };
-static const uint64_t tiles = 1 << XSAVE_TILE_CONFIGURATION | 1 << XSAVE_TILE_DATA;
 static const uint32_t magic1 = 0x46505853, magic2 = 0x46505845;
 
 struct frame_context { // struct sigcontext_64
@@ -181,7 +180,7 @@ static size_t frame_xstate_size(const uint8_t *xstate, size_t size, uint64_t *fe
 	uint64_t present;
 	memcpy(features, xstate + SOFTWARE_AT, sizeof(*features)); // XCR0, says the kernel
 	memcpy(&present, xstate + FXSAVE_SIZE, sizeof(present));
-	*features &= ~(tiles & ~present);
+	*features &= ~(XSAVE_TILES & ~present);
 	return xsave_end(*features, size);
 }
 

@@ -680,9 +680,7 @@ static bool reap_once(pid_t target, pid_t only, uint64_t inner)
 	} else {
 		threads_give_up(&threads);
 	}
-	for (unsigned i = 0; i < REAP_STOP_LIMIT_MS && threads_tend(&threads); i++)
-		threads_wait_one(threads_alive(&threads), threads_clock_ns() + millisecond_ns,
-				 &(int){0});
+	threads_tend_for(&threads, REAP_STOP_LIMIT_MS);
 	threads_fini(&threads);
 	strobe_error_free(error);
 	return reaped;
@@ -699,6 +697,14 @@ void clone_reap(pid_t target, pid_t inner)
 	}
 }
 
+/** It has ended, and we have waited for it. */
+static void forget(struct clone *clone)
+{
+	clone->pid = 0;
+	if (clone->inner_pid > 0)
+		clone_reap(clone->target, clone->inner_pid);
+}
+
 bool clone_tend(struct clone *clone)
 {
 	int status;
@@ -707,9 +713,7 @@ bool clone_tend(struct clone *clone)
 	if (waitpid(clone->pid, &status, __WALL | __WNOTHREAD | WNOHANG) != clone->pid ||
 	    !(WIFEXITED(status) || WIFSIGNALED(status)))
 		return true;
-	clone->pid = 0;
-	if (clone->inner_pid > 0)
-		clone_reap(clone->target, clone->inner_pid);
+	forget(clone);
 	return false;
 }
 
@@ -725,7 +729,5 @@ void clone_drop(struct clone *clone)
 		    (pid == clone->pid && (WIFEXITED(status) || WIFSIGNALED(status))))
 			break;
 	}
-	clone->pid = 0;
-	if (clone->inner_pid > 0)
-		clone_reap(clone->target, clone->inner_pid);
+	forget(clone);
 }

@@ -24,7 +24,6 @@
 #ifndef PTRACE_GET_RSEQ_CONFIGURATION
 #define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
 #endif
-static const uint64_t tiles = 1 << XSAVE_TILE_CONFIGURATION | 1 << XSAVE_TILE_DATA;
 enum { RED_ZONE = 128, SPIN_ROUNDS = 200, ROUND_LIMIT = 10000 };
 
 struct rseq_configuration { // struct ptrace_rseq_configuration, Linux 5.13
@@ -261,8 +260,8 @@ static void read_xstate(struct stopped_thread *thread)
 	uint64_t enabled, present;
 	memcpy(&enabled, buffer + XSAVE_ENABLED_AT, sizeof(enabled));
 	memcpy(&present, buffer + XSAVE_PRESENT_AT, sizeof(present));
-	if (enabled & tiles && !(present & tiles))
-		size = xsave_end(enabled & ~tiles, size);
+	if (enabled & XSAVE_TILES && !(present & XSAVE_TILES))
+		size = xsave_end(enabled & ~XSAVE_TILES, size);
 	thread->xstate = malloc(size);
 	if (thread->xstate) {
 		memcpy(thread->xstate, buffer, size);
@@ -538,6 +537,12 @@ void threads_release(struct threads *threads, const struct stopped_thread *but)
 			threads_release_one(threads, &threads->list.items[i]);
 	if (!threads->released_ns)
 		threads->released_ns = threads_clock_ns();
+}
+
+void threads_tend_for(struct threads *threads, unsigned limit_ms)
+{
+	for (unsigned i = 0; i < limit_ms && threads_tend(threads); i++)
+		threads_wait_one(threads_alive(threads), threads_clock_ns() + 1000000, &(int){0});
 }
 
 void threads_give_up(struct threads *threads)

@@ -97,6 +97,8 @@ void threads_give_up(struct threads *threads);
 /** Looks after those that did not stop in time, and lets them go when they do at last; and after
  *  those that were killed while they stood. False when none is left. */
 bool threads_tend(struct threads *threads);
+/** Does that until none is left, for at most some `limit_ms`. */
+void threads_tend_for(struct threads *threads, unsigned limit_ms);
 /** Opens `mem_fd`; false with errno if that is not allowed. */
 bool threads_open_memory(struct threads *threads);
 /** For a thread that was stopped otherwise, its `wait` observed before: what threads_wait() does to a system call

@@ -84,20 +84,14 @@ struct strobe_error *code_lines_for_each(struct strobe_symbols *symbols, const c
 
 bool code_line_at(struct strobe_symbols *symbols, uint64_t address, struct code_line *ret)
 {
-	struct symbols_module *module = symbols_module_at(symbols, address);
-	if (!module || !module->dwarf)
+	struct line_place place;
+	if (!line_place_at(symbols, address, line_table_find, &place))
 		return false;
-	uint64_t bias = module->module->bias, end;
-	GUARD(module->debug_path);
-	struct unit *unit = unit_at(module, address - bias);
-	const struct line_row *row = unit ? line_table_find(unit, address - bias, &end) : NULL;
-	if (!row || !row->line)
-		return false;
-	*ret = (struct code_line){.file = unit_file(unit, row->file),
-				  .line = row->line,
-				  .statement = row->statement,
-				  .start = row->address + bias,
-				  .end = end + bias,
-				  .module_index = module->index};
+	*ret = (struct code_line){.file = place.file,
+				  .line = place.row->line,
+				  .statement = place.row->statement,
+				  .start = place.start,
+				  .end = place.end,
+				  .module_index = place.module_index};
 	return true;
 }

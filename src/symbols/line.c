@@ -9,10 +9,8 @@
 #include "symbols/line_table.h"
 #include "symbols/unit_index.h"
 
-typedef const struct line_row *(*row_find)(struct unit *unit, uint64_t pc, uint64_t *end);
-
-static bool find_row(struct strobe_symbols *symbols, uint64_t address, row_find find,
-		     struct strobe_line *ret)
+bool line_place_at(struct strobe_symbols *symbols, uint64_t address, line_table_search search,
+		   struct line_place *ret)
 {
 	struct symbols_module *module = symbols_module_at(symbols, address);
 	if (!module || !module->dwarf)
@@ -20,14 +18,28 @@ static bool find_row(struct strobe_symbols *symbols, uint64_t address, row_find 
 	uint64_t bias = module->module->bias, end;
 	GUARD(module->debug_path);
 	struct unit *unit = unit_at(module, address - bias);
-	const struct line_row *row = unit ? find(unit, address - bias, &end) : NULL;
+	const struct line_row *row = unit ? search(unit, address - bias, &end) : NULL;
 	if (!row || !row->line)
 		return false;
-	*ret = (struct strobe_line){.file = unit_file(unit, row->file),
-				    .line = row->line,
-				    .column = row->column,
-				    .start = row->address + bias,
-				    .end = end + bias};
+	*ret = (struct line_place){.row = row,
+				   .file = unit_file(unit, row->file),
+				   .start = row->address + bias,
+				   .end = end + bias,
+				   .module_index = module->index};
+	return true;
+}
+
+static bool find_row(struct strobe_symbols *symbols, uint64_t address, line_table_search search,
+		     struct strobe_line *ret)
+{
+	struct line_place place;
+	if (!line_place_at(symbols, address, search, &place))
+		return false;
+	*ret = (struct strobe_line){.file = place.file,
+				    .line = place.row->line,
+				    .column = place.row->column,
+				    .start = place.start,
+				    .end = place.end};
 	return true;
 }
 

@@ -35,6 +35,18 @@ const struct line_row *line_table_find(struct unit *unit, uint64_t pc, uint64_t 
 /** The last of all rows at or before `pc`, whether or not it begins a statement, or gdb leaves it out: what lldb shows.
  *  Its line may be 0. NULL if none. */
 const struct line_row *line_table_row(struct unit *unit, uint64_t pc, uint64_t *end);
+/** One of these two. */
+typedef const struct line_row *(*line_table_search)(struct unit *unit, uint64_t pc, uint64_t *end);
+/** A row by a run-time address, with run-time addresses. */
+struct line_place {
+	const struct line_row *row;
+	const char *file;
+	uint64_t start, end;
+	size_t module_index;
+};
+/** False if there is none, or it has no line. */
+bool line_place_at(struct strobe_symbols *symbols, uint64_t address, line_table_search search,
+		   struct line_place *ret);
 void line_table_free(struct unit *unit);
 
 #endif
