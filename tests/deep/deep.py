@@ -12,13 +12,11 @@ import os
 import pathlib
 import random
 import re
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
@@ -32,21 +30,16 @@ except ImportError:
     print("1..0 # SKIP python3-grpcio is not installed")
     sys.exit(0)
 
-STROBE, CC, SOURCES = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
-FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="strobe-deep-"))
-SOURCE = (SOURCES / "watched.c").read_text(encoding="utf-8").splitlines()
+sys.path.insert(0, sys.argv[3])
+watching = importlib.import_module("watching")
+STROBE, CC, SOURCES, FOLDER, Skip = watching.STROBE, watching.CC, watching.SOURCES, watching.FOLDER, watching.Skip
 subprocess.run(["protoc", f"--python_out={FOLDER}", f"--proto_path={pathlib.Path(__file__).parent}", "wire.proto"], check=True)
 sys.path.insert(0, str(FOLDER))
 wire = importlib.import_module("wire_pb2")
 
 
-class Skip(Exception):
-    pass
-
-
 def line(mark):
-    """The line that ends with // MARK."""
-    return next(i for i, text in enumerate(SOURCE, 1) if text.endswith("// " + mark))
+    return watching.line("watched.c", mark)
 
 
 class Server:
@@ -97,12 +90,8 @@ class Server:
             time.sleep(0.02)
 
 
-def until(condition, seconds=60):
-    """Waits until `condition` holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, (FOLDER / "said").read_text(encoding="utf-8")
-        time.sleep(0.05)
+def until(condition):
+    return watching.until(condition, lambda: (FOLDER / "said").read_text(encoding="utf-8"))
 
 
 def point(name, mark="SERVE", **arguments):
@@ -519,22 +508,8 @@ def usage():
 CASES = [fields, updates, rejected, authorisation, errors, reachable_later, goaway, slow, bounded, hostile, tls, from_the_first, usage]
 
 
-def main():
+def prepare():
     subprocess.run([CC, "-g", "-O0", "-pthread", "-o", FOLDER / "watched", SOURCES / "watched.c", "-ldl"], check=True)
-    cases = [case for case in CASES if len(sys.argv) < 5 or case.__name__ in sys.argv[4:]]
-    print(f"1..{len(cases)}")
-    failed = False
-    for number, case in enumerate(cases, 1):
-        try:
-            case()
-            print(f"ok {number} - {case.__doc__}", flush=True)
-        except Skip as skip:
-            print(f"ok {number} - {case.__doc__} # SKIP {skip}", flush=True)
-        except (AssertionError, subprocess.SubprocessError, StopIteration, KeyError, ValueError, IndexError, OSError) as error:
-            failed = True
-            print(f"not ok {number} - {case.__doc__}\n# {type(error).__name__}: {str(error)[:2000]}", flush=True)
-    shutil.rmtree(FOLDER)
-    return failed
 
 
-sys.exit(main())
+sys.exit(watching.main(CASES, prepare))

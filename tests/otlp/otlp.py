@@ -5,30 +5,24 @@
 usage: otlp.py STROBE CC FOLDER_OF_watched.c
 """
 import http.server
+import importlib
 import json
 import os
-import pathlib
 import re
-import shutil
 import signal
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
-STROBE, CC, SOURCES = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
-FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="strobe-otlp-"))
-SOURCE = (SOURCES / "watched.c").read_text(encoding="utf-8").splitlines()
-
-
-class Skip(Exception):
-    pass
+sys.path.insert(0, sys.argv[3])
+watching = importlib.import_module("watching")
+STROBE, CC, SOURCES, FOLDER, Skip = watching.STROBE, watching.CC, watching.SOURCES, watching.FOLDER, watching.Skip
 
 
 def line(mark):
-    return next(i for i, text in enumerate(SOURCE, 1) if text.endswith("// " + mark))
+    return watching.line("watched.c", mark)
 
 
 # What a message may have, and of what kind: a type, a nested message, a list of one, a pattern of text.
@@ -132,12 +126,8 @@ class Collector:
                 for record in s[inner]]
 
 
-def until(condition, seconds=60):
-    """Waits until `condition` holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, (FOLDER / "said").read_text(encoding="utf-8")
-        time.sleep(0.05)
+def until(condition):
+    return watching.until(condition, lambda: (FOLDER / "said").read_text(encoding="utf-8"))
 
 
 def pairs(attributes):
@@ -323,22 +313,8 @@ def usage():
 CASES = [everything, again, slow_or_gone, tls, usage]
 
 
-def main():
+def prepare():
     subprocess.run([CC, "-g", "-O0", "-pthread", "-o", FOLDER / "watched", SOURCES / "watched.c", "-ldl"], check=True)
-    cases = [case for case in CASES if len(sys.argv) < 5 or case.__name__ in sys.argv[4:]]
-    print(f"1..{len(cases)}")
-    failed = False
-    for number, case in enumerate(cases, 1):
-        try:
-            case()
-            print(f"ok {number} - {case.__doc__}", flush=True)
-        except Skip as skip:
-            print(f"ok {number} - {case.__doc__} # SKIP {skip}", flush=True)
-        except (AssertionError, subprocess.SubprocessError, StopIteration, KeyError, ValueError, IndexError, TypeError, OSError) as error:
-            failed = True
-            print(f"not ok {number} - {case.__doc__}\n# {type(error).__name__}: {str(error)[:1500]}", flush=True)
-    shutil.rmtree(FOLDER)
-    return failed
 
 
-sys.exit(main())
+sys.exit(watching.main(CASES, prepare))

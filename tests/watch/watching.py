@@ -188,7 +188,7 @@ def main(cases, prepare=lambda: None):
             print(f"ok {number} - {case.__doc__}", flush=True)
         except Skip as skip:
             print(f"ok {number} - {case.__doc__} # SKIP {skip}", flush=True)
-        except (AssertionError, subprocess.SubprocessError, StopIteration, KeyError, ValueError, IndexError, OSError) as error:
+        except (AssertionError, subprocess.SubprocessError, StopIteration, KeyError, ValueError, IndexError, TypeError, OSError) as error:
             failed = True
             print(f"not ok {number} - {case.__doc__}\n# {type(error).__name__}: {str(error)[:2000]}", flush=True)
     shutil.rmtree(FOLDER)
